@@ -1,4 +1,78 @@
-"""raybeam.actors."""
+"""Processes, behaviours and supervision: OTP's semantics on asyncio, without Ray."""
 
 if not __name__.startswith("raybeam."):
-    raise ImportError("import raybeam.actors, not actors")
+    raise ImportError(f"import raybeam.{__name__}, not {__name__}: the bare name belongs to other packages")
+
+from . import gen_server, process
+from .crash import CrashReport
+from .errors import (
+    BlueprintError,
+    CallFailed,
+    CallTimeout,
+    ClusterError,
+    Disconnected,
+    Exit,
+    InvalidArgumentsError,
+    NoProcess,
+    NotAProcessError,
+    Overloaded,
+    RaybeamError,
+    RaybeamInternalError,
+    ServiceError,
+    StartError,
+    StartIgnored,
+    UsageError,
+)
+from .gen_server import GenServer
+from .interface import call, query
+from .interface import cast_ as cast
+from .kernel.mailbox import Overflow
+from .kernel.reason import Crashed
+from .kernel.retry import AtLeastOnce, AtMostOnce
+from .kernel.server import Error, Ignore, NoReply, Ok, Reply, Stop
+from .message import Down, ExitMessage, From, Timeout
+from .pid import Pid, Ref
+from .runtime import Runtime
+
+__all__ = [
+    "Runtime",
+    "process",
+    "Pid",
+    "Ref",
+    "gen_server",
+    "GenServer",
+    "call",
+    "cast",
+    "query",
+    "AtLeastOnce",
+    "AtMostOnce",
+    "Overflow",
+    "Ok",
+    "Ignore",
+    "Error",
+    "Reply",
+    "NoReply",
+    "Stop",
+    "From",
+    "Down",
+    "ExitMessage",
+    "Timeout",
+    "CrashReport",
+    "Crashed",
+    "Exit",
+    "RaybeamError",
+    "UsageError",
+    "BlueprintError",
+    "InvalidArgumentsError",
+    "NotAProcessError",
+    "StartError",
+    "StartIgnored",
+    "CallFailed",
+    "CallTimeout",
+    "NoProcess",
+    "Disconnected",
+    "Overloaded",
+    "ServiceError",
+    "ClusterError",
+    "RaybeamInternalError",
+]

@@ -1,0 +1,49 @@
+"""Waiting for the answer to a call, at most until its deadline."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .errors import CallFailed, CallTimeout, NoProcess, Overloaded
+
+if TYPE_CHECKING:
+    from .message import From
+
+
+async def await_answer(sender: From, timeout_s: float | None, described: object) -> object:
+    """The answer to a call whose message is on its way.
+
+    Args:
+        sender: What the callee answers to.
+        timeout_s: Seconds to wait, `None` for ever. Then the call is abandoned: a late answer is dropped.
+        described: `(destination, request)`, for the error.
+
+    Raises:
+        CallTimeout: The deadline passed.
+        NoProcess: The callee was not there.
+        Overloaded: The callee's mailbox is full.
+        CallFailed: The callee ended without an answer.
+    """
+    future = sender.future
+    timer = None
+    if timeout_s is not None and not future.done():
+        timer = future.get_loop().call_later(timeout_s, _expire, sender)
+    try:
+        return await future
+    except CallFailed as failure:
+        if failure.call is not None:
+            raise
+        if isinstance(failure, NoProcess | CallTimeout):
+            raise type(failure)(described) from None
+        if isinstance(failure, Overloaded):
+            raise Overloaded(described, failure.retry_after_s) from None
+        raise CallFailed(failure.cause, described) from None
+    finally:
+        if timer is not None:
+            timer.cancel()
+        if not future.done() or future.cancelled():
+            sender.abandon()
+
+
+def _expire(sender: From) -> None:
+    sender.fail(CallTimeout())

@@ -1,0 +1,159 @@
+"""The cell of a process: mailbox, links, monitors, and how it is run; what it does is its subclass's."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from .errors import Exit
+from .kernel.reason import NORMAL, Crashed
+from .message import Call
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Callable
+
+    from .kernel.reason import ExitReason
+    from .message import From
+    from .pid import Pid, Ref
+    from .runtime import Runtime
+
+ALIVE = object()
+MESSAGES_PER_TURN = 64
+
+
+class Cell:
+    """One process. An idle cell holds no task: it is run by a carrier when its mailbox is not empty.
+
+    Attributes:
+        parent: The process that started this one by `start_link`.
+        trap_exit: Whether exit signals become messages.
+        exit_reason: `ALIVE` while it lives.
+        scheduled: Whether the cell is queued for a carrier or is being run by one.
+        carrier: The task that runs the cell at the moment.
+        calls: Calls accepted and not answered yet, in the mailbox or deferred.
+        watchers: Who monitors this process: a pid, or a function for the runtime's own use.
+        watching: Monitors that this process holds.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "calls",
+        "carrier",
+        "exit_reason",
+        "links",
+        "mailbox",
+        "names",
+        "parent",
+        "pid",
+        "queued_calls",
+        "runtime",
+        "scheduled",
+        "trap_exit",
+        "watchers",
+        "watching",
+    )
+
+    def __init__(self, runtime: Runtime, pid: Pid, parent: Pid | None) -> None:
+        self.runtime = runtime
+        self.pid = pid
+        self.parent = parent
+        self.mailbox: deque[object] = deque()
+        self.links: set[Pid] = set()
+        self.watchers: dict[Ref, Pid | Callable[[ExitReason], None]] | None = None
+        self.watching: dict[Ref, Pid] | None = None
+        self.calls: set[From] = set()
+        self.queued_calls = 0
+        self.names: tuple[str, ...] = ()
+        self.trap_exit = False
+        self.exit_reason: ExitReason = ALIVE
+        self.scheduled = False
+        self.carrier: asyncio.Task[None] | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process lives."""
+        return self.exit_reason is ALIVE
+
+    def deliver(self, message: object) -> None:
+        """Put a message into the mailbox; system messages and signals always pass."""
+        self.mailbox.append(message)
+        if not self.scheduled:
+            self.scheduled = True
+            self.runtime.make_ready(self)
+
+    def deliver_call(self, call: Call) -> None:
+        """Put a call into the mailbox; subclasses bound how many may wait."""
+        self.calls.add(call.sender)
+        self.queued_calls += 1
+        self.deliver(call)
+
+    async def run(self) -> None:
+        """Handle messages until the mailbox is empty, the turn is over, or the process has ended."""
+        mailbox = self.mailbox
+        for _ in range(MESSAGES_PER_TURN):
+            if not mailbox:
+                self.scheduled = False
+                return
+            message = mailbox.popleft()
+            if type(message) is Call:
+                self.queued_calls -= 1
+            await self.handle(message)
+            if self.exit_reason is not ALIVE:
+                return
+        self.runtime.make_ready(self)
+
+    async def handle(self, message: object) -> None:
+        """Do what one message asks for."""
+        raise NotImplementedError
+
+    def description(self) -> str:
+        """What runs in this process, for reports and views."""
+        raise NotImplementedError
+
+
+class TaskCell(Cell):
+    """A process whose body is one coroutine with a task of its own; it takes messages by `receive`."""
+
+    __slots__ = ("body", "waiting")
+
+    def __init__(self, runtime: Runtime, pid: Pid, parent: Pid | None, body: Callable[[], Awaitable[object]]) -> None:
+        super().__init__(runtime, pid, parent)
+        self.body = body
+        self.waiting: asyncio.Future[None] | None = None
+
+    def deliver(self, message: object) -> None:
+        """Put a message into the mailbox and wake the body if it waits for one."""
+        self.mailbox.append(message)
+        if self.waiting is not None and not self.waiting.done():
+            self.waiting.set_result(None)
+
+    async def run(self) -> None:
+        """Run the body to its end, which is the end of the process."""
+        reason: ExitReason = NORMAL
+        try:
+            await self.body()
+        except Exit as exit_:
+            reason = exit_.reason
+        except Exception as error:  # noqa: BLE001 (let it crash: the reason carries the error)
+            reason = crashed(error)
+        self.runtime.finish(self, reason)
+
+    def description(self) -> str:
+        """The name of the body's function."""
+        return getattr(self.body, "__qualname__", repr(self.body))
+
+    def take(self, match: Callable[[object], bool] | None) -> tuple[bool, object]:
+        """Remove the first message that matches: `(True, message)`, or `(False, None)`."""
+        for index, message in enumerate(self.mailbox):
+            if match is None or match(message):
+                del self.mailbox[index]
+                return True, message
+        return False, None
+
+
+def crashed(error: BaseException) -> Crashed:
+    """The exit reason for an exception that nobody caught."""
+    import traceback
+
+    return Crashed(error, "".join(traceback.format_exception(error)))

@@ -1,0 +1,44 @@
+"""The crash report: what is told of a process that ended abnormally."""
+
+from __future__ import annotations
+
+import reprlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .kernel.reason import ExitReason
+    from .pid import Pid
+
+_short = reprlib.Repr()
+_short.maxother = _short.maxstring = 1000
+_short.maxdict = _short.maxlist = _short.maxtuple = 20
+
+
+@dataclass(frozen=True, slots=True)
+class CrashReport:
+    """A process ended abnormally.
+
+    Attributes:
+        pid: Who.
+        behaviour: The class that ran in it.
+        reason: Why; a `Crashed` carries the traceback.
+        last_message: What it was handling.
+        state: Its state as `redact` let it out; printed in at most a few thousand characters.
+        names: Names it had.
+    """
+
+    pid: Pid
+    behaviour: str
+    reason: ExitReason
+    last_message: object
+    state: object
+    names: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        traceback = getattr(self.reason, "traceback", "")
+        return (
+            f"{self.behaviour} {self.pid} {' '.join(self.names)} ended: {self.reason}\n"
+            f"  last message: {_short.repr(self.last_message)}\n"
+            f"  state: {_short.repr(self.state)}" + (f"\n{traceback.rstrip()}" if traceback else "")
+        )

@@ -1,0 +1,153 @@
+"""Every error that raybeam raises, in one tree.
+
+    RaybeamError
+    ├── UsageError                  you: the code or the configuration is wrong; the message says the mend
+    │   ├── BlueprintError          a field of a blueprint
+    │   ├── InvalidArgumentsError   arguments of a typed call that do not validate
+    │   └── NotAProcessError        an operation that only a process can do was called outside one
+    ├── StartError                  a process did not start; `.reason` says why
+    ├── CallFailed                  a call has no answer; `.reason` says why, `.call` what was asked
+    │   ├── CallTimeout             the deadline passed: the outcome is unknown
+    │   ├── NoProcess               nobody lives there (any more)
+    │   ├── Disconnected            the connection was lost under way: the outcome is unknown
+    │   └── Overloaded              refused at once, not done; `.retry_after_s` says when to come again
+    ├── ServiceError                base for *your* errors: raised in a handler it is an answer, not a crash
+    ├── ClusterError                Ray or a machine: cannot start, cannot be reached
+    └── RaybeamInternalError        us: please report it
+
+`Exit` and `ProcessKilled` are not errors but ways to end: `raise Exit(reason)` in a callback ends the process.
+"""
+
+from __future__ import annotations
+
+
+class RaybeamError(Exception):
+    """Base of everything that raybeam raises."""
+
+
+class UsageError(RaybeamError):
+    """Your code or configuration is wrong; the message names the value and the mend."""
+
+
+class BlueprintError(UsageError):
+    """A field of a blueprint is wrong."""
+
+
+class InvalidArgumentsError(UsageError):
+    """The arguments of a typed call do not validate; nothing was done."""
+
+
+class NotAProcessError(UsageError):
+    """Only a process can do this (link, receive, trap exits); it was called outside one."""
+
+
+class StartError(RaybeamError):
+    """A process did not start.
+
+    Attributes:
+        reason: What `init` gave, or what ended it.
+    """
+
+    def __init__(self, reason: object) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class StartIgnored(RaybeamError):
+    """`init` asked not to be started (`Ignore()`): no fault, there is just no process."""
+
+
+class Exit(Exception):
+    """Raised in a callback, ends the process with `reason`, like Erlang's `exit(Reason)`."""
+
+    def __init__(self, reason: object) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class CallFailed(RaybeamError, Exit):
+    """A call has no answer.
+
+    Uncaught in a process it ends that process with the reason `(reason, call)`, as in OTP.
+
+    Attributes:
+        cause: Why: `"noproc"`, `"timeout"`, the exit reason of the callee, ...
+        call: What was asked, as `(destination, request)`.
+    """
+
+    def __init__(self, cause: object, call: object = None) -> None:
+        Exit.__init__(self, (cause, call))
+        self.cause = cause
+        self.call = call
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.cause, self.call))
+
+    def __str__(self) -> str:
+        return f"{self.cause} (calling {_short(self.call)})" if self.call is not None else str(self.cause)
+
+
+class CallTimeout(CallFailed):
+    """The deadline passed before the answer came: the outcome is unknown."""
+
+    def __init__(self, call: object = None) -> None:
+        super().__init__("timeout", call)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.call,))
+
+
+class NoProcess(CallFailed):
+    """Nobody lives at the destination: the call was not done."""
+
+    def __init__(self, call: object = None) -> None:
+        super().__init__("noproc", call)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.call,))
+
+
+class Disconnected(CallFailed):
+    """The connection to the callee was lost while the call was under way: the outcome is unknown."""
+
+    def __init__(self, call: object = None) -> None:
+        super().__init__("noconnection", call)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.call,))
+
+
+class Overloaded(CallFailed):
+    """Refused at once and not done: the mailbox is full, or the callee sheds load.
+
+    Attributes:
+        retry_after_s: Seconds after which it makes sense to try again.
+    """
+
+    def __init__(self, call: object = None, retry_after_s: float = 0.1) -> None:
+        super().__init__("overloaded", call)
+        self.retry_after_s = retry_after_s
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.call, self.retry_after_s))
+
+
+class ServiceError(RaybeamError):
+    """Base of your services' errors: raised in a handler it travels to the caller; the process lives on."""
+
+
+class ClusterError(RaybeamError):
+    """Ray or a machine: it cannot start or cannot be reached. The message says what to do."""
+
+
+class RaybeamInternalError(RaybeamError):
+    """A mistake of raybeam's own. Please report it with the message."""
+
+
+class ProcessKilled(BaseException):
+    """Unwinds the code of a process that is already dead. Never catch it."""
+
+
+def _short(term: object) -> str:
+    text = repr(term)
+    return text if len(text) <= 200 else text[:197] + "..."

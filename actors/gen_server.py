@@ -1,0 +1,462 @@
+"""GenServer: a process with state that answers calls; and OTP's functions to start, ask and stop one."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, TypeVar
+
+from .answer import await_answer
+from .errors import (
+    CallFailed,
+    InvalidArgumentsError,
+    NoProcess,
+    ServiceError,
+    StartError,
+    StartIgnored,
+    UsageError,
+)
+from .interface import Delivery, Invoke, Method, methods_of, reference
+from .kernel.mailbox import Overflow
+from .kernel.server import CallResult, Ignore, InitResult, Result
+from .message import Call, Cast, From
+from .process import own_cell
+from .runtime import current_cell, current_runtime, log
+from .server_cell import ServerCell, start_message
+from .system_calls import change_code, get_state, replace_state, resume, statistics, stop, suspend
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterable
+
+    from .cell import Cell
+    from .kernel.reason import ExitReason
+    from .pid import Destination, Pid
+    from .runtime import Runtime
+
+G = TypeVar("G", bound="GenServer")
+R = TypeVar("R")
+DEFAULT_TIMEOUT_S = 5.0
+
+
+class GenServer:
+    """A process that keeps state and serves one message at a time.
+
+    **What it is.** A plain class: its attributes are the state, its marked methods are the interface. Each
+    instance lives in a process of its own; nobody else touches its state.
+
+        >>> class Stock(GenServer):
+        ...     async def init(self, items: int) -> None:
+        ...         self.items = items
+        ...     @call
+        ...     async def take(self, count: int) -> int:
+        ...         if count > self.items:
+        ...             raise OutOfStock(f"only {self.items} left")
+        ...         self.items -= count
+        ...         return self.items
+        ...     @query
+        ...     async def left(self) -> int:
+        ...         return self.items
+        >>> class OutOfStock(ServiceError): ...
+        >>> async def main() -> list[object]:
+        ...     async with Runtime():
+        ...         stock = ref(Stock, await start(Stock, 3))
+        ...         seen: list[object] = [await stock.take(2)]
+        ...         try:
+        ...             await stock.take(2)
+        ...         except OutOfStock as error:
+        ...             seen.append(str(error))
+        ...         return [*seen, await stock.left()]
+        >>> asyncio.run(main())
+        [1, 'only 1 left', 1]
+
+    **A failure and its outcome.** An exception derived from `ServiceError` is an answer: the caller gets it,
+    the process lives on, as above. Any other exception is a crash: `terminate` runs, the process ends, its
+    supervisor starts a new one with a clean state, and the caller gets `CallFailed` with the reason. Do not
+    catch what you cannot mend.
+
+    **OTP's callbacks.** Beneath the marked methods are the callbacks of `gen_server`; override them for
+    requests of your own form, deferred answers, time-outs:
+
+    - `init(*args)` returns `None` or `Ok(...)`; `Ignore()`, `Stop(reason)` or `Error(reason)` do not start.
+    - `handle_call(request, sender)` returns `Reply(value)`, `NoReply()` (answer later with `sender.reply`),
+      or `Stop(reason, reply)`.
+    - `handle_cast(request)`, `handle_info(message)`, `handle_continue(term)`, `handle_timeout()` return `None`,
+      `NoReply(...)` or `Stop(reason)`.
+    - `terminate(reason)` runs before the end: after `Stop`, after a crash, and for exit signals of the parent
+      if the process traps exits. It does not run when the process is killed.
+    - `code_change(old_version, state, extra)` returns the state for the new class.
+
+    `Ok`, `Reply` and `NoReply` take `timeout_s` (seconds without a message until `handle_timeout`; default
+    never), `continue_with` (calls `handle_continue` before anything else; default no) and `hibernate`
+    (accepted, does nothing).
+
+    **Options**, as class attributes: `mailbox_limit` (calls that may wait; more are refused with `Overloaded`;
+    default 1000) and `mailbox_overflow` (which one is refused; default `Overflow.REJECT`, the new one).
+
+    **When not to use it.** For plain computation (call a function), to protect one value that only one process
+    uses, or to arrange code. Use it where state outlives a call, where things happen at the same time, or
+    where failures must stay apart. For explicit states use `GenStatem`.
+    """
+
+    mailbox_limit: ClassVar[int] = 1000
+    mailbox_overflow: ClassVar[Overflow] = Overflow.REJECT
+    interface: ClassVar[dict[str, Method[object, ..., object]]] = {}
+    _cell: ServerCell
+
+    def __init_subclass__(cls, **options: object) -> None:
+        super().__init_subclass__(**options)
+        for name, method in vars(cls).items():
+            if isinstance(method, Method) and (name in _RESERVED or name.startswith("_")):
+                raise UsageError(f"{cls.__name__}.{name}: the name is OTP's or private; give the method another one")
+        cls.interface = methods_of(cls)
+        if cls.mailbox_limit < 1:
+            raise UsageError(f"{cls.__name__}.mailbox_limit={cls.mailbox_limit!r}: must be 1 or more")
+
+    @property
+    def pid(self) -> Pid:
+        """The pid of this process."""
+        return self._cell.pid
+
+    @property
+    def runtime(self) -> Runtime:
+        """The runtime that this process lives in."""
+        return self._cell.runtime
+
+    async def init(self, *args: object, **kwargs: object) -> InitResult:
+        """Set the state up, from the arguments of the start. Default: none taken, nothing done."""
+        if args or kwargs:
+            raise UsageError(f"{type(self).__name__} was started with arguments but has no init() that takes them")
+        return None
+
+    async def handle_call(self, request: object, sender: From) -> CallResult:
+        """Answer a request that is not one of a marked method. Default: a crash, as in OTP."""
+        raise UsageError(f"{type(self).__name__} has no handle_call() for {request!r}")
+
+    async def handle_cast(self, request: object) -> Result:
+        """Serve a cast that is not one of a marked method. Default: a crash, as in OTP."""
+        raise UsageError(f"{type(self).__name__} has no handle_cast() for {request!r}")
+
+    async def handle_info(self, message: object) -> Result:
+        """Serve any other message: plain sends, `Down`, `ExitMessage`. Default: logged and dropped."""
+        log.warning("%s %s: unexpected message dropped: %r", type(self).__name__, self.pid, message)
+        return None
+
+    async def handle_continue(self, term: object) -> Result:
+        """Go on with what a callback put off by `continue_with`. Default: a crash."""
+        raise UsageError(f"{type(self).__name__} returned continue_with but has no handle_continue()")
+
+    async def handle_timeout(self) -> Result:
+        """The time-out that the last callback asked for has passed. Default: `handle_info(Timeout())`."""
+        from .message import TIMEOUT_MESSAGE
+
+        return await self.handle_info(TIMEOUT_MESSAGE)
+
+    async def terminate(self, reason: ExitReason) -> None:
+        """Clean up before the end. Default: nothing to do."""
+
+    async def code_change(self, old_version: object, state: object, extra: object) -> object:
+        """The state for this class, from the state of `old_version`. Default: the same."""
+        return state
+
+    def get_state(self) -> object:
+        """The state, for `get_state`, crash reports and code changes. Default: the attributes."""
+        return {name: value for name, value in vars(self).items() if name != "_cell"}
+
+    def set_state(self, state: object) -> None:
+        """Put a state in place; the opposite of `get_state`."""
+        if not isinstance(state, dict):
+            raise UsageError(f"{type(self).__name__}: state must be a dict of attributes, or override set_state()")
+        cell = vars(self).get("_cell")
+        vars(self).clear()
+        vars(self).update(state)
+        if cell is not None:
+            self._cell = cell
+
+    def redact(self, state: object) -> object:
+        """What of the state a crash report may show. Default: all of it."""
+        return state
+
+    def is_answer(self, error: Exception) -> bool:
+        """Whether an exception of a handler is an answer rather than a crash. Default: `ServiceError`s are."""
+        return isinstance(error, ServiceError | InvalidArgumentsError)
+
+
+_RESERVED = frozenset(name for name in vars(GenServer) if not name.startswith("_"))
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A process that started: its pid, and what more the start gave."""
+
+    pid: Pid
+    extra: object = None
+
+
+async def start(
+    server: type[GenServer],
+    *args: object,
+    name: str | None = None,
+    timeout_s: float | None = None,
+    **kwargs: object,
+) -> Pid:
+    """Start a server that nobody is linked to; returns when its `init` is done.
+
+    Args:
+        server: The class, made without arguments.
+        *args: For `init`.
+        name: A local name to register. Default: none.
+        timeout_s: Seconds that `init` may take; then it is killed. Default: for ever.
+        **kwargs: For `init`.
+
+    Raises:
+        StartError: `init` failed, took too long, or the name is taken (reason `("already_started", pid)`).
+        StartIgnored: `init` returned `Ignore()`.
+    """
+    return await _start(server, args, kwargs, name, timeout_s, parent=None)
+
+
+async def start_link(
+    server: type[GenServer],
+    *args: object,
+    name: str | None = None,
+    timeout_s: float | None = None,
+    **kwargs: object,
+) -> Pid:
+    """Like `start`, linked to the calling process, which becomes the parent.
+
+    Raises:
+        NotAProcessError: The caller is not a process; use `start`.
+    """
+    return await _start(server, args, kwargs, name, timeout_s, parent=own_cell())
+
+
+async def _start(
+    server: type[GenServer],
+    args: tuple[object, ...],
+    kwargs: dict[str, object],
+    name: str | None,
+    timeout_s: float | None,
+    parent: Cell | None,
+) -> Pid:
+    runtime = current_runtime()
+    if name is not None and (holder := runtime.whereis(name)) is not None:
+        raise StartError(("already_started", holder))
+    cell = ServerCell(runtime, runtime.new_pid(), None if parent is None else parent.pid, server())
+    runtime.add(cell, link_to=parent, name=name)
+    message, outcome = start_message(runtime, args, kwargs)
+    cell.deliver(message)
+    return await started(cell, outcome, timeout_s)
+
+
+async def started(cell: Cell, outcome: asyncio.Future[Ignore | tuple[object] | None], timeout_s: float | None) -> Pid:
+    """Wait until the `init` of a new process is done.
+
+    Raises:
+        StartError: It failed or took too long.
+        StartIgnored: It did not want to start.
+    """
+    runtime = cell.runtime
+    ended = runtime.ended(cell.pid)
+    ended.add_done_callback(lambda done: _ended_early(done, outcome))
+    timer = None if timeout_s is None else runtime.loop.call_later(timeout_s, _start_timeout, cell, outcome)
+    try:
+        result = await outcome
+    finally:
+        ended.cancel()
+        if timer is not None:
+            timer.cancel()
+    if result is None:
+        return cell.pid
+    if isinstance(result, Ignore):
+        raise StartIgnored
+    raise StartError(result[0])
+
+
+def _ended_early(done: asyncio.Future[ExitReason], outcome: asyncio.Future[Ignore | tuple[object] | None]) -> None:
+    if not done.cancelled() and not outcome.done():
+        outcome.set_result((done.result(),))
+
+
+def _start_timeout(cell: Cell, outcome: asyncio.Future[Ignore | tuple[object] | None]) -> None:
+    if not outcome.done():
+        outcome.set_result(("timeout",))
+        if cell.parent is not None:
+            cell.runtime.unlink(cell, cell.parent)
+        cell.runtime.exit(None, cell.pid, "kill")
+
+
+async def request(
+    destination: Destination,
+    message: object,
+    timeout_s: float | None = DEFAULT_TIMEOUT_S,
+    *,
+    drop_expired: bool = False,
+) -> object:
+    """Ask a process and wait for its answer: OTP's `gen_server:call`.
+
+    Args:
+        destination: A pid, or a name of this runtime.
+        message: What is asked; `handle_call` gets it.
+        timeout_s: Seconds to wait, `None` for ever. Default 5.
+        drop_expired: Whether the callee may drop the work, undone, after the deadline. Default: it does it
+            even so, as in OTP, and the late answer is dropped.
+
+    Raises:
+        NoProcess: Nobody lives there.
+        CallTimeout: No answer in time; the outcome is unknown.
+        Overloaded: The callee's mailbox is full; nothing was done.
+        CallFailed: The callee ended without an answer; `cause` is its exit reason, or `"calling_self"`.
+    """
+    runtime = current_runtime()
+    cell = runtime.cell(destination)
+    if cell is None:
+        raise NoProcess((destination, message))
+    sender = send_call(runtime, cell, message, timeout_s, drop_expired)
+    return await await_answer(sender, timeout_s, (destination, message))
+
+
+def send_call(runtime: Runtime, cell: Cell, message: object, timeout_s: float | None, drop_expired: bool) -> From:
+    """Put a call into a mailbox of this runtime; its answer comes to the future of the returned `From`."""
+    caller = current_cell.get()
+    if cell is caller:
+        raise CallFailed("calling_self", (cell.pid, message))
+    loop = runtime.loop
+    sender = From(loop.create_future(), cell, None if caller is None else caller.pid)
+    now = loop.time()
+    deadline = None if timeout_s is None else now + timeout_s
+    cell.deliver_call(Call(message, sender, deadline, drop_expired, now))
+    return sender
+
+
+def tell(destination: Destination, message: object) -> None:
+    """Send a cast: OTP's `gen_server:cast`. To nobody it vanishes."""
+    cell = current_runtime().cell(destination)
+    if cell is not None:
+        cell.deliver(Cast(message))
+
+
+class RequestId:
+    """A call under way, from `send_request`."""
+
+    __slots__ = ("_described", "_sender")
+
+    def __init__(self, sender: From | None, described: object) -> None:
+        self._sender = sender
+        self._described = described
+
+    async def _answer(self, timeout_s: float | None) -> object:
+        if self._sender is None:
+            raise NoProcess(self._described)
+        return await await_answer(self._sender, timeout_s, self._described)
+
+
+def send_request(destination: Destination, message: object) -> RequestId:
+    """Send a call and go on; take its answer with `receive_response` or `wait_response`."""
+    runtime = current_runtime()
+    cell = runtime.cell(destination)
+    sender = None if cell is None else send_call(runtime, cell, message, None, drop_expired=False)
+    if sender is not None:
+        sender.future.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return RequestId(sender, (destination, message))
+
+
+async def receive_response(request_id: RequestId, timeout_s: float | None = None) -> object:
+    """The answer to `send_request`; a request that is not answered in time is abandoned.
+
+    Raises:
+        CallTimeout: No answer in time: it will never be seen.
+        CallFailed: As from `request`.
+    """
+    return await request_id._answer(timeout_s)
+
+
+async def wait_response(request_id: RequestId, timeout_s: float | None = None) -> object:
+    """The answer to `send_request`; when it is not there in time, it can be waited for again.
+
+    Raises:
+        TimeoutError: No answer yet.
+        CallFailed: As from `request`.
+    """
+    if request_id._sender is not None and not request_id._sender.future.done():
+        await asyncio.wait([request_id._sender.future], timeout=timeout_s)
+        if not request_id._sender.future.done():
+            raise TimeoutError(f"no answer within {timeout_s} s; it may still come")
+    return await request_id._answer(None)
+
+
+async def multi_call(
+    destinations: Iterable[Destination], message: object, timeout_s: float | None = None
+) -> tuple[dict[Destination, object], dict[Destination, CallFailed]]:
+    """Ask several processes at once: the answers, and for the others why there is none."""
+    requests = {destination: send_request(destination, message) for destination in destinations}
+    answers = await asyncio.gather(
+        *(receive_response(request_id, timeout_s) for request_id in requests.values()), return_exceptions=True
+    )
+    replies: dict[Destination, object] = {}
+    failures: dict[Destination, CallFailed] = {}
+    for destination, answer in zip(requests, answers, strict=True):
+        if isinstance(answer, CallFailed):
+            failures[destination] = answer
+        elif isinstance(answer, BaseException):
+            raise answer
+        else:
+            replies[destination] = answer
+    return replies, failures
+
+
+class LocalChannel:
+    """The channel of a reference to a process of this runtime."""
+
+    __slots__ = ("_destination", "_runtime")
+
+    def __init__(self, runtime: Runtime, destination: Destination) -> None:
+        self._runtime = runtime
+        self._destination = destination
+
+    def __repr__(self) -> str:
+        return str(self._destination)
+
+    async def ask(self, request: Invoke, delivery: Delivery) -> object:
+        """Call the process; see `request`."""
+        cell = self._runtime.cell(self._destination)
+        if cell is None:
+            raise NoProcess((self._destination, request))
+        sender = send_call(self._runtime, cell, request, delivery.timeout_s, drop_expired=True)
+        return await await_answer(sender, delivery.timeout_s, (self._destination, request))
+
+    async def tell(self, request: Invoke, delivery: Delivery) -> None:
+        """Cast to the process."""
+        cell = self._runtime.cell(self._destination)
+        if cell is not None:
+            cell.deliver(Cast(request))
+
+    def run(self, coroutine: Coroutine[object, object, R]) -> R:
+        """Run a call from another thread than the runtime's."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._runtime.loop).result()
+
+
+def ref(server: type[G], destination: Destination) -> G:
+    """A typed reference to a process of this runtime: has the marked methods of `server`."""
+    return reference(server, LocalChannel(current_runtime(), destination))
+
+
+__all__ = [
+    "GenServer",
+    "RequestId",
+    "change_code",
+    "get_state",
+    "multi_call",
+    "receive_response",
+    "ref",
+    "replace_state",
+    "request",
+    "resume",
+    "send_request",
+    "start",
+    "start_link",
+    "statistics",
+    "stop",
+    "suspend",
+    "tell",
+    "wait_response",
+]

@@ -1,0 +1,104 @@
+"""What a server's callbacks may return, and what each return means. OTP's `gen_server` returns, as types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+
+class _Absent:
+    """Marks an option that was not given; `None` is a value like any other."""
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+ABSENT: Final = _Absent()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Then:
+    """What follows a callback.
+
+    Attributes:
+        timeout_s: Seconds without any message after which `handle_timeout` is called. Default: never. With 0
+            the messages that wait already go first.
+        continue_with: Calls `handle_continue` with this term before anything in the mailbox. Default: no.
+        hibernate: Accepted for OTP's sake; does nothing here.
+    """
+
+    timeout_s: float | None = None
+    continue_with: object = ABSENT
+    hibernate: bool = False
+
+    def __post_init__(self) -> None:
+        if self.timeout_s is not None and not self.timeout_s >= 0:
+            raise ValueError(f"timeout_s={self.timeout_s!r}: give seconds, 0 or more, or None for no time-out")
+        if self.timeout_s is not None and self.continue_with is not ABSENT:
+            raise ValueError("timeout_s and continue_with exclude each other: return the time-out from handle_continue")
+
+
+@dataclass(frozen=True, slots=True)
+class Ok(_Then):
+    """From `init`: the process is up (so is one whose `init` returns `None`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """From `init`: do not start, and it is no fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    """From `init`: the start fails with `reason`, and it is no crash: nothing is reported."""
+
+    reason: object
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(_Then):
+    """From `handle_call`: answer with `value` and go on."""
+
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class NoReply(_Then):
+    """Go on (a callback other than `handle_call` may return `None` for it); a call is answered later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End the process with `reason`, after `terminate(reason)`; from `handle_call` with a `reply` if given."""
+
+    reason: object
+    reply: object = ABSENT
+
+
+InitResult: TypeAlias = Ok | Ignore | Error | Stop | None
+CallResult: TypeAlias = Reply | NoReply | Stop
+Result: TypeAlias = NoReply | Stop | None
+
+GO_ON: Final = NoReply()
+
+
+def bad_return(callback: str, value: object) -> tuple[str, object] | None:
+    """The exit reason for a wrong return of a callback, `None` when the return is right.
+
+    >>> bad_return("handle_cast", Reply(1))
+    ('bad_return_value', Reply(timeout_s=None, continue_with=ABSENT, hibernate=False, value=1))
+    >>> bad_return("handle_cast", NoReply()) is None
+    True
+    """
+    allowed: tuple[type, ...] = (NoReply, Stop)
+    if callback == "init":
+        allowed = (Ok, Ignore, Error, Stop)
+    elif callback == "handle_call":
+        allowed = (Reply, NoReply, Stop)
+    if value is None and callback != "handle_call":
+        return None
+    if not isinstance(value, allowed):
+        return ("bad_return_value", value)
+    if isinstance(value, Stop) and value.reply is not ABSENT and callback != "handle_call":
+        return ("bad_return_value", value)
+    return None

@@ -1,0 +1,120 @@
+"""What lies in a mailbox, besides the user's own terms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .errors import CallFailed, NoProcess
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from .cell import Cell
+    from .kernel.reason import ExitReason
+    from .pid import Pid, Ref
+
+
+@dataclass(frozen=True, slots=True)
+class ExitMessage:
+    """A linked process ended, or somebody sent an exit signal; only processes that trap exits see it."""
+
+    pid: Pid
+    reason: ExitReason
+
+
+@dataclass(frozen=True, slots=True)
+class Down:
+    """A monitored process ended (`noproc`: it was not there)."""
+
+    ref: Ref
+    target: Pid | str
+    reason: ExitReason
+
+
+class From:
+    """The right to answer one call, once; later answers are dropped.
+
+    Attributes:
+        caller: The calling process, `None` when the call came from outside any process.
+    """
+
+    __slots__ = ("__weakref__", "caller", "future", "server")
+
+    def __init__(self, future: asyncio.Future[object], server: Cell, caller: Pid | None) -> None:
+        self.future = future
+        self.server = server
+        self.caller = caller
+
+    def reply(self, value: object) -> None:
+        """Answer with `value`."""
+        self.server.calls.discard(self)
+        if not self.future.done():
+            self.future.set_result(value)
+
+    def fail(self, error: BaseException) -> None:
+        """Answer by raising `error` at the caller."""
+        self.server.calls.discard(self)
+        if not self.future.done():
+            self.future.set_exception(error)
+
+    def abandon(self) -> None:
+        """The caller waits no longer."""
+        self.server.calls.discard(self)
+        self.future.cancel()
+
+    def server_ended(self, reason: ExitReason) -> None:
+        """The callee died before it answered."""
+        if not self.future.done():
+            self.future.set_exception(NoProcess() if reason == "noproc" else CallFailed(reason))
+
+
+class Call:
+    """A request that wants an answer.
+
+    Attributes:
+        request: What is asked.
+        sender: Whom to answer.
+        deadline: Loop time after which nobody waits for the answer; `None` for ever.
+        drop_expired: Whether the work may be dropped, undone, when the deadline has passed.
+        enqueued_at: Loop time of arrival in the mailbox.
+    """
+
+    __slots__ = ("deadline", "drop_expired", "enqueued_at", "request", "sender")
+
+    def __init__(
+        self, request: object, sender: From, deadline: float | None, drop_expired: bool, enqueued_at: float
+    ) -> None:
+        self.request = request
+        self.sender = sender
+        self.deadline = deadline
+        self.drop_expired = drop_expired
+        self.enqueued_at = enqueued_at
+
+
+class Cast:
+    """A request that wants no answer."""
+
+    __slots__ = ("request",)
+
+    def __init__(self, request: object) -> None:
+        self.request = request
+
+
+class SystemCall:
+    """OTP's `sys`: `get_state`, `replace_state`, `suspend`, `resume`, `statistics`, `terminate`, ..."""
+
+    __slots__ = ("argument", "operation", "sender")
+
+    def __init__(self, operation: str, argument: object, sender: From) -> None:
+        self.operation = operation
+        self.argument = argument
+        self.sender = sender
+
+
+@dataclass(frozen=True, slots=True)
+class Timeout:
+    """The time-out that the last callback asked for has passed without a message."""
+
+
+TIMEOUT_MESSAGE = Timeout()

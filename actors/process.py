@@ -1,0 +1,200 @@
+"""What any process can do: send, link, monitor, exit, receive. OTP's built-in functions.
+
+Functions that act on the caller need to run inside a process; the others only need a runtime.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .cell import TaskCell
+from .errors import NotAProcessError, ProcessKilled, UsageError
+from .runtime import current_cell, current_runtime
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Callable
+
+    from .cell import Cell
+    from .kernel.reason import ExitReason
+    from .pid import Destination, Pid, Ref
+
+
+def own_cell() -> Cell:
+    """The cell of the calling process.
+
+    Raises:
+        NotAProcessError: The caller is not a process.
+    """
+    cell = current_cell.get()
+    if cell is None:
+        raise NotAProcessError("only a process can do this: call it from a behaviour or a spawned function")
+    return cell
+
+
+def check_alive() -> None:
+    """Unwind the caller if it has just died of what it did."""
+    cell = current_cell.get()
+    if cell is not None and not cell.alive:
+        raise ProcessKilled
+
+
+def self_pid() -> Pid:
+    """The pid of the calling process."""
+    return own_cell().pid
+
+
+def send(destination: Destination, message: object) -> None:
+    """Send a plain message. To a pid of the dead it vanishes.
+
+    Raises:
+        UsageError: `destination` is a name that nobody has.
+    """
+    cell = current_runtime().cell(destination)
+    if cell is not None:
+        cell.deliver(message)
+    elif isinstance(destination, str):
+        raise UsageError(f"nobody has the name {destination!r}: register a process first")
+
+
+def send_after(delay_s: float, destination: Destination, message: object) -> asyncio.TimerHandle:
+    """Send a message `delay_s` seconds from now; the handle's `cancel()` calls it off."""
+    runtime = current_runtime()
+
+    def fire() -> None:
+        cell = runtime.cell(destination)
+        if cell is not None:
+            cell.deliver(message)
+
+    return runtime.loop.call_later(delay_s, fire)
+
+
+def spawn(function: Callable[..., Awaitable[object]], *args: object) -> Pid:
+    """Start a process that runs `await function(*args)` and ends with it."""
+    return current_runtime().spawn(lambda: function(*args))
+
+
+def spawn_link(function: Callable[..., Awaitable[object]], *args: object) -> Pid:
+    """Like `spawn`, linked to the caller from the start."""
+    cell = own_cell()
+    return cell.runtime.spawn(lambda: function(*args), link_to=cell, parent=cell.pid)
+
+
+def spawn_monitor(function: Callable[..., Awaitable[object]], *args: object) -> tuple[Pid, Ref]:
+    """Like `spawn`, monitored by the caller from the start."""
+    cell = own_cell()
+    pid = cell.runtime.spawn(lambda: function(*args))
+    return pid, cell.runtime.monitor(cell, pid)
+
+
+def link(pid: Pid) -> None:
+    """Link the caller with `pid`: the end of one is an exit signal to the other."""
+    cell = own_cell()
+    cell.runtime.link(cell, pid)
+    check_alive()
+
+
+def unlink(pid: Pid) -> None:
+    """Undo `link`."""
+    cell = own_cell()
+    cell.runtime.unlink(cell, pid)
+
+
+def monitor(destination: Destination) -> Ref:
+    """Get one `Down` message when the process ends."""
+    cell = own_cell()
+    return cell.runtime.monitor(cell, destination)
+
+
+def demonitor(ref: Ref, *, flush: bool = True) -> None:
+    """Undo `monitor`; by default a `Down` that has come already is removed too."""
+    cell = own_cell()
+    cell.runtime.demonitor(cell, ref, flush=flush)
+
+
+def trap_exit(trap: bool) -> bool:
+    """Whether exit signals come as `ExitMessage`s from now on; returns the old setting."""
+    cell = own_cell()
+    old, cell.trap_exit = cell.trap_exit, trap
+    return old
+
+
+def exit_process(pid: Pid, reason: ExitReason) -> None:
+    """Send an exit signal to `pid` (Erlang's `exit/2`); `"kill"` cannot be trapped."""
+    runtime = current_runtime()
+    sender = current_cell.get()
+    runtime.exit(None if sender is None else sender.pid, pid, reason)
+    check_alive()
+
+
+def is_alive(pid: Pid) -> bool:
+    """Whether the process lives."""
+    return current_runtime().cell(pid) is not None
+
+
+def register(name: str, pid: Pid) -> None:
+    """Give a process a local name.
+
+    Raises:
+        UsageError: The name is taken, or the process is not alive.
+    """
+    runtime = current_runtime()
+    cell = runtime.cell(pid)
+    if cell is None:
+        raise UsageError(f"cannot register {name!r}: {pid} is not alive")
+    runtime.register(name, cell)
+
+
+def unregister(name: str) -> None:
+    """Free a local name."""
+    current_runtime().unregister(name)
+
+
+def whereis(name: str) -> Pid | None:
+    """Who has the local name, or `None`."""
+    return current_runtime().whereis(name)
+
+
+async def wait_exit(destination: Destination) -> ExitReason:
+    """Wait until a process has ended; its exit reason, `"noproc"` if it was not there."""
+    return await current_runtime().ended(destination)
+
+
+async def receive(match: Callable[[object], bool] | None = None, timeout_s: float | None = None) -> object:
+    """Take the first message that matches out of the mailbox, waiting for it.
+
+    Only for spawned functions: a behaviour gets its messages by callbacks.
+
+    Args:
+        match: Which messages to take. Default: any.
+        timeout_s: Seconds to wait. Default: for ever. With 0 only what is there already.
+
+    Raises:
+        TimeoutError: No such message came in time.
+        NotAProcessError: The caller has no mailbox of its own.
+    """
+    cell = own_cell()
+    if not isinstance(cell, TaskCell):
+        raise NotAProcessError("receive() is for spawned functions; a behaviour gets its messages by handle_info")
+    loop = cell.runtime.loop
+    deadline = None if timeout_s is None else loop.time() + timeout_s
+    while True:
+        found, message = cell.take(match)
+        if found:
+            return message
+        remaining = None if deadline is None else deadline - loop.time()
+        if remaining is not None and remaining <= 0:
+            raise TimeoutError(f"no matching message within {timeout_s} s")
+        cell.waiting = loop.create_future()
+        handle = None if remaining is None else loop.call_later(remaining, _wake, cell.waiting)
+        try:
+            await cell.waiting
+        finally:
+            cell.waiting = None
+            if handle is not None:
+                handle.cancel()
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,435 @@
+"""The runtime: schedules the processes of one OS process on an asyncio loop.
+
+Processes are run by *carriers*, a few tasks that take cells from a queue. A handler that waits keeps its
+carrier; another carrier goes on with the queue. So an idle process costs no task, and a handler still sees a
+real task of its own (`asyncio.timeout`, `TaskGroup`, context variables work).
+
+The clock is the loop's: a loop with another `time()` (`raybeam.actors.testing`) gives virtual time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import itertools
+import logging
+import random
+import uuid
+from collections import deque
+from typing import TYPE_CHECKING, TypeVar
+
+from .cell import ALIVE, Cell, TaskCell, crashed
+from .errors import NotAProcessError, ProcessKilled, UsageError
+from .kernel.reason import KILL, KILLED, NOPROC, NORMAL, SHUTDOWN
+from .message import Down, ExitMessage
+from .pid import Pid, Ref
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from types import TracebackType
+
+    from .kernel.reason import ExitReason
+    from .pid import Destination
+
+log = logging.getLogger("raybeam")
+CellT = TypeVar("CellT", bound=Cell)
+CELLS_PER_TURN = 32
+IDLE_CARRIERS = 64
+
+current_cell: contextvars.ContextVar[Cell | None] = contextvars.ContextVar("raybeam_cell", default=None)
+ambient_runtime: contextvars.ContextVar[Runtime | None] = contextvars.ContextVar("raybeam_runtime", default=None)
+
+
+def current_runtime() -> Runtime:
+    """The runtime that the calling code runs in.
+
+    Raises:
+        NotAProcessError: Neither in a process nor inside `async with Runtime()`.
+    """
+    cell = current_cell.get()
+    if cell is not None:
+        return cell.runtime
+    runtime = ambient_runtime.get()
+    if runtime is None:
+        raise NotAProcessError("no runtime here: run this inside `async with Runtime():` or in a process")
+    return runtime
+
+
+def log_report(report: object) -> None:
+    """The default report sink: reports go to the logger `raybeam`."""
+    log.error("%s", report)
+
+
+class Runtime:
+    """Runs light processes; one to an OS process is usual, several in one loop work too.
+
+    Args:
+        name: Part of every pid; unique in the system. Default: a random one.
+        seed: Seeds `random`, the only source of randomness of the processes. Default: from the OS.
+        reports: Gets each crash and supervisor report. Default: logs it.
+
+    Example:
+        >>> import asyncio
+        >>> from raybeam.actors import GenServer, Runtime, call, gen_server
+        >>> class Counter(GenServer):
+        ...     total = 0
+        ...     @call
+        ...     async def add(self, amount: int) -> int:
+        ...         self.total += amount
+        ...         return self.total
+        >>> async def main() -> int:
+        ...     async with Runtime():
+        ...         counter = gen_server.ref(Counter, await gen_server.start(Counter))
+        ...         await counter.add(1)
+        ...         return await counter.add(2)
+        >>> asyncio.run(main())
+        3
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        seed: int | None = None,
+        reports: Callable[[object], None] = log_report,
+    ) -> None:
+        self.name = name or uuid.uuid4().hex[:8]
+        self.random = random.Random(seed)  # noqa: S311 (jitter, not secrets)
+        self.report = reports
+        self.on_served: Callable[[Cell, float, float], None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._cells: dict[int, Cell] = {}
+        self._names: dict[str, Cell] = {}
+        self._serials = itertools.count(1)
+        self._refs = itertools.count(1)
+        self._ready: deque[Cell] = deque()
+        self._carriers: set[asyncio.Task[None]] = set()
+        self._idle: list[asyncio.Future[None]] = []
+        self._waking = False
+        self._signals: deque[tuple[Pid | None, Pid, ExitReason, bool]] = deque()
+        self._draining = False
+        self._ambient: contextvars.Token[Runtime | None] | None = None
+
+    # -- life --------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Runtime:
+        self.open()
+        self._ambient = ambient_runtime.set(self)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None
+    ) -> None:
+        if self._ambient is not None:
+            ambient_runtime.reset(self._ambient)
+        await self.close()
+
+    def open(self) -> None:
+        """Bind the runtime to the running loop."""
+        self._loop = asyncio.get_running_loop()
+
+    async def close(self) -> None:
+        """Kill what still lives and end the carriers. To stop in order, stop the top supervisor first."""
+        for cell in list(self._cells.values()):
+            self.finish(cell, KILLED)
+        tasks = list(self._carriers)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._idle.clear()
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that the runtime is bound to."""
+        if self._loop is None:
+            raise UsageError("this runtime is not open: use it as `async with Runtime() as runtime:`")
+        return self._loop
+
+    def now(self) -> float:
+        """The loop's time in seconds: monotonic, or virtual in tests."""
+        return self.loop.time()
+
+    # -- processes ---------------------------------------------------------------------------------
+
+    def new_pid(self) -> Pid:
+        """A pid that nobody had before."""
+        return Pid(self.name, next(self._serials))
+
+    def new_ref(self) -> Ref:
+        """A reference that nobody had before."""
+        return Ref(self.name, next(self._refs))
+
+    def add(self, cell: CellT, *, link_to: Cell | None = None, name: str | None = None) -> CellT:
+        """Take a new cell in; it runs as soon as something is delivered.
+
+        Raises:
+            UsageError: The name is taken.
+        """
+        if name is not None:
+            self.register(name, cell)
+        self._cells[cell.pid.serial] = cell
+        if link_to is not None:
+            link_to.links.add(cell.pid)
+            cell.links.add(link_to.pid)
+        return cell
+
+    def spawn(
+        self, body: Callable[[], Awaitable[object]], *, link_to: Cell | None = None, parent: Pid | None = None
+    ) -> Pid:
+        """Start a process whose body is a coroutine; it can `receive`."""
+        cell = self.add(TaskCell(self, self.new_pid(), parent, body), link_to=link_to)
+        self._start_task(cell)
+        return cell.pid
+
+    def _start_task(self, cell: TaskCell) -> None:
+        async def carry() -> None:
+            current_cell.set(cell)
+            try:
+                await cell.run()
+            except ProcessKilled:
+                return
+            except asyncio.CancelledError:
+                if cell.alive:
+                    self.finish(cell, KILLED)
+
+        task = self.loop.create_task(carry(), context=contextvars.Context())
+        cell.carrier = task
+        self._carriers.add(task)
+        task.add_done_callback(self._carriers.discard)
+
+    def cell(self, destination: Destination) -> Cell | None:
+        """The living cell behind a pid of this runtime or a local name, or `None`."""
+        if type(destination) is str:
+            return self._names.get(destination)
+        if destination[0] == self.name:
+            return self._cells.get(destination[1])  # type: ignore[arg-type]  # a Pid: (str, int)
+        return None
+
+    def processes(self) -> list[Pid]:
+        """All living processes, oldest first."""
+        return [cell.pid for cell in self._cells.values()]
+
+    def register(self, name: str, cell: Cell) -> None:
+        """Give a process a name, free again at its death.
+
+        Raises:
+            UsageError: The name is taken by a living process.
+        """
+        holder = self._names.get(name)
+        if holder is not None:
+            raise UsageError(f"the name {name!r} is taken by {holder.pid}: choose another, or stop that process")
+        self._names[name] = cell
+        cell.names = (*cell.names, name)
+
+    def unregister(self, name: str) -> None:
+        """Free a name; nothing happens when nobody has it."""
+        holder = self._names.pop(name, None)
+        if holder is not None:
+            holder.names = tuple(other for other in holder.names if other != name)
+
+    def whereis(self, name: str) -> Pid | None:
+        """Who has the name, or `None`."""
+        holder = self._names.get(name)
+        return None if holder is None else holder.pid
+
+    # -- scheduling --------------------------------------------------------------------------------
+
+    def make_ready(self, cell: Cell) -> None:
+        """Queue a cell for a carrier."""
+        self._ready.append(cell)
+        if not self._waking:
+            self._waking = True
+            while self._idle:
+                wake = self._idle.pop()
+                if not wake.done():
+                    wake.set_result(None)
+                    return
+            task = self.loop.create_task(self._carry(), context=contextvars.Context())
+            self._carriers.add(task)
+            task.add_done_callback(self._carriers.discard)
+
+    async def _carry(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        ready = self._ready
+        while True:
+            self._waking = False
+            turns = 0
+            while ready:
+                cell = ready.popleft()
+                if cell.exit_reason is not ALIVE:
+                    continue
+                current_cell.set(cell)
+                cell.carrier = task
+                try:
+                    await cell.run()
+                except ProcessKilled:
+                    pass
+                except asyncio.CancelledError:
+                    if cell.alive:  # not the process is cancelled but the carrier: the runtime closes
+                        self.finish(cell, KILLED)
+                        raise
+                    task.uncancel()
+                except Exception as error:  # noqa: BLE001 (an engine's mistake must not take the carrier along)
+                    self.finish(cell, crashed(error))
+                finally:
+                    cell.carrier = None
+                turns += 1
+                if turns % CELLS_PER_TURN == 0:
+                    await asyncio.sleep(0)
+            if len(self._idle) >= IDLE_CARRIERS:
+                return
+            wake = self.loop.create_future()
+            self._idle.append(wake)
+            await wake
+
+    # -- signals -----------------------------------------------------------------------------------
+
+    def link(self, one: Cell, other: Pid) -> None:
+        """Link two processes; if `other` is gone, `one` gets the exit signal `noproc`."""
+        if one.pid == other:
+            return
+        cell = self.cell(other)
+        if cell is None:
+            one.links.add(other)
+            self._signal(other, one.pid, NOPROC, via_link=True)
+            return
+        one.links.add(other)
+        cell.links.add(one.pid)
+
+    def unlink(self, one: Cell, other: Pid) -> None:
+        """Undo a link, from either side."""
+        one.links.discard(other)
+        cell = self.cell(other)
+        if cell is not None:
+            cell.links.discard(one.pid)
+
+    def monitor(self, watcher: Cell, target: Destination) -> Ref:
+        """Have `watcher` get one `Down` when `target` ends (at once when it is not there)."""
+        ref = self.new_ref()
+        cell = self.cell(target)
+        if cell is None:
+            watcher.deliver(Down(ref, target, NOPROC))
+            return ref
+        if cell.watchers is None:
+            cell.watchers = {}
+        if isinstance(target, str):
+            name = target
+            cell.watchers[ref] = lambda reason: self._down(watcher, Down(ref, name, reason))
+        else:
+            cell.watchers[ref] = watcher.pid
+        if watcher.watching is None:
+            watcher.watching = {}
+        watcher.watching[ref] = cell.pid
+        return ref
+
+    def demonitor(self, watcher: Cell, ref: Ref, *, flush: bool = True) -> None:
+        """Undo a monitor; with `flush`, a `Down` already in the mailbox is removed too."""
+        target = watcher.watching.pop(ref, None) if watcher.watching else None
+        cell = self.cell(target) if target is not None else None
+        if cell is not None and cell.watchers is not None:
+            cell.watchers.pop(ref, None)
+        if flush:
+            for message in watcher.mailbox:
+                if isinstance(message, Down) and message.ref == ref:
+                    watcher.mailbox.remove(message)
+                    break
+
+    def ended(self, target: Destination) -> asyncio.Future[ExitReason]:
+        """A future of the exit reason of a process: how shells wait for an end (`noproc`: not there)."""
+        future: asyncio.Future[ExitReason] = self.loop.create_future()
+        cell = self.cell(target)
+        if cell is None:
+            future.set_result(NOPROC)
+            return future
+        if cell.watchers is None:
+            cell.watchers = {}
+        watchers, ref = cell.watchers, self.new_ref()
+        watchers[ref] = lambda reason: None if future.done() else future.set_result(reason)
+        future.add_done_callback(lambda _: watchers.pop(ref, None))
+        return future
+
+    def exit(self, sender: Pid | None, target: Pid, reason: ExitReason) -> None:
+        """Send an exit signal; `kill` cannot be trapped."""
+        self._signal(sender, target, reason, via_link=False)
+
+    def finish(self, cell: Cell, reason: ExitReason) -> None:
+        """End a process now: free its names, tell links, monitors and callers. Does nothing to the dead."""
+        if cell.exit_reason is not ALIVE:
+            return
+        cell.exit_reason = reason
+        self._cells.pop(cell.pid.serial, None)
+        for name in cell.names:
+            self._names.pop(name, None)
+        for sender in list(cell.calls):
+            sender.server_ended(reason)
+        cell.calls.clear()
+        cell.mailbox.clear()
+        if cell.watching:
+            for ref, target in cell.watching.items():
+                watched = self.cell(target)
+                if watched is not None and watched.watchers is not None:
+                    watched.watchers.pop(ref, None)
+        for linked in cell.links:
+            self._signals.append((cell.pid, linked, reason, True))
+        if cell.watchers:
+            for ref, watcher in list(cell.watchers.items()):
+                if callable(watcher):
+                    watcher(reason)
+                else:
+                    watching = self.cell(watcher)
+                    if watching is not None:
+                        self._down(watching, Down(ref, cell.pid, reason))
+        cell.watchers = None
+        self.released(cell)
+        self._drain()
+
+    def released(self, cell: Cell) -> None:
+        """Stop the code of a dead process, unless it is the code that runs just now."""
+        carrier = cell.carrier
+        if carrier is not None and not carrier.done() and carrier is not _current_task():
+            carrier.cancel()
+
+    def _down(self, watcher: Cell, message: Down) -> None:
+        if watcher.watching is not None:
+            watcher.watching.pop(message.ref, None)
+        if watcher.alive:
+            watcher.deliver(message)
+
+    def _signal(self, sender: Pid | None, target: Pid, reason: ExitReason, *, via_link: bool) -> None:
+        self._signals.append((sender, target, reason, via_link))
+        self._drain()
+
+    def _drain(self) -> None:
+        """Hand out exit signals in order; not recursive, so that long chains of links cannot exhaust the stack."""
+        if self._draining:
+            return
+        self._draining = True
+        try:
+            while self._signals:
+                sender, target, reason, via_link = self._signals.popleft()
+                cell = self.cell(target)
+                if cell is None:
+                    continue
+                if via_link:
+                    if sender not in cell.links:
+                        continue
+                    cell.links.discard(sender)
+                if reason == KILL and not via_link:
+                    self.finish(cell, KILLED)
+                elif cell.trap_exit:
+                    cell.deliver(ExitMessage(sender if sender is not None else cell.pid, reason))
+                elif reason != NORMAL or sender == target:
+                    self.finish(cell, reason)
+        finally:
+            self._draining = False
+
+
+def _current_task() -> asyncio.Task[object] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
+
+
+__all__ = ["Runtime", "SHUTDOWN", "ambient_runtime", "current_cell", "current_runtime", "log_report"]

@@ -1,0 +1,290 @@
+"""The engine of `GenServer`: takes messages from the mailbox, calls the callbacks, does what they return."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+from .cell import ALIVE, Cell, crashed
+from .crash import CrashReport
+from .errors import Exit, Overloaded, UsageError
+from .interface import Invoke
+from .kernel.mailbox import victim
+from .kernel.reason import is_normal_end
+from .kernel.server import ABSENT, GO_ON, Error, Ignore, Ok, Reply, Stop, bad_return
+from .message import TIMEOUT_MESSAGE, Call, Cast, ExitMessage, SystemCall, Timeout
+from .system_calls import serve_system_call
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from .gen_server import GenServer
+    from .kernel.reason import ExitReason
+    from .message import From
+    from .pid import Pid
+    from .runtime import Runtime
+
+
+class Start:
+    """The first message of a server: run `init`.
+
+    `outcome` is resolved with `None` (up), `Ignore()` or the reason of the failure in a tuple of one.
+    """
+
+    __slots__ = ("args", "kwargs", "outcome")
+
+    def __init__(
+        self,
+        args: tuple[object, ...],
+        kwargs: dict[str, object],
+        outcome: asyncio.Future[Ignore | tuple[object] | None],
+    ) -> None:
+        self.args = args
+        self.kwargs = kwargs
+        self.outcome = outcome
+
+
+class ServerCell(Cell):
+    """A process that runs a `GenServer`."""
+
+    __slots__ = ("held", "last_message", "messages_handled", "server", "started_at", "suspended", "timer")
+
+    def __init__(self, runtime: Runtime, pid: Pid, parent: Pid | None, server: GenServer) -> None:
+        super().__init__(runtime, pid, parent)
+        self.server = server
+        self.timer: asyncio.TimerHandle | None = None
+        self.suspended = False
+        self.held: deque[object] | None = None
+        self.messages_handled = 0
+        self.started_at = runtime.now()
+        self.last_message: object = None
+        server._cell = self
+
+    def description(self) -> str:
+        """The class of the server."""
+        return type(self.server).__qualname__
+
+    def deliver_call(self, call: Call) -> None:
+        """Accept a call, or refuse one when as many wait as may."""
+        server = self.server
+        if self.queued_calls >= server.mailbox_limit:
+            waiting = [index for index, message in enumerate(self.mailbox) if type(message) is Call]
+            position = victim(server.mailbox_overflow, waiting)
+            if position is None:
+                call.sender.fail(Overloaded())
+                return
+            refused = self.mailbox[position]
+            del self.mailbox[position]
+            assert type(refused) is Call
+            self.queued_calls -= 1
+            refused.sender.fail(Overloaded())
+        self.calls.add(call.sender)
+        self.queued_calls += 1
+        self.deliver(call)
+
+    async def handle(self, message: object) -> None:
+        """Do what one message asks for."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+        kind = type(message)
+        if self.suspended and kind is not SystemCall and not self._from_parent(message):
+            if self.held is None:
+                self.held = deque()
+            self.held.append(message)
+            return
+        self.messages_handled += 1
+        if kind is Call:
+            await self._handle_call(message)  # type: ignore[arg-type]  # a Call
+        elif kind is Cast:
+            request = message.request  # type: ignore[attr-defined]  # a Cast
+            if type(request) is Invoke:
+                await self._callback("handle_cast", self._invoke_cast(request), request)
+            else:
+                await self._callback("handle_cast", self.server.handle_cast(request), request)
+        elif kind is SystemCall:
+            await serve_system_call(self, message)  # type: ignore[arg-type]  # a SystemCall
+        elif kind is Start:
+            await self._start(message)  # type: ignore[arg-type]  # a Start
+        elif kind is Timeout:
+            await self._callback("handle_timeout", self.server.handle_timeout(), message)
+        elif self._from_parent(message):
+            await self.stop(message.reason)  # type: ignore[attr-defined]  # an ExitMessage
+        else:
+            await self._callback("handle_info", self.server.handle_info(message), message)
+
+    def _from_parent(self, message: object) -> bool:
+        return type(message) is ExitMessage and message.pid == self.parent
+
+    async def _start(self, start: Start) -> None:
+        failure: ExitReason
+        try:
+            result = await self.server.init(*start.args, **start.kwargs)
+            bad = bad_return("init", result)
+            if bad is None and (result is None or isinstance(result, Ok)):
+                if not start.outcome.done():
+                    start.outcome.set_result(None)
+                await self.go_on(result or GO_ON)
+                return
+            outcome: Ignore | tuple[object] = result if isinstance(result, Ignore) else (bad,)
+            failure = bad if bad is not None else "normal"
+            if isinstance(result, Stop | Error) and bad is None:
+                outcome, failure = (result.reason,), result.reason
+        except Exit as exit_:
+            failure, outcome = exit_.reason, (exit_.reason,)
+        except Exception as error:  # noqa: BLE001 (let it crash: the starter gets the reason)
+            failure = crashed(error)
+            outcome = (failure,)
+        if self.exit_reason is not ALIVE:
+            return
+        if self.parent is not None:  # the starter learns it from the outcome: its mailbox stays clean
+            self.runtime.unlink(self, self.parent)
+        self.runtime.finish(self, failure)
+        if not start.outcome.done():
+            start.outcome.set_result(outcome)
+
+    async def _handle_call(self, call: Call) -> None:
+        sender, request = call.sender, call.request
+        runtime = self.runtime
+        on_served = runtime.on_served
+        started = runtime.loop.time() if on_served is not None or call.drop_expired else 0.0
+        if call.drop_expired and call.deadline is not None and started > call.deadline:
+            sender.abandon()
+            return
+        if type(request) is Invoke:
+            await self._callback("handle_call", self._invoke(request, sender), request, sender)
+        else:
+            await self._callback("handle_call", self.server.handle_call(request, sender), request, sender)
+        if on_served is not None:
+            on_served(self, started - call.enqueued_at, runtime.loop.time() - started)
+
+    async def _invoke(self, request: Invoke, sender: From) -> Reply:
+        method = self.server.interface[request.method]
+        return Reply(await method.serve(self, request))
+
+    async def _invoke_cast(self, request: Invoke) -> None:
+        await self.server.interface[request.method].serve(self, request)
+
+    async def _callback(
+        self,
+        name: str,
+        running: Coroutine[object, object, object],
+        message: object,
+        sender: From | None = None,
+    ) -> None:
+        """Run one callback and do what it returns."""
+        try:
+            result = await running
+        except Exit as exit_:
+            reason: ExitReason = exit_.reason
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if self.exit_reason is not ALIVE or (task is not None and task.cancelling()):
+                raise
+            reason = crashed(error)
+        except Exception as error:  # noqa: BLE001 (an answer, or let it crash)
+            if sender is not None and self.server.is_answer(error):
+                sender.fail(error)
+                return
+            reason = crashed(error)
+        else:
+            if type(result) is Reply and sender is not None:
+                sender.reply(result.value)
+                if result.timeout_s is not None or result.continue_with is not ABSENT:
+                    await self.go_on(result)
+                return
+            if result is None and name != "handle_call":
+                return
+            bad = bad_return(name, result)
+            if bad is None:
+                if isinstance(result, Stop):
+                    self.last_message = message
+                    await self.stop(result.reason, sender, result.reply)
+                else:
+                    assert isinstance(result, type(GO_ON))
+                    await self.go_on(result)
+                return
+            reason = bad
+        self.last_message = message
+        await self.stop(reason)
+
+    async def go_on(self, result: Ok | Reply | object) -> None:
+        """Arm the time-out or run the continuation that a result asks for."""
+        assert isinstance(result, Ok | Reply | type(GO_ON))
+        if self.exit_reason is not ALIVE:
+            return
+        if result.continue_with is not ABSENT:
+            term = result.continue_with
+            await self._callback("handle_continue", self.server.handle_continue(term), ("continue", term))
+        elif result.timeout_s is not None and not self.mailbox:
+            self.timer = self.runtime.loop.call_later(result.timeout_s, self._time_out)
+
+    def _time_out(self) -> None:
+        self.timer = None
+        if self.alive and not self.mailbox and not self.scheduled:
+            self.deliver(TIMEOUT_MESSAGE)
+
+    async def stop(self, reason: ExitReason, sender: From | None = None, reply: object = ABSENT) -> None:
+        """Run `terminate`, answer the last caller, end."""
+        final = reason
+        try:
+            await self.server.terminate(reason)
+        except Exit as exit_:
+            final = exit_.reason
+        except Exception as error:  # noqa: BLE001 (its failure becomes the exit reason)
+            final = crashed(error)
+        if self.exit_reason is not ALIVE:
+            return
+        if sender is not None and reply is not ABSENT:
+            sender.reply(reply)
+        if not is_normal_end(final):
+            self.report(final)
+        self.runtime.finish(self, final)
+
+    def report(self, reason: ExitReason) -> None:
+        """Tell the report sink of a crash."""
+        server = self.server
+        self.runtime.report(
+            CrashReport(
+                self.pid,
+                self.description(),
+                reason,
+                self.last_message,
+                server.redact(server.get_state()),
+                self.names,
+            )
+        )
+
+    async def serve_state_call(self, operation: str, argument: object) -> object:
+        """`get_state`, `replace_state`, `change_code`: past the callbacks."""
+        server = self.server
+        if operation == "get_state":
+            return server.get_state()
+        if operation == "replace_state":
+            assert callable(argument)
+            server.set_state(argument(server.get_state()))
+            return server.get_state()
+        if operation == "change_code":
+            assert isinstance(argument, tuple)
+            module, old_version, extra = argument
+            new: GenServer = module()
+            new.set_state(await new.code_change(old_version, server.get_state(), extra))
+            new._cell = self
+            self.server = new
+            return None
+        raise UsageError(f"a GenServer does not know the system call {operation!r}")
+
+    def unhold(self) -> None:
+        """Put back what came while suspended, in order, before what came later."""
+        if self.held:
+            self.mailbox.extendleft(reversed(self.held))
+            self.held = None
+
+
+def start_message(
+    runtime: Runtime, args: tuple[object, ...], kwargs: dict[str, object]
+) -> tuple[Start, asyncio.Future[Ignore | tuple[object] | None]]:
+    """The message that starts a server, and the future of its outcome."""
+    outcome: asyncio.Future[Ignore | tuple[object] | None] = runtime.loop.create_future()
+    return Start(args, kwargs, outcome), outcome
