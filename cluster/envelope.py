@@ -1,0 +1,129 @@
+"""What travels in a lane, and how it is written: batches of messages one way, answers the other.
+
+Each message's payload is pickled on its own, so that one that cannot be read fails alone. Payloads that need it
+(classes of a script's `__main__`, lambdas) are pickled by value.
+"""
+
+from __future__ import annotations
+
+import pickle
+from typing import NamedTuple
+
+from ray import cloudpickle
+
+from raybeam.actors import CallFailed, InvalidArgumentsError, ServiceError
+
+from .kernel.lane import Replied, Send
+
+VERSION = 1
+
+CALL = 0
+CAST = 1
+
+VALUE = 0
+SERVICE_ERROR = 1
+FAILED = 2
+
+
+class Message(NamedTuple):
+    """One message on its way to a runtime.
+
+    Attributes:
+        kind: `CALL` or `CAST`.
+        destination: A name registered in the receiving runtime.
+        payload: The request, pickled.
+        timeout_s: Seconds until the caller waits no longer, counted from the sending of the batch.
+        traceparent: W3C trace context, or `None`.
+    """
+
+    kind: int
+    destination: str
+    payload: bytes
+    timeout_s: float | None
+    traceparent: str | None = None
+
+
+class Answer(NamedTuple):
+    """The answer to the message with number `seq`."""
+
+    seq: int
+    status: int
+    payload: bytes
+
+
+class LaneVersionError(CallFailed):
+    """The two ends of a lane speak different versions of the protocol."""
+
+
+def dump(value: object) -> bytes:
+    """Pickle a payload, by value where a reference would not be found at the other end."""
+    try:
+        data = pickle.dumps(value, protocol=5)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return _dump_by_value(value)
+    return _dump_by_value(value) if b"__main__" in data else data
+
+
+def _dump_by_value(value: object) -> bytes:
+    try:
+        data: bytes = cloudpickle.dumps(value)  # type: ignore[no-untyped-call]
+    except Exception as error:
+        raise InvalidArgumentsError(f"{type(value).__name__} cannot be sent to another process: {error}") from error
+    return data
+
+
+def load(data: bytes) -> object:
+    """Read a payload.
+
+    Raises:
+        InvalidArgumentsError: It cannot be read here, e.g. because a class cannot be imported.
+    """
+    try:
+        value: object = pickle.loads(data)
+    except Exception as error:
+        raise InvalidArgumentsError(
+            f"a message cannot be read here ({type(error).__name__}: {error}): classes must be importable at both ends"
+        ) from error
+    return value
+
+
+def dump_batch(sender: str, batch: Send, messages: list[Message]) -> bytes:
+    """A batch as it travels."""
+    header = (VERSION, sender, batch.number, batch.first, batch.ack, batch.resync)
+    return pickle.dumps((header, [tuple(message) for message in messages]), protocol=5)
+
+
+def load_batch(data: bytes) -> tuple[str, Send, list[Message]]:
+    """Sender, batch and messages.
+
+    Raises:
+        LaneVersionError: The batch is of another version of the protocol.
+    """
+    header, rows = pickle.loads(data)
+    if header[0] != VERSION:
+        raise LaneVersionError(f"lane protocol {header[0]} met {VERSION}: run the same raybeam at both ends")
+    _, sender, number, first, ack, resync = header
+    return sender, Send(number, first, len(rows), ack, resync), [Message(*row) for row in rows]
+
+
+def dump_reply(reply: Replied, answers: list[Answer], depth: int) -> bytes:
+    """The reply to a batch as it travels; `depth` is the queue depth of the service."""
+    header = (reply.accepted, reply.limit, reply.first_answer, depth)
+    return pickle.dumps((header, [tuple(answer) for answer in answers]), protocol=5)
+
+
+def load_reply(data: bytes) -> tuple[Replied, list[Answer], int]:
+    """Reply, answers and queue depth."""
+    (accepted, limit, first_answer, depth), rows = pickle.loads(data)
+    return Replied(accepted, limit, first_answer, len(rows)), [Answer(*row) for row in rows], depth
+
+
+def answer_with_error(seq: int, error: BaseException) -> Answer:
+    """The answer that raises `error` at the caller; what cannot travel is told in words."""
+    status = SERVICE_ERROR if isinstance(error, ServiceError | InvalidArgumentsError) else FAILED
+    try:
+        return Answer(seq, status, dump(error))
+    except InvalidArgumentsError:
+        told = f"{type(error).__name__}: {error}"
+        plain = ServiceError(told) if status == SERVICE_ERROR else CallFailed(told)
+        return Answer(seq, status, dump(plain))

@@ -1,0 +1,84 @@
+"""The directory's table: which replicas a family has, as views with epochs. A higher epoch always wins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from .health import Health
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One replica of a family.
+
+    Attributes:
+        name: `system/family/index#incarnation`, the name of its Ray actor; never used again.
+        index: Its place in the family.
+        incarnation: Which attempt at that place it is, counted from 1.
+        health: Whether calls may be sent to it.
+        machine: Ray's id of the machine that it runs on.
+    """
+
+    name: str
+    index: int
+    incarnation: int
+    health: Health = Health.UP
+    machine: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The members of one family at one time."""
+
+    family: str
+    epoch: int = 0
+    members: tuple[Member, ...] = ()
+
+    def serving(self) -> tuple[str, ...]:
+        """Names of the members to send calls to: those that are up, else those nobody can say of."""
+        up = tuple(member.name for member in self.members if member.health is Health.UP)
+        return up or tuple(member.name for member in self.members if member.health is Health.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """All views, and a version that grows with every change of any of them."""
+
+    version: int = 0
+    views: dict[str, View] = field(default_factory=dict)
+
+    def view(self, family: str) -> View:
+        """The view of a family; empty before its first member."""
+        return self.views.get(family, View(family))
+
+
+def member_up(table: Table, family: str, member: Member) -> Table:
+    """A replica serves: it takes the place of any other incarnation at its index."""
+    view = table.view(family)
+    others = tuple(other for other in view.members if other.index != member.index)
+    return _install(table, view, (*others, member))
+
+
+def member_down(table: Table, family: str, name: str) -> Table:
+    """A replica is gone; nothing changes when a later incarnation has its place already."""
+    view = table.view(family)
+    left = tuple(member for member in view.members if member.name != name)
+    return table if len(left) == len(view.members) else _install(table, view, left)
+
+
+def member_health(table: Table, family: str, name: str, health: Health) -> Table:
+    """The health of a replica changed."""
+    view = table.view(family)
+    members = tuple(replace(member, health=health) if member.name == name else member for member in view.members)
+    return table if members == view.members else _install(table, view, members)
+
+
+def newer(mine: View | None, theirs: View) -> View:
+    """Which of two views holds: the one with the higher epoch."""
+    return theirs if mine is None or theirs.epoch > mine.epoch else mine
+
+
+def _install(table: Table, view: View, members: tuple[Member, ...]) -> Table:
+    members = tuple(sorted(members, key=lambda member: member.index))
+    installed = replace(view, epoch=view.epoch + 1, members=members)
+    return Table(table.version + 1, {**table.views, view.family: installed})

@@ -1,0 +1,231 @@
+"""The sending end of a lane: collects messages, keeps batches under way, hands answers to their callers."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+
+from raybeam.actors import CallFailed, CallTimeout, Disconnected, NoProcess, Overloaded
+
+from . import envelope
+from .envelope import Answer, Message
+from .kernel.lane import Lost, Offered, Pause, Replied, Resumed, Send, Sender, SenderEvent, first_new_answer, send_step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_WAITING_TO_BE_SENT = 20_000
+
+
+class LinkLost(Exception):
+    """A batch's fate is unknown; the other end may be alive."""
+
+
+class LinkDown(Exception):
+    """The other end is dead."""
+
+
+class Link(Protocol):
+    """Carries one batch there and its reply back."""
+
+    async def exchange(self, data: bytes) -> bytes:
+        """Send a batch.
+
+        Raises:
+            LinkLost: The outcome is unknown.
+            LinkDown: The other end is dead.
+        """
+        ...
+
+
+class Lane:
+    """Messages to one incarnation of a replica, in order.
+
+    Args:
+        link: Carries the batches.
+        name: Whom the lane leads to, for errors.
+        on_down: Called once when the other end is dead.
+    """
+
+    def __init__(self, link: Link, name: str, on_down: Callable[[], None] = lambda: None) -> None:
+        self.name = name
+        self.depth = 0
+        self.down = False
+        self._link = link
+        self._on_down = on_down
+        self._id = uuid.uuid4().hex
+        self._loop = asyncio.get_running_loop()
+        self._state = Sender()
+        self._outbox: deque[tuple[Message, float | None]] = deque()  # messages accepted + 1 .. last, with deadlines
+        self._waiting: dict[int, asyncio.Future[object]] = {}
+        self._last = 0
+        self._flush_due = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._room = asyncio.Event()
+
+    @property
+    def outstanding(self) -> int:
+        """Calls sent or waiting to be sent, and not answered yet."""
+        return len(self._waiting)
+
+    async def call(self, destination: str, payload: bytes, timeout_s: float, described: object = None) -> object:
+        """Send a call and wait for its answer.
+
+        Raises:
+            Overloaded: Too many messages wait for the other end to take them.
+            CallTimeout: No answer in time; the outcome is unknown.
+            Disconnected: The other end died while the call was under way; the outcome is unknown.
+            NoProcess: The other end is known to be dead; the call was not sent.
+            CallFailed: As the callee gave.
+        """
+        self._check_room(described)
+        loop = self._loop
+        future: asyncio.Future[object] = loop.create_future()
+        seq = self._offer(Message(envelope.CALL, destination, payload, timeout_s), loop.time() + timeout_s)
+        self._waiting[seq] = future
+        timer = loop.call_later(timeout_s, _expire, future)
+        try:
+            return await future
+        except CallFailed as failure:
+            if failure.call is not None:
+                raise
+            raise _described(failure, described) from None
+        finally:
+            timer.cancel()
+            self._waiting.pop(seq, None)
+
+    async def cast(self, destination: str, payload: bytes, timeout_s: float, described: object = None) -> None:
+        """Send a cast; waits while the other end takes no more.
+
+        Raises:
+            Overloaded: It took no more for `timeout_s` seconds; the cast was not sent.
+            NoProcess: The other end is dead.
+        """
+        if self._state.last >= self._state.limit and not self.down:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    while self._last >= self._state.limit and not self.down:
+                        self._room.clear()
+                        await self._room.wait()
+            except TimeoutError:
+                raise Overloaded(described) from None
+        self._check_room(described)
+        self._offer(Message(envelope.CAST, destination, payload, None), None)
+
+    async def close(self) -> None:
+        """End the lane; calls under way fail with `Disconnected`."""
+        self._fail_all()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _check_room(self, described: object) -> None:
+        if self.down:
+            raise NoProcess(described)
+        if len(self._outbox) >= MAX_WAITING_TO_BE_SENT:
+            raise Overloaded(described)
+
+    def _offer(self, message: Message, deadline: float | None) -> int:
+        self._last += 1
+        self._outbox.append((message, deadline))
+        if not self._flush_due:
+            self._flush_due = True
+            self._loop.call_soon(self._flush)
+        return self._last
+
+    def _flush(self) -> None:
+        self._flush_due = False
+        if not self.down:
+            self._step(Offered(self._last))
+
+    def _step(self, event: SenderEvent) -> None:
+        while True:
+            self._state, effects = send_step(self._state, event, len(self._waiting))
+            for effect in effects:
+                if isinstance(effect, Send):
+                    self._send(effect)
+                elif isinstance(effect, Pause):
+                    self._loop.call_later(effect.delay_s, self._resume)
+            if not any(isinstance(effect, Send) for effect in effects):
+                return
+            event = Offered(self._last)
+
+    def _resume(self) -> None:
+        if not self.down:
+            self._step(Resumed())
+
+    def _send(self, batch: Send) -> None:
+        start = batch.first - 1 - (self._last - len(self._outbox))
+        now = self._loop.time()
+        messages = []
+        for offset in range(batch.count):
+            message, deadline = self._outbox[start + offset]
+            messages.append(message if deadline is None else message._replace(timeout_s=deadline - now))
+        task = self._loop.create_task(self._exchange(envelope.dump_batch(self._id, batch, messages)))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _exchange(self, data: bytes) -> None:
+        try:
+            reply, answers, self.depth = envelope.load_reply(await self._link.exchange(data))
+        except LinkLost:
+            self._step(Lost())
+        except LinkDown:
+            self._fail_all()
+        else:
+            if not self.down:
+                self._replied(reply, answers)
+
+    def _replied(self, reply: Replied, answers: list[Answer]) -> None:
+        skip = first_new_answer(self._state, reply)
+        for seq, status, payload in answers[skip:] if skip is not None else ():
+            future = self._waiting.get(seq)
+            if future is None or future.done():
+                continue
+            try:
+                value = envelope.load(payload)
+            except CallFailed as error:
+                future.set_exception(error)
+                continue
+            except Exception as error:  # noqa: BLE001 (an answer that cannot be read is the caller's to know)
+                future.set_exception(error)
+                continue
+            if status == envelope.VALUE:
+                future.set_result(value)
+            else:
+                assert isinstance(value, BaseException)
+                future.set_exception(value)
+            # `call` removes it from `_waiting` when it wakes; the kernel must not count it until then.
+            del self._waiting[seq]
+        for _ in range(max(0, reply.accepted - (self._last - len(self._outbox)))):
+            self._outbox.popleft()
+        self._step(reply)
+        self._room.set()
+
+    def _fail_all(self) -> None:
+        if self.down:
+            return
+        self.down = True
+        self._room.set()
+        for future in list(self._waiting.values()):
+            if not future.done():
+                future.set_exception(Disconnected())
+        self._waiting.clear()
+        self._outbox.clear()
+        self._on_down()
+
+
+def _expire(future: asyncio.Future[object]) -> None:
+    if not future.done():
+        future.set_exception(CallTimeout())
+
+
+def _described(failure: CallFailed, described: object) -> CallFailed:
+    if isinstance(failure, Overloaded):
+        return Overloaded(described, failure.retry_after_s)
+    if isinstance(failure, CallTimeout | NoProcess | Disconnected):
+        return type(failure)(described)
+    return CallFailed(failure.cause, described)

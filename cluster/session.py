@@ -1,0 +1,175 @@
+"""The receiving end of lanes: puts messages into mailboxes of its runtime and returns the answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+from raybeam.actors import CallFailed, InvalidArgumentsError, NoProcess
+from raybeam.actors.message import Call, Cast, From
+
+from . import envelope
+from .envelope import Answer, Message
+from .kernel.lane import Receiver, accept, reply_with
+
+if TYPE_CHECKING:
+    from raybeam.actors import Pid, Runtime
+    from raybeam.actors.cell import Cell
+
+HOLD_S = 10.0
+DRAIN_S = 0.02
+ROOM = 2000
+
+
+class _RemoteFrom(From):
+    """The right to answer a call that came over a lane."""
+
+    __slots__ = ("seq", "session")
+
+    def __init__(self, session: _Session, seq: int, server: Cell) -> None:
+        self.session = session
+        self.seq = seq
+        self.server = server
+        self.caller: Pid | None = None
+
+    def reply(self, value: object) -> None:
+        if self._once():
+            try:
+                answer = Answer(self.seq, envelope.VALUE, envelope.dump(value))
+            except InvalidArgumentsError as error:
+                answer = envelope.answer_with_error(self.seq, error)
+            self.session.answer(answer)
+
+    def fail(self, error: BaseException) -> None:
+        if self._once():
+            self.session.answer(envelope.answer_with_error(self.seq, error))
+
+    def abandon(self) -> None:
+        """The deadline has passed: the caller waits no longer, but the lane counts on an answer."""
+        self.fail(CallFailed("timeout"))
+
+    def server_ended(self, reason: object) -> None:
+        self.fail(NoProcess() if reason == "noproc" else CallFailed(reason))
+
+    def _once(self) -> bool:
+        self.server.calls.discard(self)
+        if self.seq not in self.session.pending:
+            return False
+        self.session.pending.discard(self.seq)
+        return True
+
+
+class _Session:
+    """One lane as its receiving end sees it."""
+
+    def __init__(self) -> None:
+        self.state = Receiver()
+        self.answers: deque[Answer] = deque()  # answers confirmed + 1 .. answers
+        self.pending: set[int] = set()
+        self.held: asyncio.Future[None] | None = None
+        self.last_heard = 0.0
+
+    def answer(self, answer: Answer) -> None:
+        self.answers.append(answer)
+        self.state = Receiver(
+            self.state.accepted,
+            self.state.answers + 1,
+            self.state.returned,
+            self.state.confirmed,
+            self.state.promised,
+        )
+        self.release()
+
+    def release(self) -> None:
+        """Let the held batch return."""
+        if self.held is not None and not self.held.done():
+            self.held.set_result(None)
+
+
+class Sessions:
+    """All lanes that lead to one runtime.
+
+    Args:
+        runtime: Where the messages go.
+        service: Name of the process whose queue depth is told to the senders.
+    """
+
+    def __init__(self, runtime: Runtime, service: str) -> None:
+        self._runtime = runtime
+        self._service = service
+        self._sessions: dict[str, _Session] = {}
+
+    def depth(self) -> int:
+        """Messages that wait in the mailbox of the service, and calls that it works on."""
+        cell = self._runtime.cell(self._service)
+        return 0 if cell is None else max(len(cell.mailbox), len(cell.calls))
+
+    async def exchange(self, data: bytes) -> bytes:
+        """Take one batch in; returns when there are answers, a newer batch has come, or the hold time is over."""
+        sender, batch, messages = envelope.load_batch(data)
+        session = self._sessions.get(sender)
+        if session is None:
+            session = self._sessions[sender] = _Session()
+        confirmed = session.state.confirmed
+        session.state, new = accept(session.state, batch)
+        for _ in range(session.state.confirmed - confirmed):
+            session.answers.popleft()
+        for position in new:
+            self._deliver(session, batch.first + position, messages[position])
+        session.release()
+        if session.state.returned == session.state.answers:
+            await self._hold(session)
+        state = session.state
+        session.state, reply = reply_with(state, ROOM - self.depth())
+        first = state.returned - state.confirmed
+        answers = [session.answers[first + offset] for offset in range(reply.answers)]
+        session.last_heard = self._runtime.now()
+        return envelope.dump_reply(reply, answers, self.depth())
+
+    def forget_silent(self, older_than_s: float) -> int:
+        """Drop the state of lanes not heard of for that long; how many."""
+        horizon = self._runtime.now() - older_than_s
+        silent = [
+            name for name, session in self._sessions.items() if session.held is None and session.last_heard < horizon
+        ]
+        for name in silent:
+            del self._sessions[name]
+        return len(silent)
+
+    async def _hold(self, session: _Session) -> None:
+        held: asyncio.Future[None] = self._runtime.loop.create_future()
+        session.held = held
+        # With nothing to answer (casts only) there is nothing to wait for but the mailbox to drain.
+        patience_s = HOLD_S if session.pending else (DRAIN_S if self.depth() >= ROOM else 0.0)
+        timer = self._runtime.loop.call_later(patience_s, session.release)
+        try:
+            await held
+            await asyncio.sleep(0)  # answers made in the same turn leave together
+        finally:
+            timer.cancel()
+            if session.held is held:
+                session.held = None
+
+    def _deliver(self, session: _Session, seq: int, message: Message) -> None:
+        cell = self._runtime.cell(message.destination)
+        if message.kind == envelope.CAST:
+            if cell is not None:
+                try:
+                    cell.deliver(Cast(envelope.load(message.payload)))
+                except InvalidArgumentsError as error:
+                    self._runtime.report(error)
+            return
+        if cell is None:
+            session.answer(envelope.answer_with_error(seq, NoProcess()))
+            return
+        try:
+            request = envelope.load(message.payload)
+        except InvalidArgumentsError as error:
+            session.answer(envelope.answer_with_error(seq, error))
+            return
+        sender = _RemoteFrom(session, seq, cell)
+        session.pending.add(seq)
+        now = self._runtime.now()
+        deadline = None if message.timeout_s is None else now + message.timeout_s
+        cell.deliver_call(Call(request, sender, deadline, True, now))

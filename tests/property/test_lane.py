@@ -1,0 +1,151 @@
+"""A lane over a link that loses, delays, repeats and reorders batches keeps its promises."""
+
+import asyncio
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from raybeam.actors import CallFailed, Disconnected, GenServer, Runtime, call, cast, gen_server
+from raybeam.actors.interface import Invoke
+from raybeam.actors.testing import run
+from raybeam.cluster import envelope
+from raybeam.cluster.lane import Lane, LinkDown, LinkLost
+from raybeam.cluster.session import Sessions
+
+
+class Recorder(GenServer):
+    async def init(self) -> None:
+        self.seen: list[int] = []
+
+    @call
+    async def record(self, number: int, pause_s: float = 0.0) -> int:
+        self.seen.append(number)
+        if pause_s:
+            await asyncio.sleep(pause_s)
+        return number
+
+    @cast
+    async def note(self, number: int) -> None:
+        self.seen.append(number)
+
+
+class FaultyLink:
+    """Carries batches to `Sessions` of the same loop with faults drawn from a seed."""
+
+    def __init__(self, sessions: Sessions, seed: int, loss: float, delay_s: float) -> None:
+        self.sessions = sessions
+        self.random = random.Random(seed)
+        self.loss = loss
+        self.delay_s = delay_s
+        self.dead = False
+        self.batches = 0
+
+    async def exchange(self, data: bytes) -> bytes:
+        self.batches += 1
+        await asyncio.sleep(self.random.random() * self.delay_s)
+        if self.dead:
+            raise LinkDown
+        if self.random.random() < self.loss:
+            raise LinkLost
+        reply = await self.sessions.exchange(data)
+        if self.random.random() < self.loss:  # it was sent again by something underneath
+            reply = await self.sessions.exchange(data)
+        await asyncio.sleep(self.random.random() * self.delay_s)
+        if self.random.random() < self.loss:
+            raise LinkLost
+        return reply
+
+
+def request(method: str, *args: object) -> bytes:
+    return envelope.dump(Invoke(method, args, {}))
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32), loss=st.sampled_from([0.0, 0.1, 0.4]), count=st.integers(1, 120))
+def test_every_message_is_handled_once_and_in_order_whatever_the_link_does(seed: int, loss: float, count: int) -> None:
+    async def main() -> tuple[list[object], list[int]]:
+        async with Runtime() as runtime:
+            pid = await gen_server.start(Recorder, name="service")
+            link = FaultyLink(Sessions(runtime, "service"), seed, loss, delay_s=0.05)
+            lane = Lane(link, "test")
+            choice = random.Random(seed)
+
+            async def send(number: int) -> object:
+                if choice.random() < 0.3:
+                    await lane.cast("service", request("note", number), timeout_s=600)
+                    return number
+                return await lane.call("service", request("record", number), timeout_s=600)
+
+            async def all_sent() -> list[object]:
+                tasks = []
+                for number in range(count):
+                    tasks.append(asyncio.ensure_future(send(number)))
+                    if choice.random() < 0.3:
+                        await asyncio.sleep(choice.random() * 0.1)
+                return await asyncio.gather(*tasks)
+
+            answers = await all_sent()
+            await lane.call("service", request("record", count), timeout_s=600)
+            state = await gen_server.get_state(pid)
+            await lane.close()
+            assert isinstance(state, dict)
+            return answers, state["seen"]
+
+    answers, seen = run(main())
+
+    assert answers == list(range(count))
+    assert seen == list(range(count + 1))
+
+
+def test_a_slow_call_does_not_hold_back_the_answer_of_a_fast_one() -> None:
+    async def main() -> tuple[float, float]:
+        async with Runtime() as runtime:
+            await gen_server.start(Recorder, name="slow")
+            await gen_server.start(Recorder, name="fast")
+            lane = Lane(FaultyLink(Sessions(runtime, "slow"), 1, loss=0.0, delay_s=0.0), "test")
+            loop = asyncio.get_running_loop()
+            slow = asyncio.ensure_future(lane.call("slow", request("record", 1, 8.0), timeout_s=60))
+            await asyncio.sleep(1.0)
+            await lane.call("fast", request("record", 2), timeout_s=60)
+            fast_at = loop.time()
+            await slow
+            slow_at = loop.time()
+            await lane.close()
+            return fast_at, slow_at
+
+    fast_at, slow_at = run(main())
+
+    assert fast_at == pytest.approx(1.0, abs=0.01)
+    assert slow_at == pytest.approx(8.0, abs=0.01)
+
+
+def test_calls_under_way_fail_as_unknown_when_the_other_end_dies() -> None:
+    async def main() -> type[BaseException]:
+        async with Runtime() as runtime:
+            await gen_server.start(Recorder, name="service")
+            link = FaultyLink(Sessions(runtime, "service"), 1, loss=0.0, delay_s=0.0)
+            lane = Lane(link, "test")
+            link.dead = True
+            try:
+                await lane.call("service", request("record", 1), timeout_s=60)
+            except CallFailed as error:
+                return type(error)
+            raise AssertionError("the call was answered by a dead link")
+
+    assert run(main()) is Disconnected
+
+
+def test_an_idle_lane_sends_nothing() -> None:
+    async def main() -> int:
+        async with Runtime() as runtime:
+            await gen_server.start(Recorder, name="service")
+            link = FaultyLink(Sessions(runtime, "service"), 1, loss=0.0, delay_s=0.0)
+            lane = Lane(link, "test")
+            await lane.call("service", request("record", 1), timeout_s=60)
+            await asyncio.sleep(3600)
+            await lane.close()
+            return link.batches
+
+    assert run(main()) == 1
