@@ -3,7 +3,7 @@
 if not __name__.startswith("raybeam."):
     raise ImportError(f"import raybeam.{__name__}, not {__name__}: the bare name belongs to other packages")
 
-from . import gen_server, process
+from . import gen_server, process, supervisor
 from .crash import CrashReport
 from .errors import (
     BlueprintError,
@@ -33,6 +33,7 @@ from .kernel.server import Error, Ignore, NoReply, Ok, Reply, Stop
 from .message import Down, ExitMessage, From, Timeout
 from .pid import Pid, Ref
 from .runtime import Runtime
+from .supervisor import ChildError, ChildSpec, InvalidSpecError, Supervisor, SupervisorReport, SupervisorSpec
 
 __all__ = [
     "Runtime",
@@ -41,6 +42,11 @@ __all__ = [
     "Ref",
     "gen_server",
     "GenServer",
+    "supervisor",
+    "Supervisor",
+    "SupervisorSpec",
+    "ChildSpec",
+    "SupervisorReport",
     "call",
     "cast",
     "query",
@@ -66,6 +72,8 @@ __all__ = [
     "InvalidArgumentsError",
     "NotAProcessError",
     "StartError",
+    "ChildError",
+    "InvalidSpecError",
     "StartIgnored",
     "CallFailed",
     "CallTimeout",

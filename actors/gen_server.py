@@ -44,6 +44,8 @@ class GenServer:
     **What it is.** A plain class: its attributes are the state, its marked methods are the interface. Each
     instance lives in a process of its own; nobody else touches its state.
 
+        >>> import asyncio
+        >>> from raybeam.actors import GenServer, Runtime, ServiceError, call, gen_server, query
         >>> class Stock(GenServer):
         ...     async def init(self, items: int) -> None:
         ...         self.items = items
@@ -59,7 +61,7 @@ class GenServer:
         >>> class OutOfStock(ServiceError): ...
         >>> async def main() -> list[object]:
         ...     async with Runtime():
-        ...         stock = ref(Stock, await start(Stock, 3))
+        ...         stock = gen_server.ref(Stock, await gen_server.start(Stock, 3))
         ...         seen: list[object] = [await stock.take(2)]
         ...         try:
         ...             await stock.take(2)
@@ -127,6 +129,10 @@ class GenServer:
         if args or kwargs:
             raise UsageError(f"{type(self).__name__} was started with arguments but has no init() that takes them")
         return None
+
+    async def _boot(self, result: InitResult) -> InitResult:
+        """What the engine does with the result of `init`; behaviours built on this one do more."""
+        return result
 
     async def handle_call(self, request: object, sender: From) -> CallResult:
         """Answer a request that is not one of a marked method. Default: a crash, as in OTP."""

@@ -120,7 +120,8 @@ class ServerCell(Cell):
     async def _start(self, start: Start) -> None:
         failure: ExitReason
         try:
-            result = await self.server.init(*start.args, **start.kwargs)
+            server = self.server
+            result = await server._boot(await server.init(*start.args, **start.kwargs))
             bad = bad_return("init", result)
             if bad is None and (result is None or isinstance(result, Ok)):
                 if not start.outcome.done():

@@ -1,0 +1,163 @@
+"""Child specifications: how a supervisor starts, restarts and stops one child."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Final, TypeAlias
+
+BRUTAL_KILL: Final = "brutal_kill"
+INFINITY: Final = "infinity"
+_MISSING: Final = object()
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSpec:
+    """How to start, restart and stop one child.
+
+    Attributes:
+        id: Names the child within its supervisor; any hashable term.
+        start: An async function that starts the child linked to the caller and returns its `Pid` (or a
+            `Started`), or a tuple `(function, *arguments)`; in place of the function a behaviour class stands
+            for its `start_link`.
+        restart: `"permanent"` (always restarted), `"transient"` (after abnormal ends), `"temporary"` (never, and
+            forgotten when it ends). Default `"permanent"`.
+        shutdown: Seconds to end in after the exit signal `shutdown`, then it is killed; `"brutal_kill"` (at
+            once) or `"infinity"`. Default: 5 for a worker, `"infinity"` for a supervisor.
+        type: `"worker"` or `"supervisor"`. Default `"worker"`.
+        significant: Whether its own end can end the supervisor, see `auto_shutdown`. Default no.
+        modules: For tools: the classes that run in it. Default: none named.
+    """
+
+    id: object
+    start: object
+    restart: str = "permanent"
+    shutdown: float | str | None = None
+    type: str = "worker"
+    significant: bool = False
+    modules: Sequence[object] | str = ()
+
+    @property
+    def shutdown_s(self) -> float | str:
+        """`shutdown` with its default filled in."""
+        if self.shutdown is not None:
+            return self.shutdown
+        return INFINITY if self.type == "supervisor" else 5.0
+
+
+class InvalidSpecError(ValueError):
+    """A child specification or supervisor flag is wrong.
+
+    Attributes:
+        reason: OTP's term for it, e.g. `("invalid_restart_type", "forever")`.
+    """
+
+    def __init__(self, reason: object, mend: str) -> None:
+        super().__init__(reason, mend)
+        self.reason = reason
+        self.mend = mend
+
+    def __str__(self) -> str:
+        return self.mend
+
+
+SpecLike: TypeAlias = ChildSpec | Mapping[str, object]
+
+
+def read_spec(spec: object) -> ChildSpec:
+    """A `ChildSpec` from itself or from a mapping with the same keys.
+
+    Raises:
+        InvalidSpecError: It is neither, lacks `id` or `start`, or has an unknown key.
+    """
+    if isinstance(spec, ChildSpec):
+        return spec
+    if not isinstance(spec, Mapping):
+        raise InvalidSpecError(
+            ("invalid_child_spec", spec),
+            f"child spec {spec!r}: write ChildSpec(id, start, ...) or a mapping with these keys",
+        )
+    known = {field.name for field in fields(ChildSpec)}
+    for key in spec:
+        if key not in known:
+            raise InvalidSpecError(
+                ("invalid_child_spec", dict(spec)), f"child spec has no key {key!r}; it has: {', '.join(sorted(known))}"
+            )
+    for key in ("id", "start"):
+        if spec.get(key, _MISSING) is _MISSING:
+            raise InvalidSpecError(f"missing_{key}", f"child spec {dict(spec)!r}: {key!r} is missing")
+    return ChildSpec(**dict(spec))
+
+
+def check_spec(spec: ChildSpec, auto_shutdown: str = "never") -> None:
+    """Check every field.
+
+    Raises:
+        InvalidSpecError: Names field, value and mend.
+    """
+    where = f"child {spec.id!r}: "
+    start = spec.start[0] if isinstance(spec.start, tuple) and spec.start else spec.start
+    if not isinstance(start, Callable):  # type: ignore[arg-type]  # mypy knows it as a special form
+        raise InvalidSpecError(
+            ("invalid_mfa", spec.start),
+            f"{where}start={spec.start!r}: give an async function, or (function or class, *arguments)",
+        )
+    if spec.restart not in ("permanent", "transient", "temporary"):
+        raise InvalidSpecError(
+            ("invalid_restart_type", spec.restart),
+            f"{where}restart={spec.restart!r}: 'permanent', 'transient' or 'temporary'",
+        )
+    if not (isinstance(spec.significant, bool)):
+        raise InvalidSpecError(
+            ("invalid_significant", spec.significant), f"{where}significant={spec.significant!r}: True or False"
+        )
+    if spec.type not in ("worker", "supervisor"):
+        raise InvalidSpecError(
+            ("invalid_child_type", spec.type), f"{where}type={spec.type!r}: 'worker' or 'supervisor'"
+        )
+    _check_shutdown(spec, where)
+    if isinstance(spec.modules, str) and spec.modules != "dynamic":
+        raise InvalidSpecError(
+            ("invalid_modules", spec.modules), f"{where}modules={spec.modules!r}: a list, or 'dynamic'"
+        )
+    if spec.significant and auto_shutdown == "never":
+        raise InvalidSpecError(
+            ("bad_combination", [("auto_shutdown", "never"), ("significant", True)]),
+            f"{where}significant=True needs the supervisor's auto_shutdown to be 'any_significant' or 'all_significant'",
+        )
+    if spec.significant and spec.restart == "permanent":
+        raise InvalidSpecError(
+            ("bad_combination", [("restart", "permanent"), ("significant", True)]),
+            f"{where}significant=True needs restart 'transient' or 'temporary': a permanent child never ends for good",
+        )
+
+
+def _check_shutdown(spec: ChildSpec, where: str) -> None:
+    shutdown: object = spec.shutdown_s
+    if isinstance(shutdown, str):
+        right = shutdown in (BRUTAL_KILL, INFINITY)
+    else:
+        right = isinstance(shutdown, int | float) and not isinstance(shutdown, bool) and shutdown >= 0
+    if not right:
+        raise InvalidSpecError(
+            ("invalid_shutdown", spec.shutdown),
+            f"{where}shutdown={spec.shutdown!r}: seconds, 'brutal_kill' or 'infinity'",
+        )
+
+
+def check_specs(specs: Sequence[object], auto_shutdown: str = "never") -> tuple[ChildSpec, ...]:
+    """Check a whole list before anything is started.
+
+    Raises:
+        InvalidSpecError: One is wrong, or two have the same id.
+    """
+    checked: dict[object, ChildSpec] = {}
+    for raw in specs:
+        spec = read_spec(raw)
+        check_spec(spec, auto_shutdown)
+        if spec.id in checked:
+            raise InvalidSpecError(
+                ("duplicate_child_name", spec.id), f"two children have the id {spec.id!r}: give each its own"
+            )
+        checked[spec.id] = spec
+    return tuple(checked.values())
