@@ -1,0 +1,185 @@
+"""The blueprint of a system: its families, how many replicas each has, where they are spread, how restarted."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field
+
+from raybeam.actors import BlueprintError, GenServer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class HealthLimits(_Strict):
+    """How long the silence of a replica is borne.
+
+    Attributes:
+        beat_s: Seconds between two heartbeats. Default 0.5.
+        unknown_after_s: Silence after which it gets no new calls. Default 1.5.
+        down_after_s: Silence after which it is given up and replaced. Default 4.
+    """
+
+    beat_s: float = Field(default=0.5, gt=0)
+    unknown_after_s: float = Field(default=1.5, gt=0)
+    down_after_s: float = Field(default=4.0, gt=0)
+
+    @pydantic.model_validator(mode="after")
+    def _ordered(self) -> HealthLimits:
+        if not self.beat_s < self.unknown_after_s < self.down_after_s:
+            raise ValueError("need beat_s < unknown_after_s < down_after_s")
+        return self
+
+
+class Family(_Strict):
+    """All replicas of one service.
+
+    Attributes:
+        service: The class, a `GenServer`, or its import path as `"package.module:Class"`.
+        args: Arguments of its `init`.
+        pattern: How a call finds its replica: `"replicated"` (any; the less loaded of two drawn at random) or
+            `"singleton"` (there is one). Default `"replicated"`.
+        replicas: How many. Default 1.
+        calls: Families that this one calls; others cannot be reached from it.
+        cpus: Logical CPUs that each replica takes on its machine. Default 0.1.
+        spread: Placement over machines: `"spread"` (distinct machines as long as there are enough),
+            `"strict_spread"` (distinct machines, or wait) or `"pack"`. Default `"spread"`.
+        restart: `"permanent"` (always), `"transient"` (after abnormal ends) or `"temporary"` (never).
+        max_restarts: Restarts within `period_s` that the family bears before it gives up. Default 5.
+        period_s: The window of `max_restarts`, seconds. Default 30.
+        process_restarts: Crashes of the service's process within 5 s that the replica mends by itself before it
+            gives up and is replaced whole. Default 3.
+        start_timeout_s: Seconds that a replica may take to come up. Default 60.
+        shutdown_s: Seconds that a replica may take to end in order; then it is killed. Default 5.
+    """
+
+    service: Any
+    args: tuple[Any, ...] = ()
+    pattern: Literal["replicated", "singleton"] = "replicated"
+    replicas: int = Field(default=1, ge=1, le=1000)
+    calls: tuple[Name, ...] = ()
+    cpus: float = Field(default=0.1, gt=0)
+    spread: Literal["spread", "strict_spread", "pack"] = "spread"
+    restart: Literal["permanent", "transient", "temporary"] = "permanent"
+    max_restarts: int = Field(default=5, ge=0)
+    period_s: float = Field(default=30.0, gt=0)
+    process_restarts: int = Field(default=3, ge=0)
+    start_timeout_s: float = Field(default=60.0, gt=0)
+    shutdown_s: float = Field(default=5.0, gt=0)
+
+    @pydantic.field_validator("service")
+    @classmethod
+    def _importable(cls, service: object) -> object:
+        resolve_service(service)
+        return service
+
+    @pydantic.model_validator(mode="after")
+    def _one_singleton(self) -> Family:
+        if self.pattern == "singleton" and self.replicas != 1:
+            raise ValueError(f"a singleton has 1 replica, not {self.replicas}: leave replicas out, or use pattern 'replicated'")
+        return self
+
+    def service_class(self) -> type[GenServer]:
+        """The class itself."""
+        return resolve_service(self.service)
+
+
+class Blueprint(_Strict):
+    """A whole system.
+
+    Attributes:
+        name: Name of the system, unique in its Ray cluster: small letters, digits, `-` and `_`.
+        families: The families by name.
+        health: How long silence of a replica is borne.
+        orphan_timeout_s: Seconds without a sign of life from its root after which a replica ends itself, and
+            without one from its driver after which an attached system does. Default 10.
+        max_restarts: Times that whole families may fail within `period_s` before the system gives up. Default 3.
+        period_s: The window of `max_restarts`, seconds. Default 60.
+    """
+
+    name: Name
+    families: dict[Name, Family] = Field(min_length=1)
+    health: HealthLimits = HealthLimits()
+    orphan_timeout_s: float = Field(default=10.0, ge=2.0)
+    max_restarts: int = Field(default=3, ge=0)
+    period_s: float = Field(default=60.0, gt=0)
+
+    @pydantic.model_validator(mode="after")
+    def _known_calls(self) -> Blueprint:
+        for name, family in self.families.items():
+            for callee in family.calls:
+                if callee not in self.families:
+                    close = get_close_matches(callee, self.families, n=1)
+                    hint = f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(self.families)}"
+                    raise ValueError(f"families.{name}.calls names {callee!r}, which is no family{hint}")
+        if self.orphan_timeout_s <= self.health.down_after_s:
+            raise ValueError(
+                f"orphan_timeout_s={self.orphan_timeout_s} must be above health.down_after_s={self.health.down_after_s}: "
+                "else a replica would end itself before it is given up"
+            )
+        return self
+
+    @classmethod
+    def parse(cls, data: Mapping[str, object] | Blueprint) -> Blueprint:
+        """Read a blueprint.
+
+        Raises:
+            BlueprintError: With one line per problem: the field, what is wrong, and the value.
+        """
+        if isinstance(data, Blueprint):
+            return data
+        try:
+            return cls.model_validate(dict(data))
+        except pydantic.ValidationError as error:
+            raise BlueprintError("; ".join(_problems(error))) from None
+
+
+def resolve_service(service: object) -> type[GenServer]:
+    """The class behind `"package.module:Class"`, or the class itself.
+
+    Raises:
+        ValueError: It cannot be imported or is no `GenServer`.
+    """
+    found = service
+    if isinstance(service, str):
+        if not re.fullmatch(r"[\w.]+:\w+", service):
+            raise ValueError(f"{service!r} is no import path: write it as 'package.module:Class'")
+        module_name, class_name = service.split(":")
+        try:
+            module = importlib.import_module(module_name)
+        except ImportError as error:
+            raise ValueError(f"{service!r} cannot be imported: {error}") from error
+        found = getattr(module, class_name, None)
+        if found is None:
+            close = get_close_matches(class_name, dir(module), n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise ValueError(f"{service!r}: the module has no {class_name!r}{hint}")
+    if not (isinstance(found, type) and issubclass(found, GenServer)):
+        raise ValueError(f"{service!r} is no service: derive the class from raybeam.actors.GenServer")
+    return found
+
+
+def _problems(error: pydantic.ValidationError) -> list[str]:
+    lines = []
+    for problem in error.errors(include_url=False):
+        where = ".".join(str(part) for part in problem["loc"] if part != "[key]")
+        message = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            known = Family.model_fields if len(problem["loc"]) > 2 else Blueprint.model_fields
+            close = get_close_matches(str(problem["loc"][-1]), known, n=1)
+            message = "no such field" + (f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(known)}")
+        got = problem["input"]
+        shown = "" if isinstance(got, dict | BaseModel) else f" (got {got!r})"
+        lines.append(f"{where or 'blueprint'}: {message}{shown}")
+    return lines

@@ -1,0 +1,46 @@
+"""Names of Ray actors and placement groups, all in one namespace."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+NAMESPACE = "raybeam"
+
+
+class ReplicaName(NamedTuple):
+    """The parts of `system/family/index#incarnation`.
+
+    >>> str(ReplicaName("shop", "stock", 0, 2)), ReplicaName.parse("shop/stock/0#2").incarnation
+    ('shop/stock/0#2', 2)
+    """
+
+    system: str
+    family: str
+    index: int
+    incarnation: int
+
+    def __str__(self) -> str:
+        return f"{self.system}/{self.family}/{self.index}#{self.incarnation}"
+
+    @classmethod
+    def parse(cls, name: str) -> ReplicaName:
+        """Take a name apart.
+
+        Raises:
+            ValueError: It is not the name of a replica.
+        """
+        match = re.fullmatch(r"([^/]+)/([^/]+)/(\d+)#(\d+)", name)
+        if match is None:
+            raise ValueError(f"{name!r} is not system/family/index#incarnation")
+        return cls(match[1], match[2], int(match[3]), int(match[4]))
+
+
+def root_name(system: str) -> str:
+    """Name of the root's actor."""
+    return f"{system}/root"
+
+
+def group_name(system: str, family: str) -> str:
+    """Name of a family's placement group."""
+    return f"{system}/{family}"

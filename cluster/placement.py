@@ -1,0 +1,60 @@
+"""Placement groups: one for each family, detached, spread over machines."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import ray
+from ray.util.placement_group import PlacementGroup, get_placement_group, placement_group, remove_placement_group
+
+from .names import group_name
+
+if TYPE_CHECKING:
+    from .blueprint import Family
+
+_STRATEGIES = {"spread": "SPREAD", "strict_spread": "STRICT_SPREAD", "pack": "PACK"}
+
+
+def ensure_group(system: str, family_name: str, family: Family) -> PlacementGroup:
+    """The family's placement group, made if it is not there; one bundle for each replica. Blocks on Ray."""
+    name = group_name(system, family_name)
+    with contextlib.suppress(ValueError):
+        return get_placement_group(name)
+    return placement_group(
+        [{"CPU": family.cpus}] * family.replicas,
+        strategy=_STRATEGIES[family.spread],
+        name=name,
+        lifetime="detached",
+    )
+
+
+def remove_group(system: str, family_name: str) -> None:
+    """Remove the family's placement group; nothing happens when there is none. Blocks on Ray."""
+    with contextlib.suppress(ValueError):
+        remove_placement_group(get_placement_group(group_name(system, family_name)))
+
+
+async def wait_placed(group: PlacementGroup, timeout_s: float) -> bool:
+    """Whether all bundles got a machine in time."""
+    try:
+        await asyncio.wait_for(group.ready(), timeout_s)
+    except TimeoutError:
+        return False
+    return True
+
+
+def doubled_up(machines: list[str], machines_there: int) -> bool:
+    """Whether replicas share a machine though there are machines enough to keep them apart.
+
+    >>> doubled_up(["a", "a"], 3), doubled_up(["a", "b"], 3), doubled_up(["a", "b", "a"], 2)
+    (True, False, False)
+    """
+    return len(set(machines)) < min(len(machines), machines_there)
+
+
+def living_machines() -> list[str]:
+    """Ray's ids of the machines that live. Blocks on Ray."""
+    nodes: list[dict[str, Any]] = ray.nodes()
+    return [node["NodeID"] for node in nodes if node["Alive"]]
