@@ -1,4 +1,10 @@
-"""raybeam.cluster."""
+"""What spans machines: systems of replicated services, their lanes, placement and root."""
 
 if not __name__.startswith("raybeam."):
-    raise ImportError("import raybeam.cluster, not cluster")
+    raise ImportError(f"import raybeam.{__name__}, not {__name__}: the bare name belongs to other packages")
+
+from . import peers
+from .blueprint import Blueprint, Family, HealthLimits
+from .system import System
+
+__all__ = ["Blueprint", "Family", "HealthLimits", "System", "peers"]

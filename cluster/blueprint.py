@@ -87,7 +87,7 @@ class Family(_Strict):
     @pydantic.model_validator(mode="after")
     def _one_singleton(self) -> Family:
         if self.pattern == "singleton" and self.replicas != 1:
-            raise ValueError(f"a singleton has 1 replica, not {self.replicas}: leave replicas out, or use pattern 'replicated'")
+            raise ValueError(f"a singleton has 1 replica, not {self.replicas}: leave it out, or use 'replicated'")
         return self
 
     def service_class(self) -> type[GenServer]:
@@ -178,7 +178,9 @@ def _problems(error: pydantic.ValidationError) -> list[str]:
         if problem["type"] == "extra_forbidden":
             known = Family.model_fields if len(problem["loc"]) > 2 else Blueprint.model_fields
             close = get_close_matches(str(problem["loc"][-1]), known, n=1)
-            message = "no such field" + (f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(known)}")
+            message = "no such field" + (
+                f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(known)}"
+            )
         got = problem["input"]
         shown = "" if isinstance(got, dict | BaseModel) else f" (got {got!r})"
         lines.append(f"{where or 'blueprint'}: {message}{shown}")

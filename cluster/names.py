@@ -17,11 +17,11 @@ class ReplicaName(NamedTuple):
 
     system: str
     family: str
-    index: int
+    place: int
     incarnation: int
 
     def __str__(self) -> str:
-        return f"{self.system}/{self.family}/{self.index}#{self.incarnation}"
+        return f"{self.system}/{self.family}/{self.place}#{self.incarnation}"
 
     @classmethod
     def parse(cls, name: str) -> ReplicaName:

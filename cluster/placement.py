@@ -21,13 +21,15 @@ def ensure_group(system: str, family_name: str, family: Family) -> PlacementGrou
     """The family's placement group, made if it is not there; one bundle for each replica. Blocks on Ray."""
     name = group_name(system, family_name)
     with contextlib.suppress(ValueError):
-        return get_placement_group(name)
-    return placement_group(
+        found: PlacementGroup = get_placement_group(name)
+        return found
+    made: PlacementGroup = placement_group(
         [{"CPU": family.cpus}] * family.replicas,
         strategy=_STRATEGIES[family.spread],
         name=name,
         lifetime="detached",
     )
+    return made
 
 
 def remove_group(system: str, family_name: str) -> None:
@@ -56,5 +58,5 @@ def doubled_up(machines: list[str], machines_there: int) -> bool:
 
 def living_machines() -> list[str]:
     """Ray's ids of the machines that live. Blocks on Ray."""
-    nodes: list[dict[str, Any]] = ray.nodes()
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
     return [node["NodeID"] for node in nodes if node["Alive"]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError, RayError, RayTaskError
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class RayLink:
     """Carries the batches of a lane to the actor of a replica."""
 
-    def __init__(self, actor: ActorHandle) -> None:
+    def __init__(self, actor: ActorHandle[Any]) -> None:
         self._actor = actor
 
     async def exchange(self, data: bytes) -> bytes:

@@ -123,7 +123,7 @@ def check_spec(spec: ChildSpec, auto_shutdown: str = "never") -> None:
     if spec.significant and auto_shutdown == "never":
         raise InvalidSpecError(
             ("bad_combination", [("auto_shutdown", "never"), ("significant", True)]),
-            f"{where}significant=True needs the supervisor's auto_shutdown to be 'any_significant' or 'all_significant'",
+            f"{where}significant=True needs auto_shutdown 'any_significant' or 'all_significant' of its supervisor",
         )
     if spec.significant and spec.restart == "permanent":
         raise InvalidSpecError(

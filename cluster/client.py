@@ -1,0 +1,242 @@
+"""The client of a system in one event loop: follows the directory, keeps the lanes, finds a replica for each call."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from raybeam.actors import AtLeastOnce, BlueprintError, CallFailed, CallTimeout, Disconnected, GenServer, NoProcess
+from raybeam.actors.interface import Delivery, Invoke, reference
+
+from . import envelope
+from .kernel.routing import two_choices
+from .kernel.views import Table, View, newer
+from .lane import Lane
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from .blueprint import Blueprint
+    from .lane import Link
+
+SERVICE = "service"
+G = TypeVar("G", bound=GenServer)
+R = TypeVar("R")
+
+
+class DirectorySource(Protocol):
+    """Where views come from and how members are reached."""
+
+    async def watch(self, version: int) -> Table:
+        """The table, as soon as its version is above `version`; raises when the directory is out of reach."""
+        ...
+
+    async def link(self, name: str) -> Link:
+        """A link to the member with that name.
+
+        Raises:
+            LookupError: There is no such member any more.
+        """
+        ...
+
+
+class Client:
+    """Calls into a system from one event loop.
+
+    Args:
+        blueprint: Of the system.
+        source: Of its directory.
+        run: Runs a coroutine of this client from another thread.
+        seed: Seeds the choice of replicas and the jitter. Default: from the OS.
+    """
+
+    def __init__(
+        self,
+        blueprint: Blueprint,
+        source: DirectorySource,
+        run: Callable[[Coroutine[object, object, object]], object],
+        seed: int | None = None,
+    ) -> None:
+        self.blueprint = blueprint
+        self.random = random.Random(seed)  # noqa: S311 (spreading load, not secrets)
+        self.run = run
+        self._source = source
+        self._views: dict[str, View] = {}
+        self._lanes: dict[str, Lane] = {}
+        self._opening: dict[str, asyncio.Task[Lane]] = {}
+        self._changed = asyncio.Event()
+        self._watching: asyncio.Task[None] | None = None
+
+    def open(self) -> None:
+        """Begin to follow the directory."""
+        self._watching = asyncio.get_running_loop().create_task(self._watch())
+
+    async def close(self) -> None:
+        """Stop following and close the lanes."""
+        tasks: list[asyncio.Task[object]] = [*self._opening.values()]
+        if self._watching is not None:
+            tasks.append(self._watching)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for lane in list(self._lanes.values()):
+            await lane.close()
+
+    def ref(self, service: type[G], family: str | None = None) -> G:
+        """A typed reference to a family.
+
+        Raises:
+            BlueprintError: No family, or more than one, runs the service, or it does not run `family`.
+        """
+        return reference(service, FamilyChannel(self, self.family_of(service, family)))
+
+    def family_of(self, service: type[GenServer], family: str | None = None) -> str:
+        """The name of the family that runs a service."""
+        families = self.blueprint.families
+        if family is not None:
+            if family not in families:
+                raise BlueprintError(f"there is no family {family!r}; there are: {', '.join(families)}")
+            return family
+        wanted = (service.__module__, service.__qualname__)
+        found = [
+            name
+            for name, candidate in families.items()
+            if (candidate.service_class().__module__, candidate.service_class().__qualname__) == wanted
+        ]
+        if len(found) != 1:
+            which = f"several families ({', '.join(found)}) run" if found else "no family runs"
+            raise BlueprintError(
+                f"{which} {service.__qualname__}: name the family, ref({service.__qualname__}, 'name')"
+            )
+        return found[0]
+
+    async def lane(self, family: str, until: float) -> Lane:
+        """A lane to a replica of the family, waiting for one while there is none.
+
+        Raises:
+            TimeoutError: There was none until then (loop time).
+        """
+        while True:
+            view = self._views.get(family)
+            depth = {name: lane.depth + lane.outstanding for name, lane in self._lanes.items()}
+            chosen = two_choices(view.serving(), depth, self.random) if view is not None else None
+            if chosen is not None:
+                lane = self._lanes.get(chosen)
+                if lane is None:
+                    lane = await self._open_lane(chosen)
+                if lane is not None:
+                    return lane
+            self._changed.clear()
+            async with asyncio.timeout_at(until):
+                await self._changed.wait()
+
+    async def _open_lane(self, name: str) -> Lane | None:
+        task = self._opening.get(name)
+        if task is None:
+            task = self._opening[name] = asyncio.get_running_loop().create_task(self._connect(name))
+            task.add_done_callback(lambda _: self._opening.pop(name, None))
+        try:
+            return await asyncio.shield(task)
+        except LookupError:
+            self._suspect(name)
+            return None
+
+    async def _connect(self, name: str) -> Lane:
+        link = await self._source.link(name)
+        lane = Lane(link, name, on_down=lambda: self._suspect(name))
+        self._lanes[name] = lane
+        return lane
+
+    def _suspect(self, name: str) -> None:
+        """A member turned out to be dead: do without it before the directory says so."""
+        self._lanes.pop(name, None)
+        for family, view in self._views.items():
+            if any(member.name == name for member in view.members):
+                members = tuple(member for member in view.members if member.name != name)
+                self._views[family] = View(family, view.epoch, members)
+
+    async def _watch(self) -> None:
+        version = 0
+        while True:
+            try:
+                table = await self._source.watch(version)
+            except asyncio.CancelledError:
+                raise
+            except Exception:  # noqa: BLE001 (the root restarts; views known so far go on to serve)
+                version = 0
+                await asyncio.sleep(0.2)
+                continue
+            version = table.version
+            for family, view in table.views.items():
+                self._views[family] = newer(self._views.get(family), view)
+            members = {member.name for view in self._views.values() for member in view.members}
+            for name in [name for name in self._lanes if name not in members]:
+                lane = self._lanes.pop(name)
+                await lane.close()
+            self._changed.set()
+
+
+class FamilyChannel:
+    """The channel of a reference to a family: routing, deadline, retry."""
+
+    __slots__ = ("_client", "_family")
+
+    def __init__(self, client: Client, family: str) -> None:
+        self._client = client
+        self._family = family
+
+    def __repr__(self) -> str:
+        return f"{self._client.blueprint.name}/{self._family}"
+
+    async def ask(self, request: Invoke, delivery: Delivery) -> object:
+        """Call a replica; again after an unknown outcome, if the method allows it.
+
+        A call that is known not to have been done goes to another replica whatever the method allows.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + delivery.timeout_s
+        described = (repr(self), request)
+        payload = envelope.dump(request)
+        attempt = 0
+        while True:
+            try:
+                lane = await self._client.lane(self._family, until)
+            except TimeoutError:
+                raise CallTimeout(described) from None
+            try:
+                return await lane.call(SERVICE, payload, max(0.001, until - loop.time()), described)
+            except (NoProcess, Disconnected) as failure:
+                again = isinstance(failure, NoProcess) or isinstance(delivery.retry, AtLeastOnce)
+                if not again:
+                    raise
+            except CallFailed as failure:
+                crashed = isinstance(delivery.retry, AtLeastOnce) and type(failure) is CallFailed
+                if not crashed:
+                    raise
+            attempt += 1
+            policy = delivery.retry if isinstance(delivery.retry, AtLeastOnce) else AtLeastOnce()
+            delay_s = policy.delay_s(attempt, self._client.random)
+            if loop.time() + delay_s >= until:
+                raise CallTimeout(described)
+            await asyncio.sleep(delay_s)
+
+    async def tell(self, request: Invoke, delivery: Delivery) -> None:
+        """Cast to a replica; returns when the cast is on its way."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + delivery.timeout_s
+        payload = envelope.dump(request)
+        described = (repr(self), request)
+        while True:
+            try:
+                lane = await self._client.lane(self._family, until)
+            except TimeoutError:
+                raise CallTimeout(described) from None
+            with contextlib.suppress(NoProcess):
+                await lane.cast(SERVICE, payload, max(0.001, until - loop.time()), described)
+                return
+
+    def run(self, coroutine: Coroutine[object, object, R]) -> R:
+        """Run one of the above from a thread without an event loop."""
+        return self._client.run(coroutine)  # type: ignore[return-value]  # what the coroutine gives

@@ -1,0 +1,219 @@
+"""The keeper of a replica: a light process in the root that stands for one Ray actor.
+
+It creates the actor, watches it through a pending call and heartbeats, tells the directory, and ends when the
+actor does. So the supervisor above it is an ordinary one: to restart the keeper is to restart the replica.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import ray
+from ray.exceptions import RayError
+
+from raybeam.actors import GenServer, Ok, Stop, process
+
+from .kernel.health import Health, HealthLimits, Pulse, check, heard
+from .kernel.views import Member
+from .names import ReplicaName
+from .replica import Beat, create_replica
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from ray.actor import ActorHandle
+
+    from raybeam.actors.kernel.reason import ExitReason
+    from raybeam.actors.kernel.server import Result
+
+    from .blueprint import Blueprint
+
+
+class Records(Protocol):
+    """Where a keeper tells what it sees."""
+
+    def next_incarnation(self, family: str, index: int) -> int:
+        """A number that no replica at this place had before."""
+        ...
+
+    def adoptable(self, family: str, index: int) -> tuple[ReplicaName, ActorHandle[Any]] | None:
+        """A living replica at this place from before a restart of the root; taken at most once."""
+        ...
+
+    def up(self, family: str, member: Member) -> None:
+        """The replica serves."""
+        ...
+
+    def down(self, name: ReplicaName, cause: str) -> None:
+        """The replica is gone, or did not come up."""
+        ...
+
+    def health(self, name: ReplicaName, health: Health) -> None:
+        """Its health changed."""
+        ...
+
+    def beat(self, name: ReplicaName, beat: Beat) -> None:
+        """What it told at a heartbeat."""
+        ...
+
+    def placement(self, family: str, index: int) -> object:
+        """Ray's scheduling strategy for the replica at this place."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Came:
+    """The replica serves."""
+
+    handle: ActorHandle[Any]
+    machine: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """The replica ended or did not come up."""
+
+    cause: str
+
+
+class Keeper(GenServer):
+    """Keeps one replica."""
+
+    async def init(self, blueprint: Blueprint, family: str, index: int, records: Records) -> Ok:  # type: ignore[override]
+        """Remember what to keep; the replica is created afterwards, so replicas come up side by side."""
+        process.trap_exit(True)
+        limits = blueprint.health
+        self.blueprint = blueprint
+        self.family = family
+        self.index = index
+        self.records = records
+        self.limits = HealthLimits(limits.beat_s, limits.unknown_after_s, limits.down_after_s)
+        self.handle: ActorHandle[Any] | None = None
+        self.name: ReplicaName | None = None
+        self.told_down = False
+        self.tasks: set[asyncio.Task[None]] = set()
+        return Ok(continue_with="start")
+
+    async def handle_continue(self, term: object) -> Result:
+        """Adopt a living replica or create one."""
+        adopted = self.records.adoptable(self.family, self.index)
+        if adopted is not None:
+            self.name, self.handle = adopted
+            self._spawn(self._adopt(self.handle))
+            return None
+        incarnation = self.records.next_incarnation(self.family, self.index)
+        self.name = ReplicaName(self.blueprint.name, self.family, self.index, incarnation)
+        self._spawn(self._bring_up(self.name))
+        return None
+
+    async def handle_info(self, message: object) -> Result:
+        """The replica came up or ended."""
+        assert self.name is not None
+        if isinstance(message, _Came):
+            self.handle = message.handle
+            member = Member(str(self.name), self.index, self.name.incarnation, Health.UP, message.machine)
+            self.records.up(self.family, member)
+            self._spawn(self._hold_lifeline(message.handle))
+            self._spawn(self._heartbeats(message.handle))
+            return None
+        if isinstance(message, _Failed):
+            self._tell_down(message.cause)
+            return Stop(("replica_lost", message.cause))
+        return await super().handle_info(message)
+
+    async def terminate(self, reason: ExitReason) -> None:
+        """End the replica: in order if asked to, at once if it is lost; nothing of it may stay behind."""
+        for task in self.tasks:
+            task.cancel()
+        if reason in ("shutdown", "normal") and self.handle is not None:
+            shutdown_s = self.blueprint.families[self.family].shutdown_s
+            try:
+                async with asyncio.timeout(shutdown_s):
+                    await self.handle.stop.remote()
+            except (TimeoutError, RayError):
+                self.runtime.report(f"{self.name} did not end in order within {shutdown_s} s: killed")
+            self._tell_down("stopped")
+        if self.handle is not None:
+            await asyncio.to_thread(ray.kill, self.handle)
+
+    # -- watching, in tasks beside the process -----------------------------------------------------
+
+    def _spawn(self, watching: Coroutine[object, object, None]) -> None:
+        task = asyncio.get_running_loop().create_task(watching)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    def _tell(self, message: object) -> None:
+        cell = self.runtime.cell(self.pid)
+        if cell is not None:
+            cell.deliver(message)
+
+    async def _bring_up(self, name: ReplicaName) -> None:
+        timeout_s = self.blueprint.families[self.family].start_timeout_s
+        try:
+            async with asyncio.timeout(timeout_s):
+                placement = self.records.placement(self.family, self.index)
+                self.handle = await create_replica(name, self.blueprint, placement)
+                machine = await self.handle.start.remote()
+        except TimeoutError:
+            self._tell(_Failed(f"did not come up within {timeout_s} s"))
+        except (RayError, ValueError) as error:
+            self._tell(_Failed(_cause(error)))
+        else:
+            self._tell(_Came(self.handle, machine))
+
+    async def _adopt(self, handle: ActorHandle[Any]) -> None:
+        try:
+            async with asyncio.timeout(self.limits.down_after_s):
+                machine = await handle.machine.remote()
+        except (TimeoutError, RayError) as error:
+            self._tell(_Failed(_cause(error)))
+        else:
+            self._tell(_Came(handle, machine) if machine else _Failed("was not up when the root restarted"))
+
+    async def _hold_lifeline(self, handle: ActorHandle[Any]) -> None:
+        while True:
+            try:
+                self._tell(_Failed(await handle.lifeline.remote()))
+                return
+            except RayError as error:
+                if type(error).__name__ != "ActorUnavailableError":
+                    self._tell(_Failed(_cause(error)))
+                    return
+                await asyncio.sleep(self.limits.beat_s)
+
+    async def _heartbeats(self, handle: ActorHandle[Any]) -> None:
+        assert self.name is not None
+        pulse = Pulse(time.monotonic())
+        while True:
+            began = time.monotonic()
+            try:
+                async with asyncio.timeout(self.limits.unknown_after_s):
+                    beat: Beat = await handle.beat.remote()
+            except (TimeoutError, RayError):
+                judged = check(pulse, self.limits, time.monotonic())
+            else:
+                self.records.beat(self.name, beat)
+                judged = heard(pulse, time.monotonic())
+            if judged.health is Health.DOWN:
+                self._tell(_Failed(f"silent for {self.limits.down_after_s} s"))
+                return
+            if judged.health is not pulse.health:
+                self.records.health(self.name, judged.health)
+            pulse = judged
+            await asyncio.sleep(max(0.0, self.limits.beat_s - (time.monotonic() - began)))
+
+    def _tell_down(self, cause: str) -> None:
+        if not self.told_down and self.name is not None:
+            self.told_down = True
+            self.records.down(self.name, cause)
+
+
+def _cause(error: BaseException) -> str:
+    """The end of a Ray error in one line."""
+    told = getattr(error, "cause", None) or error
+    lines = [line.strip() for line in str(told).splitlines() if line.strip()]
+    return f"{type(told).__name__}: {lines[0] if lines else ''}"

@@ -1,0 +1,197 @@
+"""A replica: a Ray actor with one runtime that runs one supervision tree of a service."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import os
+import sys
+import threading
+import time
+import traceback
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import ray
+
+from raybeam.actors import ChildSpec, Pid, Runtime, Supervisor, SupervisorSpec, gen_server
+from raybeam.actors.runtime import ambient_runtime, log_report
+
+from . import peers
+from .client import SERVICE
+from .kernel.histogram import Histogram
+from .lease import Lease
+from .names import NAMESPACE, ReplicaName
+from .placement import remove_group
+from .ray_directory import RayDirectory
+from .session import Sessions
+
+if TYPE_CHECKING:
+    from ray.actor import ActorHandle
+
+    from raybeam.actors.cell import Cell
+
+    from .blueprint import Blueprint, Family
+
+SERVICE_PERIOD_S = 5.0
+STUCK_AFTER_S = 3.0
+FORGET_SENDERS_AFTER_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """What a replica tells at each heartbeat.
+
+    Attributes:
+        depth: Messages that wait for the service and calls that it works on.
+        served: Calls served since it came up.
+        waits: Waiting times in the mailbox.
+        services: Times in the handlers.
+        crashes: Crashes of processes that the replica mended by itself.
+        stuck_s: Seconds since the loop last moved; a stuck replica is busy, not dead.
+        stack: Where it is stuck, when it has been for `STUCK_AFTER_S`.
+    """
+
+    depth: int
+    served: int
+    waits: Histogram
+    services: Histogram
+    crashes: int
+    stuck_s: float
+    stack: str | None = None
+
+
+class _Tree(Supervisor):
+    """The top of a replica's supervision tree."""
+
+    async def init(self, family: Family) -> SupervisorSpec:  # type: ignore[override]  # the family is its argument
+        async def start_service() -> Pid:
+            return await gen_server.start_link(family.service_class(), *family.args, name=SERVICE)
+
+        child = ChildSpec(SERVICE, start_service, restart=family.restart, shutdown=family.shutdown_s)
+        return SupervisorSpec([child], intensity=family.process_restarts, period_s=SERVICE_PERIOD_S)
+
+
+class Replica:
+    """The Ray actor of a replica. Its class in Ray is named after the family."""
+
+    def __init__(self, name: str, blueprint: Blueprint) -> None:
+        self._name = ReplicaName.parse(name)
+        self._blueprint = blueprint
+        self._family = blueprint.families[self._name.family]
+        self._lease = Lease(blueprint.orphan_timeout_s, self._orphaned)
+        self._runtime = Runtime(name, reports=self._report)
+        self._sessions = Sessions(self._runtime, SERVICE)
+        self._waits = Histogram()
+        self._services = Histogram()
+        self._crashes = 0
+        self._moved_at = time.monotonic()
+        self._loop_thread = 0
+        self._top: Pid | None = None
+        self._end: concurrent.futures.Future[str] = concurrent.futures.Future()
+        self._background: set[asyncio.Task[None]] = set()
+
+    # -- data path, on the actor's own loop --------------------------------------------------------
+
+    async def start(self) -> str:
+        """Bring the service up; the id of the machine. Raises `StartError` when its `init` fails."""
+        self._loop_thread = threading.get_ident()
+        self._runtime.open()
+        self._runtime.on_served = self._served
+        ambient_runtime.set(self._runtime)
+        loop = asyncio.get_running_loop()
+        if self._family.calls:
+            peers.open(self._blueprint, self._family.calls, RayDirectory(self._blueprint.name))
+        self._top = await gen_server.start(_Tree, self._family)
+        for task in (self._tick(), self._watch_top(self._top)):
+            running = loop.create_task(task)
+            self._background.add(running)
+        return str(ray.get_runtime_context().get_node_id())
+
+    async def exchange(self, data: bytes) -> bytes:
+        """One batch of a lane."""
+        return await self._sessions.exchange(data)
+
+    async def stop(self) -> None:
+        """End the service in order; the actor itself is ended by its keeper."""
+        if self._top is not None and self._runtime.cell(self._top) is not None:
+            ambient_runtime.set(self._runtime)
+            await gen_server.stop(self._top, "shutdown")
+
+    # -- system messages, on a thread of their own: a busy service is busy, not dead ---------------
+
+    @ray.method(concurrency_group="system")
+    async def beat(self) -> Beat:
+        """A sign of life asked for by the root, which renews the lease."""
+        self._lease.renew()
+        stuck_s = time.monotonic() - self._moved_at
+        stack = None
+        if stuck_s > STUCK_AFTER_S and (frame := sys._current_frames().get(self._loop_thread)) is not None:
+            stack = "".join(traceback.format_stack(frame)[-5:])
+        return Beat(
+            self._sessions.depth(),
+            self._waits.total,
+            self._waits.copy(),
+            self._services.copy(),
+            self._crashes,
+            stuck_s,
+            stack,
+        )
+
+    @ray.method(concurrency_group="system")
+    async def lifeline(self) -> str:
+        """Returns, with the reason, when the service has ended; fails at once when the process dies."""
+        return await asyncio.wrap_future(self._end)
+
+    @ray.method(concurrency_group="system")
+    async def machine(self) -> str:
+        """The id of the machine; also tells that the replica was started."""
+        return str(ray.get_runtime_context().get_node_id()) if self._top is not None else ""
+
+    # -- inside ------------------------------------------------------------------------------------
+
+    async def _tick(self) -> None:
+        while True:
+            self._moved_at = time.monotonic()
+            self._sessions.forget_silent(FORGET_SENDERS_AFTER_S)
+            await asyncio.sleep(0.25)
+
+    async def _watch_top(self, top: Pid) -> None:
+        self._end.set_result(str(await self._runtime.ended(top)))
+
+    def _served(self, cell: Cell, waited_s: float, served_s: float) -> None:
+        self._waits.add(waited_s)
+        self._services.add(served_s)
+
+    def _report(self, report: object) -> None:
+        self._crashes += 1
+        log_report(report)
+
+    def _orphaned(self) -> None:
+        """Nobody has asked for a beat for too long: leave nothing behind."""
+        remove_group(self._blueprint.name, self._name.family)
+        os._exit(1)
+
+
+def replica_class(family: str) -> Any:
+    """The Ray actor class of a family's replicas: `Replica` under the family's name."""
+    named = type(family, (Replica,), {})
+    return ray.remote(concurrency_groups={"system": 16})(named)  # type: ignore[call-overload]  # Ray's stub lacks it
+
+
+async def create_replica(name: ReplicaName, blueprint: Blueprint, placement: object) -> ActorHandle[Any]:
+    """Create the actor of a replica; it does nothing until `start`."""
+    family = blueprint.families[name.family]
+    options = {
+        "name": str(name),
+        "namespace": NAMESPACE,
+        "lifetime": "detached",
+        "max_restarts": 0,
+        "max_task_retries": 0,
+        "max_concurrency": 10_000,
+        "num_cpus": family.cpus,
+        "scheduling_strategy": placement,
+    }
+    make = replica_class(name.family).options(**options).remote
+    handle: ActorHandle[Any] = await asyncio.to_thread(make, str(name), blueprint)
+    return handle

@@ -1,0 +1,408 @@
+"""The root of a system: a Ray actor whose supervision tree keeps every replica, and which holds the directory.
+
+    root supervisor            one_for_one; gives up when whole families keep failing
+    └── family supervisor      one for each family, one_for_one
+        └── keeper             one for each replica
+
+A restart of the root's process by Ray finds the replicas by name and adopts those that live.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import ray
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+from raybeam.actors import ChildSpec, Pid, Runtime, Supervisor, SupervisorReport, SupervisorSpec, gen_server
+from raybeam.actors.runtime import ambient_runtime, log
+
+from .keeper import Keeper
+from .kernel.histogram import Histogram
+from .kernel.views import Member, Table, member_down, member_health, member_up
+from .names import NAMESPACE, ReplicaName, root_name
+from .placement import doubled_up, ensure_group, living_machines, remove_group
+
+if TYPE_CHECKING:
+    from ray.actor import ActorHandle
+    from ray.util.placement_group import PlacementGroup
+
+    from .blueprint import Blueprint, Family
+    from .kernel.health import Health
+    from .replica import Beat
+
+WATCH_S = 20.0
+EVENTS_KEPT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """Something that happened to a replica or to the system.
+
+    Attributes:
+        at: Wall-clock time, seconds since the epoch.
+        kind: `"up"`, `"down"`, `"health"`, `"placement"` or `"system"`.
+        subject: The replica's name, the family or the system.
+        text: What.
+    """
+
+    at: float
+    kind: str
+    subject: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaStatus:
+    """One replica as the root sees it; see `Beat` for the numbers."""
+
+    name: str
+    machine: str
+    health: Health
+    depth: int
+    served: int
+    crashes: int
+    stuck_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyStatus:
+    """One family.
+
+    Attributes:
+        replicas: Those that are up.
+        wanted: How many there should be.
+        restarts: Replicas replaced since the start of the system.
+        waits: Waiting times of all calls served, by replicas that live or lived.
+        services: Times in the handlers, likewise.
+    """
+
+    replicas: tuple[ReplicaStatus, ...]
+    wanted: int
+    restarts: int
+    waits: Histogram
+    services: Histogram
+
+    @property
+    def depth(self) -> int:
+        """Messages that wait in all replicas."""
+        return sum(replica.depth for replica in self.replicas)
+
+
+@dataclass(frozen=True, slots=True)
+class SystemStatus:
+    """The whole system.
+
+    Attributes:
+        name: Of the system.
+        failed: Why the system gave up, `None` while it runs.
+        families: By name.
+        occurrences: The latest, oldest first.
+    """
+
+    name: str
+    failed: str | None
+    families: dict[str, FamilyStatus]
+    occurrences: tuple[Occurrence, ...] = field(repr=False, default=())
+
+
+class _FamilyTree(Supervisor):
+    async def init(self, root: Root, name: str, family: Family) -> SupervisorSpec:  # type: ignore[override]
+        children = [
+            ChildSpec(
+                index,
+                (Keeper, root.blueprint, name, index, root),
+                restart=family.restart,
+                shutdown=family.shutdown_s + 5.0,
+            )
+            for index in range(family.replicas)
+        ]
+        return SupervisorSpec(children, intensity=family.max_restarts, period_s=family.period_s)
+
+
+class _RootTree(Supervisor):
+    async def init(self, root: Root) -> SupervisorSpec:  # type: ignore[override]
+        children = [
+            ChildSpec(name, (_FamilyTree, root, name, family), type="supervisor")
+            for name, family in root.blueprint.families.items()
+        ]
+        blueprint = root.blueprint
+        return SupervisorSpec(children, intensity=blueprint.max_restarts, period_s=blueprint.period_s)
+
+
+class Root:
+    """The root actor. `attached` systems end when no driver has renewed its lease for `orphan_timeout_s`."""
+
+    def __init__(self, blueprint: Blueprint, attached: bool) -> None:
+        self.blueprint = blueprint
+        self._attached = attached
+        self._renewed_at = time.monotonic()
+        self._table = Table()
+        self._changed: asyncio.Event | None = None
+        self._groups: dict[str, PlacementGroup] = {}
+        self._incarnations: dict[tuple[str, int], int] = {}
+        self._adoptable: dict[tuple[str, int], tuple[ReplicaName, ActorHandle[Any]]] = {}
+        self._beats: dict[str, Beat] = {}
+        self._past_waits: dict[str, Histogram] = {name: Histogram() for name in blueprint.families}
+        self._past_services: dict[str, Histogram] = {name: Histogram() for name in blueprint.families}
+        self._restarts = dict.fromkeys(blueprint.families, 0)
+        self._occurrences: list[Occurrence] = []
+        self._failed: str | None = None
+        self._stopping = False
+        self._top: Pid | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._runtime: Runtime | None = None
+        self._starting: asyncio.Lock | None = None
+
+    # -- interface of the actor ----------------------------------------------------------------------
+
+    async def watch(self, version: int) -> Table:
+        """The directory's table, as soon as its version is above `version`."""
+        await self._ensure_started()
+        assert self._changed is not None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(WATCH_S):
+                while self._table.version <= version and not self._failed:
+                    changed = self._changed
+                    await changed.wait()
+        return self._table
+
+    async def renew(self) -> str | None:
+        """A driver lives; why the system has failed, if it has."""
+        await self._ensure_started()
+        self._renewed_at = time.monotonic()
+        return self._failed
+
+    async def status(self) -> SystemStatus:
+        """What the observer shows."""
+        await self._ensure_started()
+        families = {name: self._family_status(name, family) for name, family in self.blueprint.families.items()}
+        return SystemStatus(self.blueprint.name, self._failed, families, tuple(self._occurrences))
+
+    async def described(self) -> Blueprint:
+        """The blueprint of the system."""
+        await self._ensure_started()
+        return self.blueprint
+
+    async def wait_ready(self, timeout_s: float) -> str | None:
+        """Wait until every family has all its replicas: `None`, or why not."""
+        await self._ensure_started()
+        assert self._changed is not None
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self._missing() and self._failed is None:
+                    changed = self._changed
+                    await changed.wait()
+        except TimeoutError:
+            return f"after {timeout_s} s these replicas are not up: {', '.join(self._missing())}{self._last_words()}"
+        return self._failed
+
+    async def stop(self) -> None:
+        """End the system in order: families in the reverse order of the blueprint, then the placement groups."""
+        await self._ensure_started()
+        self._stopping = True
+        await self._end("stopped")
+
+    # -- what keepers tell (Records) -----------------------------------------------------------------
+
+    def next_incarnation(self, family: str, index: int) -> int:
+        """See `Records`."""
+        number = self._incarnations.get((family, index), 0) + 1
+        self._incarnations[family, index] = number
+        return number
+
+    def adoptable(self, family: str, index: int) -> tuple[ReplicaName, ActorHandle[Any]] | None:
+        """See `Records`."""
+        return self._adoptable.pop((family, index), None)
+
+    def placement(self, family: str, index: int) -> object:
+        """See `Records`."""
+        return PlacementGroupSchedulingStrategy(self._groups[family], placement_group_bundle_index=index)
+
+    def up(self, family: str, member: Member) -> None:
+        """See `Records`."""
+        if member.incarnation > 1:
+            self._restarts[family] += 1
+        self._install(member_up(self._table, family, member))
+        self._occurred("up", member.name, f"serves on machine {member.machine[:8]}")
+        members = self._table.view(family).members
+        machines = [other.machine for other in members]
+        wanted = self.blueprint.families[family]
+        if wanted.spread != "pack" and doubled_up(machines, len(living_machines())):
+            self._occurred("placement", family, "replicas share a machine although there are others")
+
+    def down(self, name: ReplicaName, cause: str) -> None:
+        """See `Records`."""
+        self._install(member_down(self._table, name.family, str(name)))
+        beat = self._beats.pop(str(name), None)
+        if beat is not None:
+            self._past_waits[name.family].merge(beat.waits)
+            self._past_services[name.family].merge(beat.services)
+        self._occurred("down", str(name), cause)
+
+    def health(self, name: ReplicaName, health: Health) -> None:
+        """See `Records`."""
+        self._install(member_health(self._table, name.family, str(name), health))
+        self._occurred("health", str(name), health.value)
+
+    def beat(self, name: ReplicaName, beat: Beat) -> None:
+        """See `Records`."""
+        before = self._beats.get(str(name))
+        self._beats[str(name)] = beat
+        if beat.stack is not None and (before is None or before.stack is None):
+            self._occurred("health", str(name), f"stuck for {beat.stuck_s:.1f} s at\n{beat.stack}")
+
+    # -- inside --------------------------------------------------------------------------------------
+
+    async def _ensure_started(self) -> None:
+        """Start the tree with the first call: an actor's `__init__` has no running loop."""
+        if self._top is not None:
+            return
+        if self._starting is None:
+            self._starting = asyncio.Lock()
+        async with self._starting:
+            if self._top is not None:
+                return
+            self._changed = asyncio.Event()
+            self._runtime = Runtime(root_name(self.blueprint.name), reports=self._report)
+            self._runtime.open()
+            ambient_runtime.set(self._runtime)
+            await asyncio.to_thread(self._prepare)
+            self._top = await gen_server.start(_RootTree, self)
+            for task in (self._watch_top(self._top), self._watch_drivers()):
+                running = asyncio.get_running_loop().create_task(task)
+                self._tasks.add(running)
+
+    def _prepare(self) -> None:
+        """Make the placement groups; find replicas that a former process of this root left. Blocks on Ray."""
+        for name, family in self.blueprint.families.items():
+            self._groups[name] = ensure_group(self.blueprint.name, name, family)
+        pattern = re.compile(re.escape(self.blueprint.name) + r"/[^/]+/\d+#\d+")
+        for entry in ray.util.list_named_actors(all_namespaces=True):
+            if entry["namespace"] != NAMESPACE or not pattern.fullmatch(entry["name"]):
+                continue
+            replica = ReplicaName.parse(entry["name"])
+            key = (replica.family, replica.place)
+            self._incarnations[key] = max(self._incarnations.get(key, 0), replica.incarnation)
+            with contextlib.suppress(ValueError):
+                self._adoptable[key] = (replica, ray.get_actor(str(replica), NAMESPACE))
+
+    async def _watch_top(self, top: Pid) -> None:
+        assert self._runtime is not None
+        await self._runtime.ended(top)
+        if not self._stopping:
+            self._failed = f"its families keep failing{self._last_words()}"
+            self._occurred("system", self.blueprint.name, self._failed)
+            self._wake()
+            await self._end(self._failed, linger_s=self.blueprint.orphan_timeout_s)
+
+    async def _watch_drivers(self) -> None:
+        while self._attached and not self._stopping:
+            await asyncio.sleep(0.5)
+            if time.monotonic() - self._renewed_at > self.blueprint.orphan_timeout_s:
+                log.warning("%s: no driver for %.0f s: stopping", self.blueprint.name, self.blueprint.orphan_timeout_s)
+                self._stopping = True
+                await self._end("no driver")
+
+    async def _end(self, why: str, linger_s: float = 0.0) -> None:
+        assert self._runtime is not None
+        assert self._top is not None
+        ambient_runtime.set(self._runtime)
+        if self._runtime.cell(self._top) is not None:
+            await gen_server.stop(self._top, "shutdown")
+        self._occurred("system", self.blueprint.name, why)
+        for name in self.blueprint.families:
+            await asyncio.to_thread(remove_group, self.blueprint.name, name)
+        loop = asyncio.get_running_loop()
+        loop.call_later(linger_s + 0.2, _kill_self)
+
+    def _missing(self) -> list[str]:
+        return [
+            f"{name}/{index}"
+            for name, family in self.blueprint.families.items()
+            for index in range(family.replicas)
+            if index not in {member.index for member in self._table.view(name).members}
+        ]
+
+    def _last_words(self) -> str:
+        downs = [occurrence for occurrence in self._occurrences if occurrence.kind == "down"]
+        return f"; last: {downs[-1].subject}: {downs[-1].text}" if downs else ""
+
+    def _family_status(self, name: str, family: Family) -> FamilyStatus:
+        waits, services = self._past_waits[name].copy(), self._past_services[name].copy()
+        replicas = []
+        for member in self._table.view(name).members:
+            beat = self._beats.get(member.name)
+            if beat is not None:
+                waits.merge(beat.waits)
+                services.merge(beat.services)
+            replicas.append(
+                ReplicaStatus(
+                    member.name,
+                    member.machine,
+                    member.health,
+                    beat.depth if beat else 0,
+                    beat.served if beat else 0,
+                    beat.crashes if beat else 0,
+                    beat.stuck_s if beat else 0.0,
+                )
+            )
+        return FamilyStatus(tuple(replicas), family.replicas, self._restarts[name], waits, services)
+
+    def _install(self, table: Table) -> None:
+        if table is not self._table:
+            self._table = table
+            self._wake()
+
+    def _wake(self) -> None:
+        """Wake everybody who waits for a change."""
+        changed, self._changed = self._changed, asyncio.Event()
+        if changed is not None:
+            changed.set()
+
+    def _occurred(self, kind: str, subject: str, text: str) -> None:
+        self._occurrences.append(Occurrence(time.time(), kind, subject, text))
+        del self._occurrences[:-EVENTS_KEPT]
+        log.info("%s %s: %s", kind, subject, text)
+
+    def _report(self, report: object) -> None:
+        if isinstance(report, SupervisorReport) and report.context == "shutdown_error":
+            return
+        log.warning("%s", report)
+
+
+def _kill_self() -> None:
+    """End this actor for good; `ray.kill` works whatever calls are pending."""
+    ray.kill(ray.get_runtime_context().current_actor)
+
+
+def root_class(system: str) -> Any:
+    """The Ray actor class of a root, named so that the dashboard shows what it is."""
+    return ray.remote(type(f"{system}_root", (Root,), {}))
+
+
+def create_root(blueprint: Blueprint, *, attached: bool) -> ActorHandle[Any]:
+    """Create the root of a system.
+
+    Raises:
+        ValueError: The system runs already.
+    """
+    handle: ActorHandle[Any] = (
+        root_class(blueprint.name)
+        .options(
+            name=root_name(blueprint.name),
+            namespace=NAMESPACE,
+            lifetime="detached",
+            max_restarts=-1,
+            max_task_retries=0,
+            max_concurrency=10_000,
+            num_cpus=0,
+        )
+        .remote(blueprint, attached)
+    )
+    return handle

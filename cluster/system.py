@@ -1,0 +1,260 @@
+"""A running system, from a driver: start one or connect to one, call its families, look at it, stop it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary
+
+import ray
+from ray.exceptions import GetTimeoutError, RayActorError, RayError
+
+from raybeam.actors import ClusterError, GenServer, UsageError
+from raybeam.actors.interface import Delivery, Invoke, reference
+
+from .blueprint import Blueprint
+from .client import Client, FamilyChannel
+from .names import NAMESPACE, root_name
+from .ray_directory import RayDirectory
+from .root import SystemStatus, create_root
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Mapping
+    from types import TracebackType
+
+    from ray.actor import ActorHandle
+
+G = TypeVar("G", bound=GenServer)
+R = TypeVar("R")
+ROOT_ANSWERS_S = 30.0
+
+
+class System:
+    """A handle to a running system. Made by `System.start` or `System.connect`; usable as a context manager.
+
+    Example:
+        ```python
+        with System.start({"name": "shop", "families": {"stock": {"service": Stock, "replicas": 2}}}) as system:
+            stock = system.ref(Stock)
+            stock.reserve.sync("apple", 3)            # outside an event loop
+            await stock.reserve("apple", 3)           # inside one
+        ```
+    """
+
+    def __init__(self, blueprint: Blueprint, root: ActorHandle[Any], *, owner: bool) -> None:
+        self.blueprint = blueprint
+        self.name = blueprint.name
+        self._root = root
+        self._owner = owner
+        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Client] = WeakKeyDictionary()
+        self._clients_lock = threading.Lock()
+        self._loop = asyncio.new_event_loop()
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._loop.run_forever, name=f"raybeam {self.name}", daemon=True)
+        self._thread.start()
+        self._renewing = threading.Thread(target=self._renew, name=f"raybeam lease {self.name}", daemon=True)
+        self._renewing.start()
+
+    # -- life ----------------------------------------------------------------------------------------
+
+    @classmethod
+    def start(
+        cls, blueprint: Blueprint | Mapping[str, object], *, detached: bool = False, timeout_s: float = 120.0
+    ) -> System:
+        """Start a system and wait until all its replicas serve.
+
+        Args:
+            blueprint: A `Blueprint`, or its fields as a mapping.
+            detached: Whether it goes on without this driver until somebody stops it. Default: it ends by itself
+                when no driver has been there for the blueprint's `orphan_timeout_s`.
+            timeout_s: Seconds to wait. Then it is stopped again.
+
+        Raises:
+            BlueprintError: A field is wrong; names the field, the value and the mend.
+            UsageError: A system of that name runs already.
+            ClusterError: There is no Ray here, or replicas did not come up; says which and why.
+        """
+        parsed = Blueprint.parse(blueprint)
+        _need_ray()
+        try:
+            root = create_root(parsed, attached=not detached)
+        except ValueError:
+            raise UsageError(
+                f"a system named {parsed.name!r} runs already: "
+                f"System.connect({parsed.name!r}), stop it, or choose another name"
+            ) from None
+        system = cls(parsed, root, owner=not detached)
+        try:
+            problem = _get(root.wait_ready.remote(timeout_s), timeout_s + ROOT_ANSWERS_S)
+        except (RayError, GetTimeoutError) as error:
+            system.stop()
+            raise ClusterError(f"the root of {parsed.name!r} did not come up: {error}") from error
+        except BaseException:
+            system.stop()
+            raise
+        if problem is not None:
+            system.stop()
+            raise ClusterError(f"the system {parsed.name!r} did not come up: {problem}")
+        return system
+
+    @classmethod
+    def connect(cls, name: str) -> System:
+        """Connect to a system that runs.
+
+        Raises:
+            UsageError: No system of that name runs in this Ray cluster.
+            ClusterError: There is no Ray here, or the root does not answer.
+        """
+        _need_ray()
+        try:
+            root = ray.get_actor(root_name(name), NAMESPACE)
+            blueprint: Blueprint = _get(root.described.remote(), ROOT_ANSWERS_S)
+        except (ValueError, RayActorError):
+            raise UsageError(f"no system named {name!r} runs in this cluster") from None
+        except (RayError, GetTimeoutError) as error:
+            raise ClusterError(f"the root of {name!r} does not answer: {error}") from error
+        return cls(blueprint, root, owner=False)
+
+    def stop(self, timeout_s: float = 60.0) -> None:
+        """End the system in order, and this handle. Does nothing when it has ended already.
+
+        Raises:
+            ClusterError: It did not end in time; what is left ends by its leases.
+        """
+        self._end_handle()
+        try:
+            ray.get(self._root.stop.remote(), timeout=timeout_s)
+        except RayActorError:
+            return
+        except (RayError, GetTimeoutError) as error:
+            raise ClusterError(f"the system {self.name!r} did not end within {timeout_s} s: {error}") from error
+        self._wait_root_gone(timeout_s)
+
+    def close(self) -> None:
+        """End this handle only: the system goes on while other drivers are there, or detached."""
+        self._end_handle()
+
+    def __enter__(self) -> System:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None
+    ) -> None:
+        if self._owner:
+            self.stop()
+        else:
+            self.close()
+
+    # -- use -----------------------------------------------------------------------------------------
+
+    def ref(self, service: type[G], family: str | None = None) -> G:
+        """A typed reference to a family: `await ref.method(...)` in an event loop, `ref.method.sync(...)` outside.
+
+        Args:
+            service: The class that the family runs.
+            family: Its name; needed when several families run the class.
+
+        Raises:
+            BlueprintError: There is no such family.
+        """
+        name = self._client_here(self._loop).family_of(service, family)
+        return reference(service, _SystemChannel(self, name))
+
+    def status(self) -> SystemStatus:
+        """Replicas, queue depths, restarts, waiting times, and what happened lately.
+
+        Raises:
+            ClusterError: The root does not answer.
+        """
+        try:
+            status: SystemStatus = _get(self._root.status.remote(), ROOT_ANSWERS_S)
+        except (RayError, GetTimeoutError) as error:
+            raise ClusterError(f"the root of {self.name!r} does not answer: {error}") from error
+        return status
+
+    # -- inside --------------------------------------------------------------------------------------
+
+    def run(self, coroutine: Coroutine[object, object, R]) -> R:
+        """Run a coroutine on the loop of this handle and wait for it."""
+        if self._closed.is_set():
+            coroutine.close()
+            raise UsageError(f"this handle of {self.name!r} is closed")
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    def _client_here(self, loop: asyncio.AbstractEventLoop) -> Client:
+        with self._clients_lock:
+            client = self._clients.get(loop)
+            if client is None:
+                if self._closed.is_set():
+                    raise UsageError(f"this handle of {self.name!r} is closed")
+                client = Client(self.blueprint, RayDirectory(self.name), self.run)
+                loop.call_soon_threadsafe(client.open)
+                self._clients[loop] = client
+            return client
+
+    def _renew(self) -> None:
+        """Tell the root that this driver lives, until the handle is closed."""
+        interval_s = min(1.0, self.blueprint.orphan_timeout_s / 5)
+        while not self._closed.wait(interval_s):
+            try:
+                ray.get(self._root.renew.remote(), timeout=self.blueprint.orphan_timeout_s)
+            except (RayError, GetTimeoutError):
+                continue  # the root restarts, or the system has ended; whoever calls it will learn
+
+    def _end_handle(self) -> None:
+        if self._closed.is_set():
+            return
+        client = self._clients.get(self._loop)
+        if client is not None:
+            asyncio.run_coroutine_threadsafe(client.close(), self._loop).result(timeout=10)
+        self._closed.set()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=5)
+        if not self._thread.is_alive():
+            self._loop.close()
+
+    def _wait_root_gone(self, timeout_s: float) -> None:
+        """The name is free again when the root is gone; a pending call tells."""
+        try:
+            ray.get(self._root.watch.remote(1 << 60), timeout=timeout_s)
+        except RayError:
+            return
+
+
+class _SystemChannel:
+    """The channel of a reference from a driver: uses the client of whichever event loop calls."""
+
+    __slots__ = ("_family", "_system")
+
+    def __init__(self, system: System, family: str) -> None:
+        self._system = system
+        self._family = family
+
+    def __repr__(self) -> str:
+        return f"{self._system.name}/{self._family}"
+
+    async def ask(self, request: Invoke, delivery: Delivery) -> object:
+        """See `FamilyChannel.ask`."""
+        client = self._system._client_here(asyncio.get_running_loop())
+        return await FamilyChannel(client, self._family).ask(request, delivery)
+
+    async def tell(self, request: Invoke, delivery: Delivery) -> None:
+        """See `FamilyChannel.tell`."""
+        client = self._system._client_here(asyncio.get_running_loop())
+        await FamilyChannel(client, self._family).tell(request, delivery)
+
+    def run(self, coroutine: Coroutine[object, object, R]) -> R:
+        """Run on the loop of the system's handle."""
+        return self._system.run(coroutine)
+
+
+def _get(answer: object, timeout_s: float) -> Any:
+    return ray.get(answer, timeout=timeout_s)  # type: ignore[call-overload]  # Ray types no answers of named actors
+
+
+def _need_ray() -> None:
+    if not ray.is_initialized():
+        raise ClusterError(
+            "no Ray here: call ray.init(), or start machines with raybeam.cluster.local.LocalCluster, before the system"
+        )
