@@ -125,7 +125,7 @@ class Blueprint(_Strict):
                     raise ValueError(f"families.{name}.calls names {callee!r}, which is no family{hint}")
         if self.orphan_timeout_s <= self.health.down_after_s:
             raise ValueError(
-                f"orphan_timeout_s={self.orphan_timeout_s} must be above health.down_after_s={self.health.down_after_s}: "
+                f"orphan_timeout_s={self.orphan_timeout_s} must be above down_after_s={self.health.down_after_s}: "
                 "else a replica would end itself before it is given up"
             )
         return self
