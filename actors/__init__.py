@@ -3,8 +3,9 @@
 if not __name__.startswith("raybeam."):
     raise ImportError(f"import raybeam.{__name__}, not {__name__}: the bare name belongs to other packages")
 
-from . import gen_server, process, supervisor
+from . import dynamic_supervisor, gen_server, process, supervisor
 from .crash import CrashReport
+from .dynamic_supervisor import DynamicSpec, DynamicSupervisor
 from .errors import (
     BlueprintError,
     CallFailed,
@@ -46,6 +47,9 @@ __all__ = [
     "Supervisor",
     "SupervisorSpec",
     "ChildSpec",
+    "dynamic_supervisor",
+    "DynamicSupervisor",
+    "DynamicSpec",
     "SupervisorReport",
     "call",
     "cast",
