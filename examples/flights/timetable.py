@@ -83,7 +83,7 @@ class Timetable:
         for other, minutes in self.ground[origin]:
             reached[other] = ready_min + minutes
             legs[other] = ()
-        best, best_legs = never, ()
+        best, best_legs = never, tuple[str, ...]()
         goals = dict(self.ground[destination])
         goals[destination] = 0
         for connection in self.connections:
