@@ -90,7 +90,7 @@ class DynamicSupervisor(GenServer):
     **When not to use it.** When children depend on each other or on an order of start: use `Supervisor`.
     """
 
-    async def init(self, spec: DynamicSpec | None = None) -> DynamicSpec | Ignore:  # type: ignore[override]
+    async def init(self, spec: DynamicSpec | None = None) -> DynamicSpec | Ignore:
         """Give the options; override to fix them in a subclass."""
         return spec or DynamicSpec()
 

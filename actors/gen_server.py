@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from .answer import await_answer
 from .errors import (
@@ -124,7 +124,7 @@ class GenServer:
         """The runtime that this process lives in."""
         return self._cell.runtime
 
-    async def init(self, *args: object, **kwargs: object) -> InitResult:
+    async def init(self, *args: Any, **kwargs: Any) -> Any:
         """Set the state up, from the arguments of the start. Default: none taken, nothing done."""
         if args or kwargs:
             raise UsageError(f"{type(self).__name__} was started with arguments but has no init() that takes them")

@@ -136,7 +136,7 @@ class Method(Generic[S, P, R]):
         try:
             args, kwargs = self._validate(cell.server, *request.args, **request.kwargs)
         except pydantic.ValidationError as error:
-            raise InvalidArgumentsError(_explain(self.name, error)) from None
+            raise InvalidArgumentsError(self._explain(error)) from None
         function = cast("Callable[..., object]", self.function)
         if self.blocking:
             context = contextvars.copy_context()
@@ -147,17 +147,20 @@ class Method(Generic[S, P, R]):
             result = await cast("Awaitable[object]", function(*args, **kwargs))
         return cast("R", self._validate_result(result))
 
+    def _explain(self, error: pydantic.ValidationError) -> str:
+        """Which argument is wrong, by name, and what came instead."""
+        names = list(inspect.signature(self.function).parameters)
+        told = []
+        for problem in error.errors(include_url=False):
+            first, *rest = problem["loc"]
+            name = names[first] if isinstance(first, int) and first < len(names) else first
+            where = ".".join(str(part) for part in (name, *rest))
+            told.append(f"{where}: {problem['msg']} (got {problem['input']!r})")
+        return f"{self.name}: " + "; ".join(told)
+
 
 def _unchanged(value: object) -> object:
     return value
-
-
-def _explain(name: str, error: pydantic.ValidationError) -> str:
-    lines = [
-        f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']} (got {problem['input']!r})"
-        for problem in error.errors(include_url=False)
-    ]
-    return f"{name}: " + "; ".join(lines)
 
 
 class BoundMethod(Protocol[P, R_co]):

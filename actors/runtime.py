@@ -266,10 +266,9 @@ class Runtime:
                 except ProcessKilled:
                     pass
                 except asyncio.CancelledError:
-                    if cell.alive:  # not the process is cancelled but the carrier: the runtime closes
+                    if cell.alive or task.uncancel() > 0:  # the carrier itself is cancelled: the runtime closes
                         self.finish(cell, KILLED)
                         raise
-                    task.uncancel()
                 except Exception as error:  # noqa: BLE001 (an engine's mistake must not take the carrier along)
                     self.finish(cell, crashed(error))
                 finally:

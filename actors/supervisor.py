@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import gen_server
 from .errors import CallFailed, Exit, RaybeamError, StartError, StartIgnored, UsageError
@@ -169,7 +169,7 @@ class Supervisor(GenServer):
     one-off computations `TaskSupervisor`. A supervisor has no other work to do: put none into it.
     """
 
-    async def init(self, *args: object, **kwargs: object) -> SupervisorSpec | Ignore:  # type: ignore[override]
+    async def init(self, *args: Any, **kwargs: Any) -> SupervisorSpec | Ignore:
         """Say what is supervised. Must be overridden."""
         raise UsageError(f"{type(self).__name__} needs an init() that returns a SupervisorSpec")
 

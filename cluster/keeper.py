@@ -82,7 +82,7 @@ class _Failed:
 class Keeper(GenServer):
     """Keeps one replica."""
 
-    async def init(self, blueprint: Blueprint, family: str, index: int, records: Records) -> Ok:  # type: ignore[override]
+    async def init(self, blueprint: Blueprint, family: str, index: int, records: Records) -> Ok:
         """Remember what to keep; the replica is created afterwards, so replicas come up side by side."""
         process.trap_exit(True)
         limits = blueprint.health

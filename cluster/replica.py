@@ -64,7 +64,7 @@ class Beat:
 class _Tree(Supervisor):
     """The top of a replica's supervision tree."""
 
-    async def init(self, family: Family) -> SupervisorSpec:  # type: ignore[override]  # the family is its argument
+    async def init(self, family: Family) -> SupervisorSpec:
         async def start_service() -> Pid:
             return await gen_server.start_link(family.service_class(), *family.args, name=SERVICE)
 

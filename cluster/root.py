@@ -112,7 +112,7 @@ class SystemStatus:
 
 
 class _FamilyTree(Supervisor):
-    async def init(self, root: Root, name: str, family: Family) -> SupervisorSpec:  # type: ignore[override]
+    async def init(self, root: Root, name: str, family: Family) -> SupervisorSpec:
         children = [
             ChildSpec(
                 index,
@@ -126,7 +126,7 @@ class _FamilyTree(Supervisor):
 
 
 class _RootTree(Supervisor):
-    async def init(self, root: Root) -> SupervisorSpec:  # type: ignore[override]
+    async def init(self, root: Root) -> SupervisorSpec:
         children = [
             ChildSpec(name, (_FamilyTree, root, name, family), type="supervisor")
             for name, family in root.blueprint.families.items()

@@ -170,5 +170,6 @@ def _restarts(record: RunRecord) -> str:
     )
     return (
         "<h2>Replicas that went and came</h2><table><thead><tr><th>at</th><th style='text-align:left'>replica</th>"
-        f"<th></th><th style='text-align:left'>what</th></tr></thead><tbody>{rows or '<tr><td>none</td></tr>'}</tbody></table>"
+        "<th></th><th style='text-align:left'>what</th></tr></thead>"
+        f"<tbody>{rows or '<tr><td>none</td></tr>'}</tbody></table>"
     )

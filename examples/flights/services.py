@@ -110,7 +110,7 @@ class AirportsLedger(BaseModel):
 class Feed(GenServer):
     """Takes events in, in their order; refuses what is malformed; admits what its mailbox bears."""
 
-    async def init(self) -> None:  # type: ignore[override]
+    async def init(self) -> None:
         self.accepted: dict[int, None] = {}
         self.repeated = 0
 
@@ -135,7 +135,7 @@ class FlightProcess(GenServer):
     Its time-outs notice that it should have left or landed.
     """
 
-    async def init(self, flight: Flight, board: Pid, minute_s: float) -> Ok:  # type: ignore[override]
+    async def init(self, flight: Flight, board: Pid, minute_s: float) -> Ok:
         self.flight = flight
         self.board = board
         self.minute_s = minute_s
@@ -159,7 +159,7 @@ class FlightProcess(GenServer):
 class Flights(GenServer):
     """One light process for each flight; hands the passengers of cancelled flights to rebooking."""
 
-    async def init(self, day: str, seed: int, minute_s: float, folder: str = str(DATA)) -> None:  # type: ignore[override]
+    async def init(self, day: str, seed: int, minute_s: float, folder: str = str(DATA)) -> None:
         self.schedule = {flight.flight_id: flight for flight in load_day(day, Path(folder))}
         self.seed = seed
         self.minute_s = minute_s
@@ -249,7 +249,7 @@ async def _rebook(flights: Pid, group: Group, flight: Flight, ready_min: int) ->
 class Rebooking(GenServer):
     """Finds a new way for each group: the elastic family. It may know too little, so the airports decide."""
 
-    async def init(self, day: str, seed: int, folder: str = str(DATA)) -> None:  # type: ignore[override]
+    async def init(self, day: str, seed: int, folder: str = str(DATA)) -> None:
         flights = load_day(day, Path(folder))
         self.timetable = Timetable(flights, load_airports(Path(folder)))
         self.free = {flight.flight_id: flight.seats - sold_seats(flight, seed) for flight in flights}
@@ -280,7 +280,7 @@ class Rebooking(GenServer):
 class Airports(GenServer):
     """Seats of every flight: the state that must never be wrong. There is one of it."""
 
-    async def init(self, day: str, seed: int, folder: str = str(DATA)) -> None:  # type: ignore[override]
+    async def init(self, day: str, seed: int, folder: str = str(DATA)) -> None:
         flights = load_day(day, Path(folder))
         self.seats = {flight.flight_id: flight.seats for flight in flights}
         self.sold_before = {flight.flight_id: sold_seats(flight, seed) for flight in flights}

@@ -1,0 +1,43 @@
+# Each target installs what it needs into .venv by itself; python3 (3.11 or newer) and make are all that must be there.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+BENCH_STAMP := $(VENV)/.installed-bench
+ARGS ?=
+
+.PHONY: run test lint bench demo-report clean
+
+run: $(STAMP)  ## play the storm's day; ARGS="workload.day=2013-07-10 summary=out.json" overrides
+	@$(BIN)/raybeam run $(ARGS)
+
+test: $(STAMP)  ## all rings of tests, the conformance scenarios and real Ray included
+	$(BIN)/pytest -m "not ray" -q
+	$(BIN)/pytest -m ray -v
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(BENCH_STAMP)  ## ratios against named peers, all in one run
+	$(BIN)/python -m benchmarks $(ARGS)
+
+demo-report: $(STAMP)  ## a short form of the run, and its report at build/report.html
+	@$(BIN)/raybeam run workload.until_min=480 workload.speedup=2880 report=build/report.html $(ARGS)
+
+clean:
+	rm -rf $(VENV) build dist outputs multirun .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(STAMP): pyproject.toml
+	@echo "installing into $(VENV) ..."
+	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "raybeam needs Python 3.11 or newer")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[report]" --group dev
+	@touch $@
+
+$(BENCH_STAMP): $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[report,bench]"
+	@touch $@

@@ -1,0 +1,45 @@
+"""Errors survive the way to another process."""
+
+import pickle
+
+import pytest
+
+from raybeam.actors import (
+    BlueprintError,
+    CallFailed,
+    CallTimeout,
+    ChildError,
+    Disconnected,
+    Exit,
+    InvalidSpecError,
+    NoProcess,
+    Overloaded,
+    ServiceError,
+    StartError,
+)
+from raybeam.actors.kernel.reason import Crashed
+
+ERRORS = [
+    BlueprintError("families.x.replicas: must be 1 or more"),
+    CallFailed(Crashed(ValueError("x")), ("dest", "request")),
+    CallTimeout(("dest", "request")),
+    ChildError("not_found"),
+    Disconnected(("dest", "request")),
+    Exit("boom"),
+    InvalidSpecError(("invalid_shutdown", -1), "shutdown=-1: seconds"),
+    NoProcess(),
+    Overloaded(("dest", "request"), 0.5),
+    ServiceError("no"),
+    StartError(("already_started", 1)),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_an_error_survives_pickling(error: Exception) -> None:
+    copy = pickle.loads(pickle.dumps(error))
+
+    assert type(copy) is type(error)
+    assert str(copy) == str(error)
+    assert {key: str(value) for key, value in vars(copy).items()} == {
+        key: str(value) for key, value in vars(error).items()
+    }

@@ -1,0 +1,464 @@
+"""GenServer: calls and answers, crashes, time-outs, bounds, the typed face."""
+
+import asyncio
+import threading
+from typing import ClassVar
+
+import pytest
+
+from raybeam.actors import (
+    CallFailed,
+    CallTimeout,
+    Crashed,
+    CrashReport,
+    Error,
+    Exit,
+    From,
+    GenServer,
+    Ignore,
+    InvalidArgumentsError,
+    NoProcess,
+    NoReply,
+    Ok,
+    Overflow,
+    Overloaded,
+    Reply,
+    Runtime,
+    ServiceError,
+    StartError,
+    StartIgnored,
+    Stop,
+    UsageError,
+    call,
+    cast,
+    gen_server,
+    process,
+    query,
+)
+from raybeam.actors.testing import run, settle
+
+
+class Empty(ServiceError):
+    """Nothing left."""
+
+
+class Stack(GenServer):
+    async def init(self, *items: int) -> None:
+        self.items = list(items)
+
+    @call
+    async def pop(self) -> int:
+        if not self.items:
+            raise Empty("nothing left")
+        return self.items.pop()
+
+    @cast
+    async def push(self, item: int) -> None:
+        self.items.append(item)
+
+    @query
+    async def size(self) -> int:
+        return len(self.items)
+
+    @call
+    async def divide(self, by: int) -> float:
+        return 1 / by
+
+    @call(timeout_s=1.0)
+    async def slow(self, seconds: float) -> str:
+        await asyncio.sleep(seconds)
+        self.items.append(0)
+        return "done"
+
+    @call
+    def blocking(self) -> bool:
+        return threading.current_thread() is threading.main_thread()
+
+    @call
+    async def wrong(self) -> int:
+        return "no number"  # type: ignore[return-value]
+
+
+def quiet() -> Runtime:
+    return Runtime(reports=lambda report: None)
+
+
+def test_a_service_error_is_an_answer_and_the_process_lives_on() -> None:
+    async def main() -> tuple[int, int]:
+        async with quiet():
+            stack = gen_server.ref(Stack, await gen_server.start(Stack, 7))
+            popped = await stack.pop()
+            with pytest.raises(Empty, match="nothing left"):
+                await stack.pop()
+            await stack.push(1)
+            return popped, await stack.size()
+
+    assert run(main()) == (7, 1)
+
+
+def test_any_other_exception_is_a_crash_that_the_caller_and_the_report_tell() -> None:
+    async def main() -> tuple[object, list[object]]:
+        reports: list[object] = []
+        async with Runtime(reports=reports.append):
+            stack = gen_server.ref(Stack, await gen_server.start(Stack, 7))
+            with pytest.raises(CallFailed) as caught:
+                await stack.divide(0)
+            with pytest.raises(NoProcess):
+                await stack.size()
+            return caught.value.cause, reports
+
+    cause, reports = run(main())
+
+    assert isinstance(cause, Crashed)
+    assert isinstance(cause.error, ZeroDivisionError)
+    [report] = reports
+    assert isinstance(report, CrashReport)
+    assert report.state == {"items": [7]}
+    assert "divide" in str(report)
+
+
+def test_wrong_arguments_are_refused_and_nothing_is_done() -> None:
+    async def main() -> int:
+        async with quiet():
+            stack = gen_server.ref(Stack, await gen_server.start(Stack))
+            with pytest.raises(InvalidArgumentsError, match="by"):
+                await stack.divide("many")  # type: ignore[arg-type]
+            with pytest.raises(InvalidArgumentsError):
+                await stack.divide()  # type: ignore[call-arg]
+            return await stack.size()
+
+    assert run(main()) == 0
+
+
+def test_a_result_that_does_not_fit_its_annotation_is_a_crash() -> None:
+    async def main() -> None:
+        async with quiet():
+            stack = gen_server.ref(Stack, await gen_server.start(Stack))
+            with pytest.raises(CallFailed, match="ValidationError"):
+                await stack.wrong()
+
+    run(main())
+
+
+def test_a_blocking_handler_runs_in_a_thread() -> None:
+    async def main() -> bool:
+        async with quiet():
+            return await gen_server.ref(Stack, await gen_server.start(Stack)).blocking()
+
+    assert run(main()) is False
+
+
+def test_a_call_fails_at_its_deadline_and_expired_work_is_not_done() -> None:
+    async def main() -> int:
+        async with quiet():
+            stack = gen_server.ref(Stack, await gen_server.start(Stack))
+            first = asyncio.ensure_future(stack.slow(3))
+            second = asyncio.ensure_future(stack.slow(3))  # still waits in the mailbox at its deadline
+            for attempt in (first, second):
+                with pytest.raises(CallTimeout):
+                    await attempt
+            await asyncio.sleep(10)
+            return await stack.size()
+
+    assert run(main()) == 1
+
+
+def test_a_reference_offers_the_marked_methods_only() -> None:
+    async def main() -> None:
+        async with quiet():
+            stack = gen_server.ref(Stack, await gen_server.start(Stack))
+            with pytest.raises(AttributeError, match="offers no method 'items'"):
+                _ = stack.items
+            with pytest.raises(UsageError, match="await size"):
+                stack.size.sync()
+
+    run(main())
+
+
+def test_the_synchronous_face_works_from_another_thread() -> None:
+    async def main() -> int:
+        async with quiet():
+            stack = gen_server.ref(Stack, await gen_server.start(Stack, 1, 2))
+            return await asyncio.to_thread(stack.size.sync)
+
+    assert asyncio.run(main()) == 2
+
+
+def test_more_calls_than_may_wait_are_refused_at_once() -> None:
+    class Narrow(Stack):
+        mailbox_limit: ClassVar[int] = 2
+
+    class Patient(Narrow):
+        mailbox_overflow: ClassVar[Overflow] = Overflow.DROP_OLDEST
+
+    async def main(server: type[Stack]) -> list[object]:
+        async with quiet():
+            stack = gen_server.ref(server, await gen_server.start(server))
+            calls = []
+            for _ in range(4):
+                calls.append(asyncio.ensure_future(stack.slow(0.1)))
+                await settle()
+            return [type(answer) for answer in await asyncio.gather(*calls, return_exceptions=True)]
+
+    assert run(main(Narrow)) == [str, str, str, Overloaded]
+    assert run(main(Patient)) == [str, Overloaded, str, str]
+
+
+class Odd(GenServer):
+    """Does what it is told by functions."""
+
+    async def init(self, result: object = None) -> object:
+        self.seen: list[object] = []
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    async def handle_call(self, request: object, sender: From) -> object:  # type: ignore[override]
+        match request:
+            case "later":
+                self.later = sender
+                return NoReply()
+            case "seen":
+                return Reply(self.seen)
+            case ("stop", reason):
+                return Stop(reason, "bye")
+            case ("return", value):
+                return value
+            case ("call", other):
+                return Reply(await gen_server.request(other, "seen"))
+            case _:
+                raise Exit(request)
+
+    async def handle_cast(self, request: object) -> None:
+        if request == "answer":
+            self.later.reply("late answer")
+            self.later.reply("second answer")
+        self.seen.append(("cast", request))
+
+    async def handle_info(self, message: object) -> object:  # type: ignore[override]
+        self.seen.append(("info", message))
+        return message if isinstance(message, NoReply | Stop) else None
+
+    async def handle_continue(self, term: object) -> object:  # type: ignore[override]
+        self.seen.append(("continue", term))
+        return None
+
+    async def handle_timeout(self) -> None:
+        self.seen.append("timeout")
+
+    async def terminate(self, reason: object) -> None:
+        self.seen.append(("terminate", reason))
+        if reason == "fail":
+            raise Exit("failed to terminate")
+
+
+@pytest.mark.parametrize(
+    ("result", "error"),
+    [
+        (Stop("no"), StartError("no")),
+        (Error("no"), StartError("no")),
+        (Ignore(), StartIgnored()),
+        (Exit("boom"), StartError("boom")),
+        (42, StartError(("bad_return_value", 42))),
+    ],
+)
+def test_a_start_that_fails_tells_why_and_frees_the_name(result: object, error: Exception) -> None:
+    async def main() -> object:
+        async with quiet():
+            with pytest.raises(type(error)) as caught:
+                await gen_server.start(Odd, result, name="odd")
+            assert caught.value.args == error.args
+            return process.whereis("odd")
+
+    assert run(main()) is None
+
+
+def test_an_init_that_takes_too_long_is_killed() -> None:
+    class Slow(GenServer):
+        async def init(self) -> None:
+            await asyncio.sleep(100)
+
+    async def main() -> float:
+        async with quiet() as runtime:
+            with pytest.raises(StartError, match="timeout"):
+                await gen_server.start(Slow, timeout_s=2)
+            assert runtime.processes() == []
+            return runtime.now()
+
+    assert run(main()) == pytest.approx(2)
+
+
+def test_a_taken_name_is_told_with_its_holder() -> None:
+    async def main() -> bool:
+        async with quiet():
+            pid = await gen_server.start(Odd, name="odd")
+            with pytest.raises(StartError) as caught:
+                await gen_server.start(Odd, name="odd")
+            return caught.value.reason == ("already_started", pid)
+
+    assert run(main())
+
+
+def test_an_answer_may_come_later_and_only_the_first_counts() -> None:
+    async def main() -> object:
+        async with quiet():
+            pid = await gen_server.start(Odd)
+            waiting = asyncio.ensure_future(gen_server.request(pid, "later"))
+            await settle()
+            gen_server.tell(pid, "answer")
+            return await waiting
+
+    assert run(main()) == "late answer"
+
+
+def test_stop_with_a_reply_terminates_first_and_answers_even_so() -> None:
+    async def main() -> tuple[object, object]:
+        async with quiet():
+            pid = await gen_server.start(Odd)
+            ended = asyncio.ensure_future(process.wait_exit(pid))
+            await settle()
+            return await gen_server.request(pid, ("stop", "fail")), await ended
+
+    assert run(main()) == ("bye", "failed to terminate")
+
+
+def test_continue_comes_before_what_waits_in_the_mailbox() -> None:
+    async def main() -> object:
+        async with quiet():
+            pid = await gen_server.start(Odd, Ok(continue_with="first"))
+            process.send(pid, "second")
+            return await gen_server.request(pid, "seen")
+
+    assert run(main()) == [("continue", "first"), ("info", "second")]
+
+
+def test_a_message_cancels_the_time_out() -> None:
+    async def main() -> object:
+        async with quiet():
+            pid = await gen_server.start(Odd, Ok(timeout_s=5))
+            await asyncio.sleep(4)
+            process.send(pid, "hello")
+            await asyncio.sleep(10)
+            process.send(pid, NoReply(timeout_s=5))
+            await asyncio.sleep(10)
+            return await gen_server.request(pid, "seen")
+
+    seen = run(main())
+
+    assert isinstance(seen, list)
+    assert seen.count("timeout") == 1
+    assert seen[-1] == "timeout"
+
+
+@pytest.mark.parametrize("value", [None, 42, Ok()])
+def test_a_wrong_return_is_a_crash_that_names_the_value(value: object) -> None:
+    async def main() -> object:
+        async with quiet():
+            pid = await gen_server.start(Odd)
+            with pytest.raises(CallFailed) as caught:
+                await gen_server.request(pid, ("return", value))
+            return caught.value.cause
+
+    assert run(main()) == ("bad_return_value", value)
+
+
+def test_a_failed_nested_call_ends_the_caller_with_the_reason_and_the_call() -> None:
+    async def main() -> object:
+        async with quiet():
+            outer, inner = await gen_server.start(Odd), await gen_server.start(Odd)
+            await gen_server.stop(inner)
+            with pytest.raises(CallFailed) as caught:
+                await gen_server.request(outer, ("call", inner))
+            return caught.value.cause, inner
+
+    cause, inner = run(main())  # type: ignore[misc]
+
+    assert cause == ("noproc", (inner, "seen"))
+
+
+def test_a_call_to_oneself_is_named_rather_than_waited_for() -> None:
+    async def main() -> object:
+        async with quiet():
+            pid = await gen_server.start(Odd)
+            with pytest.raises(CallFailed) as caught:
+                await gen_server.request(pid, ("call", pid))
+            return caught.value.cause
+
+    assert run(main())[0] == "calling_self"  # type: ignore[index]
+
+
+def test_the_parents_exit_ends_a_trapping_server_after_terminate() -> None:
+    class Trapping(Odd):
+        async def init(self, log: list[object]) -> None:  # type: ignore[override]
+            process.trap_exit(True)
+            self.seen = log
+
+    async def main() -> list[object]:
+        async with quiet():
+            log: list[object] = []
+
+            async def parent() -> None:
+                await gen_server.start_link(Trapping, log)
+                raise Exit("parent gone")
+
+            await process.wait_exit(process.spawn(parent))
+            await settle()
+            return log
+
+    assert run(main()) == [("terminate", "parent gone")]
+
+
+def test_a_suspended_server_handles_nothing_until_it_is_resumed() -> None:
+    async def main() -> tuple[object, object]:
+        async with quiet():
+            pid = await gen_server.start(Odd)
+            await gen_server.suspend(pid)
+            gen_server.tell(pid, 1)
+            process.send(pid, 2)
+            await settle()
+            held = await gen_server.get_state(pid)
+            assert isinstance(held, dict)
+            seen = list(held["seen"])
+            await gen_server.resume(pid)
+            return seen, await gen_server.request(pid, "seen")
+
+    assert run(main()) == ([], [("cast", 1), ("info", 2)])
+
+
+def test_code_changes_under_a_living_process() -> None:
+    class Newer(Stack):
+        async def code_change(self, old_version: object, state: object, extra: object) -> object:
+            assert isinstance(state, dict)
+            return {"items": [extra, *state["items"]]}
+
+    async def main() -> object:
+        async with quiet():
+            pid = await gen_server.start(Stack, 1)
+            await gen_server.change_code(pid, Newer, 1, extra=9)
+            assert await gen_server.replace_state(pid, lambda state: {"items": [*state["items"], 5]})  # type: ignore[index]
+            return await gen_server.get_state(pid)
+
+    assert run(main()) == {"items": [9, 1, 5]}
+
+
+def test_requests_can_be_sent_first_and_answered_later() -> None:
+    async def main() -> object:
+        async with quiet():
+            pids = [await gen_server.start(Odd), await gen_server.start(Odd)]
+            request = gen_server.send_request(pids[0], "later")
+            with pytest.raises(TimeoutError):
+                await gen_server.wait_response(request, 1)
+            gen_server.tell(pids[0], "answer")
+            late = await gen_server.wait_response(request, 1)
+            replies, failures = await gen_server.multi_call([pids[1], "nobody"], "seen")
+            return late, replies == {pids[1]: []}, list(failures)
+
+    assert run(main()) == ("late answer", True, ["nobody"])
+
+
+def test_a_marked_method_may_not_take_a_name_of_otps() -> None:
+    with pytest.raises(UsageError, match="terminate"):
+
+        class Wrong(GenServer):
+            @call
+            async def terminate(self, reason: object) -> None: ...

@@ -1,0 +1,215 @@
+"""Processes: signals, links, monitors, names, receive."""
+
+import asyncio
+
+import pytest
+
+from raybeam.actors import Down, Exit, ExitMessage, NotAProcessError, Pid, Runtime, UsageError, process
+from raybeam.actors.testing import run, settle
+
+
+async def sleeper() -> None:
+    await process.receive()
+
+
+def quiet() -> Runtime:
+    return Runtime(reports=lambda report: None)
+
+
+def test_a_linked_process_dies_with_the_reason_of_the_other() -> None:
+    async def main() -> tuple[object, object]:
+        async with quiet():
+
+            async def parent() -> None:
+                process.spawn_link(fail)
+                await process.receive()
+
+            async def fail() -> None:
+                raise Exit("boom")
+
+            return await process.wait_exit(process.spawn(parent)), None
+
+    assert run(main())[0] == "boom"
+
+
+def test_a_normal_end_does_not_kill_the_linked() -> None:
+    async def main() -> bool:
+        async with quiet():
+
+            async def done() -> None:
+                return
+
+            async def parent() -> None:
+                process.spawn_link(done)
+                await process.receive()
+
+            pid = process.spawn(parent)
+            await settle()
+            return process.is_alive(pid)
+
+    assert run(main())
+
+
+def test_a_process_that_traps_exits_gets_a_message() -> None:
+    async def main() -> object:
+        async with quiet():
+            seen: list[object] = []
+
+            async def fail() -> None:
+                raise Exit("boom")
+
+            async def parent() -> None:
+                process.trap_exit(True)
+                child = process.spawn_link(fail)
+                message = await process.receive()
+                seen.append((message, child))
+
+            await process.wait_exit(process.spawn(parent))
+            return seen
+
+    [(message, child)] = run(main())  # type: ignore[misc]
+
+    assert message == ExitMessage(child, "boom")
+
+
+def test_kill_cannot_be_trapped_and_links_see_killed() -> None:
+    async def main() -> tuple[object, object]:
+        async with quiet():
+
+            async def stubborn() -> None:
+                process.trap_exit(True)
+                while True:
+                    await process.receive()
+
+            pids: list[Pid] = []
+
+            async def parent() -> None:
+                pids.append(process.spawn_link(stubborn))
+                await process.receive()
+
+            parent_pid = process.spawn(parent)
+            await settle()
+            process.exit_process(pids[0], "polite")
+            await settle()
+            assert process.is_alive(pids[0])
+            ended = asyncio.ensure_future(process.wait_exit(parent_pid))
+            await settle()
+            process.exit_process(pids[0], "kill")
+            return await ended, process.is_alive(pids[0])
+
+    assert run(main()) == ("killed", False)
+
+
+def test_a_killed_process_stops_in_the_middle_of_what_it_does() -> None:
+    async def main() -> list[str]:
+        async with quiet():
+            seen: list[str] = []
+
+            async def worker() -> None:
+                try:
+                    await asyncio.sleep(10)
+                    seen.append("woke")
+                finally:
+                    seen.append("cleaned up")
+
+            pid = process.spawn(worker)
+            await settle()
+            process.exit_process(pid, "kill")
+            await asyncio.sleep(20)
+            return seen
+
+    assert run(main()) == ["cleaned up"]
+
+
+def test_a_monitor_tells_once_and_a_dead_target_at_once() -> None:
+    async def main() -> list[object]:
+        async with quiet():
+            seen: list[object] = []
+
+            async def watcher() -> None:
+                pid = process.spawn(sleeper)
+                ref = process.monitor(pid)
+                process.exit_process(pid, "boom")
+                seen.append(await process.receive() == Down(ref, pid, "boom"))
+                ref = process.monitor(pid)
+                seen.append(await process.receive() == Down(ref, pid, "noproc"))
+                ref = process.monitor("nobody")
+                seen.append(await process.receive() == Down(ref, "nobody", "noproc"))
+                with pytest.raises(TimeoutError):
+                    await process.receive(timeout_s=1)
+
+            await process.wait_exit(process.spawn(watcher))
+            return seen
+
+    assert run(main()) == [True, True, True]
+
+
+def test_a_chain_of_ten_thousand_links_falls_without_exhausting_the_stack() -> None:
+    async def main() -> int:
+        async with quiet() as runtime:
+            pids = [process.spawn(sleeper) for _ in range(10_000)]
+            for one, other in zip(pids, pids[1:], strict=False):
+                cell = runtime.cell(one)
+                assert cell is not None
+                runtime.link(cell, other)
+            process.exit_process(pids[0], "boom")
+            return len(runtime.processes())
+
+    assert run(main()) == 0
+
+
+def test_receive_takes_the_first_message_that_matches_and_leaves_the_others() -> None:
+    async def main() -> list[object]:
+        async with quiet():
+            seen: list[object] = []
+
+            async def reader() -> None:
+                seen.append(await process.receive(lambda message: message == 2))
+                seen.append(await process.receive())
+                seen.append(await process.receive())
+
+            pid = process.spawn(reader)
+            for number in (1, 2, 3):
+                process.send(pid, number)
+            await process.wait_exit(pid)
+            return seen
+
+    assert run(main()) == [2, 1, 3]
+
+
+def test_a_name_is_free_again_after_the_death_of_its_process() -> None:
+    async def main() -> tuple[object, object]:
+        async with quiet():
+            first, second = process.spawn(sleeper), process.spawn(sleeper)
+            process.register("clerk", first)
+            with pytest.raises(UsageError, match="taken"):
+                process.register("clerk", second)
+            process.exit_process(first, "kill")
+            before = process.whereis("clerk")
+            process.register("clerk", second)
+            return before, process.whereis("clerk") == second
+
+    assert run(main()) == (None, True)
+
+
+def test_what_only_processes_can_do_is_refused_elsewhere() -> None:
+    async def main() -> None:
+        async with quiet():
+            for act in (process.self_pid, lambda: process.trap_exit(True), lambda: process.monitor("x")):
+                with pytest.raises(NotAProcessError):
+                    act()
+
+    run(main())
+    with pytest.raises(NotAProcessError, match="async with Runtime"):
+        process.spawn(sleeper)
+
+
+def test_a_closed_runtime_leaves_no_task_behind() -> None:
+    async def main() -> int:
+        async with quiet():
+            for _ in range(10):
+                process.spawn(sleeper)
+            await settle()
+        return len(asyncio.all_tasks()) - 1
+
+    assert run(main()) == 0
