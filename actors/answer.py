@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from .errors import CallFailed, CallTimeout, NoProcess, Overloaded
@@ -25,12 +26,14 @@ async def await_answer(sender: From, timeout_s: float | None, described: object)
         CallFailed: The callee ended without an answer.
     """
     future = sender.future
-    timer = None
     if timeout_s is not None and not future.done():
-        timer = future.get_loop().call_later(timeout_s, _expire, sender)
+        runtime = sender.server.runtime
+        runtime.deadlines.add(future, runtime.loop.time() + timeout_s)
     try:
         return await future
     except CallFailed as failure:
+        if isinstance(failure, CallTimeout):
+            sender.abandon()
         if failure.call is not None:
             raise
         if isinstance(failure, NoProcess | CallTimeout):
@@ -38,12 +41,6 @@ async def await_answer(sender: From, timeout_s: float | None, described: object)
         if isinstance(failure, Overloaded):
             raise Overloaded(described, failure.retry_after_s) from None
         raise CallFailed(failure.cause, described) from None
-    finally:
-        if timer is not None:
-            timer.cancel()
-        if not future.done() or future.cancelled():
-            sender.abandon()
-
-
-def _expire(sender: From) -> None:
-    sender.fail(CallTimeout())
+    except asyncio.CancelledError:
+        sender.abandon()
+        raise

@@ -19,6 +19,7 @@ from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
 from .cell import ALIVE, Cell, TaskCell, crashed
+from .deadlines import Deadlines
 from .errors import NotAProcessError, ProcessKilled, UsageError
 from .kernel.reason import KILL, KILLED, NOPROC, NORMAL, SHUTDOWN
 from .message import Down, ExitMessage
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("raybeam")
 CellT = TypeVar("CellT", bound=Cell)
-CELLS_PER_TURN = 32
+CELLS_PER_TURN = 4
 IDLE_CARRIERS = 64
 
 current_cell: contextvars.ContextVar[Cell | None] = contextvars.ContextVar("raybeam_cell", default=None)
@@ -98,6 +99,7 @@ class Runtime:
         self.report = reports
         self.on_served: Callable[[Cell, float, float], None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.deadlines: Deadlines
         self._cells: dict[int, Cell] = {}
         self._names: dict[str, Cell] = {}
         self._serials = itertools.count(1)
@@ -127,6 +129,7 @@ class Runtime:
     def open(self) -> None:
         """Bind the runtime to the running loop."""
         self._loop = asyncio.get_running_loop()
+        self.deadlines = Deadlines(self._loop)
 
     async def close(self) -> None:
         """Kill what still lives and end the carriers. To stop in order, stop the top supervisor first."""
@@ -137,6 +140,7 @@ class Runtime:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._idle.clear()
+        self.deadlines.close()
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:

@@ -154,15 +154,24 @@ class ServerCell(Cell):
             sender.abandon()
             return
         if type(request) is Invoke:
-            await self._callback("handle_call", self._invoke(request, sender), request, sender)
+            await self._invoke(request, sender)
         else:
             await self._callback("handle_call", self.server.handle_call(request, sender), request, sender)
         if on_served is not None:
             on_served(self, started - call.enqueued_at, runtime.loop.time() - started)
 
-    async def _invoke(self, request: Invoke, sender: From) -> Reply:
-        method = self.server.interface[request.method]
-        return Reply(await method.serve(self, request))
+    async def _invoke(self, request: Invoke, sender: From) -> None:
+        """A call of a marked method: the value is the answer."""
+        try:
+            value = await self.server.interface[request.method].serve(self, request)
+        except Exception as error:  # noqa: BLE001 (judged where all callbacks are)
+            await self._callback("handle_call", _raise(error), request, sender)
+        except asyncio.CancelledError as error:
+            if self._is_ending():
+                raise
+            await self._callback("handle_call", _raise(error), request, sender)
+        else:
+            sender.reply(value)
 
     async def _invoke_cast(self, request: Invoke) -> None:
         await self.server.interface[request.method].serve(self, request)
@@ -180,8 +189,7 @@ class ServerCell(Cell):
         except Exit as exit_:
             reason: ExitReason = exit_.reason
         except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if self.exit_reason is not ALIVE or (task is not None and task.cancelling()):
+            if self._is_ending():
                 raise
             reason = crashed(error)
         except Exception as error:  # noqa: BLE001 (an answer, or let it crash)
@@ -209,6 +217,11 @@ class ServerCell(Cell):
             reason = bad
         self.last_message = message
         await self.stop(reason)
+
+    def _is_ending(self) -> bool:
+        """Whether a cancellation means the process or its carrier, and is not an error of the handler's own."""
+        task = asyncio.current_task()
+        return self.exit_reason is not ALIVE or (task is not None and task.cancelling() > 0)
 
     async def go_on(self, result: Ok | Reply | object) -> None:
         """Arm the time-out or run the continuation that a result asks for."""
@@ -281,6 +294,10 @@ class ServerCell(Cell):
         if self.held:
             self.mailbox.extendleft(reversed(self.held))
             self.held = None
+
+
+async def _raise(error: BaseException) -> object:
+    raise error
 
 
 def start_message(

@@ -120,8 +120,7 @@ class Client:
         """
         while True:
             view = self._views.get(family)
-            depth = {name: lane.depth + lane.outstanding for name, lane in self._lanes.items()}
-            chosen = two_choices(view.serving(), depth, self.random) if view is not None else None
+            chosen = None if view is None else two_choices(view.serving(), self._depth, self.random)
             if chosen is not None:
                 lane = self._lanes.get(chosen)
                 if lane is None:
@@ -131,6 +130,11 @@ class Client:
             self._changed.clear()
             async with asyncio.timeout_at(until):
                 await self._changed.wait()
+
+    def _depth(self, name: str) -> int:
+        """How much waits at a member, as far as this client knows."""
+        lane = self._lanes.get(name)
+        return 0 if lane is None else lane.depth + lane.outstanding
 
     async def _open_lane(self, name: str) -> Lane | None:
         task = self._opening.get(name)
@@ -198,7 +202,7 @@ class FamilyChannel:
         loop = asyncio.get_running_loop()
         until = loop.time() + delivery.timeout_s
         described = (repr(self), request)
-        payload = envelope.dump(request)
+        payload = envelope.dump_request(request)
         attempt = 0
         while True:
             try:
@@ -226,7 +230,7 @@ class FamilyChannel:
         """Cast to a replica; returns when the cast is on its way."""
         loop = asyncio.get_running_loop()
         until = loop.time() + delivery.timeout_s
-        payload = envelope.dump(request)
+        payload = envelope.dump_request(request)
         described = (repr(self), request)
         while True:
             try:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from ray import cloudpickle
 
 from raybeam.actors import CallFailed, InvalidArgumentsError, ServiceError
+from raybeam.actors.interface import Invoke
 
 from .kernel.lane import Replied, Send
 
@@ -53,6 +54,17 @@ class Answer(NamedTuple):
 
 class LaneVersionError(CallFailed):
     """The two ends of a lane speak different versions of the protocol."""
+
+
+def dump_request(request: Invoke) -> bytes:
+    """Pickle a typed request; a plain tuple is several times faster than the class."""
+    return dump((request.method, request.args, request.kwargs))
+
+
+def load_request(data: bytes) -> Invoke:
+    """Read a typed request; see `load`."""
+    method, args, kwargs = load(data)  # type: ignore[misc]  # made by dump_request
+    return Invoke(method, args, kwargs)
 
 
 def dump(value: object) -> bytes:

@@ -8,6 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from raybeam.actors import CallFailed, CallTimeout, Disconnected, NoProcess, Overloaded
+from raybeam.actors.deadlines import Deadlines
 
 from . import envelope
 from .envelope import Answer, Message
@@ -57,6 +58,7 @@ class Lane:
         self._on_down = on_down
         self._id = uuid.uuid4().hex
         self._loop = asyncio.get_running_loop()
+        self._deadlines = Deadlines(self._loop)
         self._state = Sender()
         self._outbox: deque[tuple[Message, float | None]] = deque()  # messages accepted + 1 .. last, with deadlines
         self._waiting: dict[int, asyncio.Future[object]] = {}
@@ -85,7 +87,7 @@ class Lane:
         future: asyncio.Future[object] = loop.create_future()
         seq = self._offer(Message(envelope.CALL, destination, payload, timeout_s), loop.time() + timeout_s)
         self._waiting[seq] = future
-        timer = loop.call_later(timeout_s, _expire, future)
+        self._deadlines.add(future, loop.time() + timeout_s)
         try:
             return await future
         except CallFailed as failure:
@@ -93,7 +95,6 @@ class Lane:
                 raise
             raise _described(failure, described) from None
         finally:
-            timer.cancel()
             self._waiting.pop(seq, None)
 
     async def cast(self, destination: str, payload: bytes, timeout_s: float, described: object = None) -> None:
@@ -117,6 +118,7 @@ class Lane:
     async def close(self) -> None:
         """End the lane; calls under way fail with `Disconnected`."""
         self._fail_all()
+        self._deadlines.close()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -216,11 +218,6 @@ class Lane:
         self._waiting.clear()
         self._outbox.clear()
         self._on_down()
-
-
-def _expire(future: asyncio.Future[object]) -> None:
-    if not future.done():
-        future.set_exception(CallTimeout())
 
 
 def _described(failure: CallFailed, described: object) -> CallFailed:

@@ -25,13 +25,14 @@ ROOM = 2000
 class _RemoteFrom(From):
     """The right to answer a call that came over a lane."""
 
-    __slots__ = ("seq", "session")
+    __slots__ = ("done", "seq", "session")
 
     def __init__(self, session: _Session, seq: int, server: Cell) -> None:
         self.session = session
         self.seq = seq
         self.server = server
         self.caller: Pid | None = None
+        self.done = False
 
     def reply(self, value: object) -> None:
         if self._once():
@@ -54,9 +55,10 @@ class _RemoteFrom(From):
 
     def _once(self) -> bool:
         self.server.calls.discard(self)
-        if self.seq not in self.session.pending:
+        if self.done:
             return False
-        self.session.pending.discard(self.seq)
+        self.done = True
+        self.session.pending -= 1
         return True
 
 
@@ -66,19 +68,14 @@ class _Session:
     def __init__(self) -> None:
         self.state = Receiver()
         self.answers: deque[Answer] = deque()  # answers confirmed + 1 .. answers
-        self.pending: set[int] = set()
+        self.made = 0
+        self.pending = 0
         self.held: asyncio.Future[None] | None = None
         self.last_heard = 0.0
 
     def answer(self, answer: Answer) -> None:
         self.answers.append(answer)
-        self.state = Receiver(
-            self.state.accepted,
-            self.state.answers + 1,
-            self.state.returned,
-            self.state.confirmed,
-            self.state.promised,
-        )
+        self.made += 1
         self.release()
 
     def release(self) -> None:
@@ -118,10 +115,10 @@ class Sessions:
         for position in new:
             self._deliver(session, batch.first + position, messages[position])
         session.release()
-        if session.state.returned == session.state.answers:
+        if session.state.returned == session.made:
             await self._hold(session)
         state = session.state
-        session.state, reply = reply_with(state, ROOM - self.depth())
+        session.state, reply = reply_with(state, session.made, ROOM - self.depth())
         first = state.returned - state.confirmed
         answers = [session.answers[first + offset] for offset in range(reply.answers)]
         session.last_heard = self._runtime.now()
@@ -156,7 +153,7 @@ class Sessions:
         if message.kind == envelope.CAST:
             if cell is not None:
                 try:
-                    cell.deliver(Cast(envelope.load(message.payload)))
+                    cell.deliver(Cast(envelope.load_request(message.payload)))
                 except InvalidArgumentsError as error:
                     self._runtime.report(error)
             return
@@ -164,12 +161,12 @@ class Sessions:
             session.answer(envelope.answer_with_error(seq, NoProcess()))
             return
         try:
-            request = envelope.load(message.payload)
+            request = envelope.load_request(message.payload)
         except InvalidArgumentsError as error:
             session.answer(envelope.answer_with_error(seq, error))
             return
         sender = _RemoteFrom(session, seq, cell)
-        session.pending.add(seq)
+        session.pending += 1
         now = self._runtime.now()
         deadline = None if message.timeout_s is None else now + message.timeout_s
         cell.deliver_call(Call(request, sender, deadline, True, now))

@@ -195,14 +195,12 @@ class Receiver:
 
     Attributes:
         accepted: All messages up to this number have arrived.
-        answers: Answers made so far.
         returned: Answers up to this number were put into some reply.
         confirmed: Answers up to this number have arrived at the sender.
         promised: The sender was told that it may send up to this number.
     """
 
     accepted: int = 0
-    answers: int = 0
     returned: int = 0
     confirmed: int = 0
     promised: int = MAX_BATCH
@@ -224,13 +222,14 @@ def accept(state: Receiver, batch: Send) -> tuple[Receiver, range]:
     return replace(state, accepted=batch.first + batch.count - 1), range(skip, batch.count)
 
 
-def reply_with(state: Receiver, room: int) -> tuple[Receiver, Replied]:
+def reply_with(state: Receiver, answers: int, room: int) -> tuple[Receiver, Replied]:
     """Make the reply to a batch: with all answers that no reply has carried yet.
 
     Args:
         state: Where it stands.
+        answers: How many answers were made so far.
         room: How many more messages can be taken in now.
     """
     promised = max(state.promised, state.accepted + max(0, room))
-    reply = Replied(state.accepted, promised, state.returned + 1, state.answers - state.returned)
-    return replace(state, returned=state.answers, promised=promised), reply
+    reply = Replied(state.accepted, promised, state.returned + 1, answers - state.returned)
+    return replace(state, returned=answers, promised=promised), reply

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from random import Random
 
 
-def two_choices(members: Sequence[str], depth: Mapping[str, int], random: Random) -> str | None:
+def two_choices(members: Sequence[str], depth: Callable[[str], int], random: Random) -> str | None:
     """The less loaded of two members drawn at random; `None` when there are none.
 
     Two choices take the longest queue from log n / log log n down to log log n (Mitzenmacher, *The Power of Two
@@ -17,9 +17,9 @@ def two_choices(members: Sequence[str], depth: Mapping[str, int], random: Random
     everybody to the same replica on old news.
 
     >>> from random import Random
-    >>> two_choices(["a"], {}, Random(1)), two_choices([], {}, Random(1))
+    >>> two_choices(["a"], len, Random(1)), two_choices([], len, Random(1))
     ('a', None)
-    >>> two_choices(["a", "b"], {"a": 5, "b": 1}, Random(1))
+    >>> two_choices(["a", "b"], {"a": 5, "b": 1}.__getitem__, Random(1))
     'b'
     """
     count = len(members)
@@ -32,4 +32,4 @@ def two_choices(members: Sequence[str], depth: Mapping[str, int], random: Random
     if second >= first:
         second += 1
     one, other = members[first], members[second]
-    return one if depth.get(one, 0) <= depth.get(other, 0) else other
+    return one if depth(one) <= depth(other) else other

@@ -59,7 +59,7 @@ class FaultyLink:
 
 
 def request(method: str, *args: object) -> bytes:
-    return envelope.dump(Invoke(method, args, {}))
+    return envelope.dump_request(Invoke(method, args, {}))
 
 
 @settings(max_examples=60, deadline=None)
