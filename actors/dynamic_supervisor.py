@@ -75,7 +75,8 @@ class DynamicSupervisor(GenServer):
         ...     async with Runtime():
         ...         sessions = await gen_server.start(DynamicSupervisor)
         ...         for user in ("ann", "bob"):
-        ...             await dynamic_supervisor.start_child(sessions, ChildSpec(user, (Session, user), restart="transient"))
+        ...             spec = ChildSpec(user, (Session, user), restart="transient")
+        ...             await dynamic_supervisor.start_child(sessions, spec)
         ...         return (await dynamic_supervisor.count_children(sessions)).active
         >>> run(main())
         2
@@ -84,7 +85,7 @@ class DynamicSupervisor(GenServer):
     More restarts of any children than `intensity` within `period_s`, and the supervisor stops all of them, at the same
     time, and ends with the reason `shutdown`.
 
-    **Options** are those of `DynamicSpec`: pass one to the start (`gen_server.start(DynamicSupervisor, DynamicSpec(...))`)
+    **Options** are those of `DynamicSpec`: pass one to the start, `gen_server.start(DynamicSupervisor, DynamicSpec())`,
     or return it from `init` of a subclass. Ids of children need not be unique: children are named by pid.
 
     **When not to use it.** When children depend on each other or on an order of start: use `Supervisor`.

@@ -16,7 +16,7 @@ import logging
 import random
 import uuid
 from collections import deque
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar, cast
 
 from .cell import ALIVE, Cell, TaskCell, crashed
 from .deadlines import Deadlines
@@ -61,6 +61,18 @@ def log_report(report: object) -> None:
     log.error("%s", report)
 
 
+class _NotOpen:
+    """Stands for the loop of a runtime that is not open yet."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise UsageError("this runtime is not open: use it as `async with Runtime() as runtime:`")
+
+
+_NOT_OPEN = cast("asyncio.AbstractEventLoop", _NotOpen())
+
+
 class Runtime:
     """Runs light processes; one to an OS process is usual, several in one loop work too.
 
@@ -98,7 +110,7 @@ class Runtime:
         self.random = random.Random(seed)  # noqa: S311 (jitter, not secrets)
         self.report = reports
         self.on_served: Callable[[Cell, float, float], None] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self.loop: asyncio.AbstractEventLoop = _NOT_OPEN
         self.deadlines: Deadlines
         self._cells: dict[int, Cell] = {}
         self._names: dict[str, Cell] = {}
@@ -128,8 +140,8 @@ class Runtime:
 
     def open(self) -> None:
         """Bind the runtime to the running loop."""
-        self._loop = asyncio.get_running_loop()
-        self.deadlines = Deadlines(self._loop)
+        self.loop = asyncio.get_running_loop()
+        self.deadlines = Deadlines(self.loop)
 
     async def close(self) -> None:
         """Kill what still lives and end the carriers. To stop in order, stop the top supervisor first."""
@@ -141,13 +153,6 @@ class Runtime:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._idle.clear()
         self.deadlines.close()
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The loop that the runtime is bound to."""
-        if self._loop is None:
-            raise UsageError("this runtime is not open: use it as `async with Runtime() as runtime:`")
-        return self._loop
 
     def now(self) -> float:
         """The loop's time in seconds: monotonic, or virtual in tests."""
@@ -242,15 +247,18 @@ class Runtime:
         """Queue a cell for a carrier."""
         self._ready.append(cell)
         if not self._waking:
-            self._waking = True
-            while self._idle:
-                wake = self._idle.pop()
-                if not wake.done():
-                    wake.set_result(None)
-                    return
-            task = self.loop.create_task(self._carry(), context=contextvars.Context())
-            self._carriers.add(task)
-            task.add_done_callback(self._carriers.discard)
+            self._wake_carrier()
+
+    def _wake_carrier(self) -> None:
+        self._waking = True
+        while self._idle:
+            wake = self._idle.pop()
+            if not wake.done():
+                wake.set_result(None)
+                return
+        task = self.loop.create_task(self._carry(), context=contextvars.Context())
+        self._carriers.add(task)
+        task.add_done_callback(self._carriers.discard)
 
     async def _carry(self) -> None:
         task = asyncio.current_task()
@@ -263,6 +271,8 @@ class Runtime:
                 cell = ready.popleft()
                 if cell.exit_reason is not ALIVE:
                     continue
+                if ready and not self._waking:  # this carrier may come to wait in a handler: another goes on
+                    self._wake_carrier()
                 current_cell.set(cell)
                 cell.carrier = task
                 try:

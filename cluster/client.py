@@ -64,6 +64,7 @@ class Client:
         self.run = run
         self._source = source
         self._views: dict[str, View] = {}
+        self._serving: dict[str, tuple[str, ...]] = {}
         self._lanes: dict[str, Lane] = {}
         self._opening: dict[str, asyncio.Task[Lane]] = {}
         self._changed = asyncio.Event()
@@ -120,7 +121,7 @@ class Client:
         """
         while True:
             view = self._views.get(family)
-            chosen = None if view is None else two_choices(view.serving(), self._depth, self.random)
+            chosen = None if view is None else two_choices(self._serving[family], self._depth, self.random)
             if chosen is not None:
                 lane = self._lanes.get(chosen)
                 if lane is None:
@@ -156,10 +157,14 @@ class Client:
     def _suspect(self, name: str) -> None:
         """A member turned out to be dead: do without it before the directory says so."""
         self._lanes.pop(name, None)
-        for family, view in self._views.items():
+        for family, view in list(self._views.items()):
             if any(member.name == name for member in view.members):
                 members = tuple(member for member in view.members if member.name != name)
-                self._views[family] = View(family, view.epoch, members)
+                self._install(View(family, view.epoch, members))
+
+    def _install(self, view: View) -> None:
+        self._views[view.family] = view
+        self._serving[view.family] = view.serving()
 
     async def _watch(self) -> None:
         version = 0
@@ -174,7 +179,7 @@ class Client:
                 continue
             version = table.version
             for family, view in table.views.items():
-                self._views[family] = newer(self._views.get(family), view)
+                self._install(newer(self._views.get(family), view))
             members = {member.name for view in self._views.values() for member in view.members}
             for name in [name for name in self._lanes if name not in members]:
                 lane = self._lanes.pop(name)

@@ -7,7 +7,7 @@ Each message's payload is pickled on its own, so that one that cannot be read fa
 from __future__ import annotations
 
 import pickle
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from ray import cloudpickle
 
@@ -26,22 +26,9 @@ SERVICE_ERROR = 1
 FAILED = 2
 
 
-class Message(NamedTuple):
-    """One message on its way to a runtime.
-
-    Attributes:
-        kind: `CALL` or `CAST`.
-        destination: A name registered in the receiving runtime.
-        payload: The request, pickled.
-        timeout_s: Seconds until the caller waits no longer, counted from the sending of the batch.
-        traceparent: W3C trace context, or `None`.
-    """
-
-    kind: int
-    destination: str
-    payload: bytes
-    timeout_s: float | None
-    traceparent: str | None = None
+Row: TypeAlias = tuple[int, str, bytes, float | None]
+"""A message on its way: `CALL` or `CAST`; a name registered in the receiving runtime; the request, pickled; seconds
+until the caller waits no longer, counted from the sending of the batch."""
 
 
 class Answer(NamedTuple):
@@ -63,8 +50,9 @@ def dump_request(request: Invoke) -> bytes:
 
 def load_request(data: bytes) -> Invoke:
     """Read a typed request; see `load`."""
-    method, args, kwargs = load(data)  # type: ignore[misc]  # made by dump_request
-    return Invoke(method, args, kwargs)
+    request = load(data)
+    assert isinstance(request, tuple)
+    return Invoke(*request)
 
 
 def dump(value: object) -> bytes:
@@ -99,13 +87,13 @@ def load(data: bytes) -> object:
     return value
 
 
-def dump_batch(sender: str, batch: Send, messages: list[Message]) -> bytes:
+def dump_batch(sender: str, batch: Send, rows: list[Row]) -> bytes:
     """A batch as it travels."""
     header = (VERSION, sender, batch.number, batch.first, batch.ack, batch.resync)
-    return pickle.dumps((header, [tuple(message) for message in messages]), protocol=5)
+    return pickle.dumps((header, rows), protocol=5)
 
 
-def load_batch(data: bytes) -> tuple[str, Send, list[Message]]:
+def load_batch(data: bytes) -> tuple[str, Send, list[Row]]:
     """Sender, batch and messages.
 
     Raises:
@@ -115,7 +103,7 @@ def load_batch(data: bytes) -> tuple[str, Send, list[Message]]:
     if header[0] != VERSION:
         raise LaneVersionError(f"lane protocol {header[0]} met {VERSION}: run the same raybeam at both ends")
     _, sender, number, first, ack, resync = header
-    return sender, Send(number, first, len(rows), ack, resync), [Message(*row) for row in rows]
+    return sender, Send(number, first, len(rows), ack, resync), rows
 
 
 def dump_reply(reply: Replied, answers: list[Answer], depth: int) -> bytes:
@@ -124,10 +112,10 @@ def dump_reply(reply: Replied, answers: list[Answer], depth: int) -> bytes:
     return pickle.dumps((header, [tuple(answer) for answer in answers]), protocol=5)
 
 
-def load_reply(data: bytes) -> tuple[Replied, list[Answer], int]:
+def load_reply(data: bytes) -> tuple[Replied, list[tuple[int, int, bytes]], int]:
     """Reply, answers and queue depth."""
     (accepted, limit, first_answer, depth), rows = pickle.loads(data)
-    return Replied(accepted, limit, first_answer, len(rows)), [Answer(*row) for row in rows], depth
+    return Replied(accepted, limit, first_answer, len(rows)), rows, depth
 
 
 def answer_with_error(seq: int, error: BaseException) -> Answer:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from raybeam.actors import CallFailed, CallTimeout, Disconnected, NoProcess, Overloaded
 from raybeam.actors.deadlines import Deadlines
 
 from . import envelope
-from .envelope import Answer, Message
 from .kernel.lane import Lost, Offered, Pause, Replied, Resumed, Send, Sender, SenderEvent, first_new_answer, send_step
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Lane:
         self._loop = asyncio.get_running_loop()
         self._deadlines = Deadlines(self._loop)
         self._state = Sender()
-        self._outbox: deque[tuple[Message, float | None]] = deque()  # messages accepted + 1 .. last, with deadlines
+        self._outbox: deque[envelope.Row] = deque()  # messages accepted + 1 .. last, with deadlines in loop time
         self._waiting: dict[int, asyncio.Future[object]] = {}
         self._last = 0
         self._flush_due = False
@@ -85,9 +85,10 @@ class Lane:
         self._check_room(described)
         loop = self._loop
         future: asyncio.Future[object] = loop.create_future()
-        seq = self._offer(Message(envelope.CALL, destination, payload, timeout_s), loop.time() + timeout_s)
+        deadline = loop.time() + timeout_s
+        seq = self._offer((envelope.CALL, destination, payload, deadline))
         self._waiting[seq] = future
-        self._deadlines.add(future, loop.time() + timeout_s)
+        self._deadlines.add(future, deadline)
         try:
             return await future
         except CallFailed as failure:
@@ -113,7 +114,7 @@ class Lane:
             except TimeoutError:
                 raise Overloaded(described) from None
         self._check_room(described)
-        self._offer(Message(envelope.CAST, destination, payload, None), None)
+        self._offer((envelope.CAST, destination, payload, None))
 
     async def close(self) -> None:
         """End the lane; calls under way fail with `Disconnected`."""
@@ -130,9 +131,9 @@ class Lane:
         if len(self._outbox) >= MAX_WAITING_TO_BE_SENT:
             raise Overloaded(described)
 
-    def _offer(self, message: Message, deadline: float | None) -> int:
+    def _offer(self, row: envelope.Row) -> int:
         self._last += 1
-        self._outbox.append((message, deadline))
+        self._outbox.append(row)
         if not self._flush_due:
             self._flush_due = True
             self._loop.call_soon(self._flush)
@@ -162,11 +163,11 @@ class Lane:
     def _send(self, batch: Send) -> None:
         start = batch.first - 1 - (self._last - len(self._outbox))
         now = self._loop.time()
-        messages = []
-        for offset in range(batch.count):
-            message, deadline = self._outbox[start + offset]
-            messages.append(message if deadline is None else message._replace(timeout_s=deadline - now))
-        task = self._loop.create_task(self._exchange(envelope.dump_batch(self._id, batch, messages)))
+        rows: list[envelope.Row] = [
+            (kind, destination, payload, None if deadline is None else deadline - now)
+            for kind, destination, payload, deadline in islice(self._outbox, start, start + batch.count)
+        ]
+        task = self._loop.create_task(self._exchange(envelope.dump_batch(self._id, batch, rows)))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -181,7 +182,7 @@ class Lane:
             if not self.down:
                 self._replied(reply, answers)
 
-    def _replied(self, reply: Replied, answers: list[Answer]) -> None:
+    def _replied(self, reply: Replied, answers: list[tuple[int, int, bytes]]) -> None:
         skip = first_new_answer(self._state, reply)
         for seq, status, payload in answers[skip:] if skip is not None else ():
             future = self._waiting.get(seq)

@@ -10,7 +10,7 @@ from raybeam.actors import CallFailed, InvalidArgumentsError, NoProcess
 from raybeam.actors.message import Call, Cast, From
 
 from . import envelope
-from .envelope import Answer, Message
+from .envelope import Answer, Row
 from .kernel.lane import Receiver, accept, reply_with
 
 if TYPE_CHECKING:
@@ -148,12 +148,13 @@ class Sessions:
             if session.held is held:
                 session.held = None
 
-    def _deliver(self, session: _Session, seq: int, message: Message) -> None:
-        cell = self._runtime.cell(message.destination)
-        if message.kind == envelope.CAST:
+    def _deliver(self, session: _Session, seq: int, message: Row) -> None:
+        kind, destination, payload, timeout_s = message
+        cell = self._runtime.cell(destination)
+        if kind == envelope.CAST:
             if cell is not None:
                 try:
-                    cell.deliver(Cast(envelope.load_request(message.payload)))
+                    cell.deliver(Cast(envelope.load_request(payload)))
                 except InvalidArgumentsError as error:
                     self._runtime.report(error)
             return
@@ -161,12 +162,12 @@ class Sessions:
             session.answer(envelope.answer_with_error(seq, NoProcess()))
             return
         try:
-            request = envelope.load_request(message.payload)
+            request = envelope.load_request(payload)
         except InvalidArgumentsError as error:
             session.answer(envelope.answer_with_error(seq, error))
             return
         sender = _RemoteFrom(session, seq, cell)
         session.pending += 1
         now = self._runtime.now()
-        deadline = None if message.timeout_s is None else now + message.timeout_s
+        deadline = None if timeout_s is None else now + timeout_s
         cell.deliver_call(Call(request, sender, deadline, True, now))

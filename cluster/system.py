@@ -225,24 +225,29 @@ class System:
 class _SystemChannel:
     """The channel of a reference from a driver: uses the client of whichever event loop calls."""
 
-    __slots__ = ("_family", "_system")
+    __slots__ = ("_family", "_last", "_system")
 
     def __init__(self, system: System, family: str) -> None:
         self._system = system
         self._family = family
+        self._last: tuple[asyncio.AbstractEventLoop, FamilyChannel] | None = None
 
     def __repr__(self) -> str:
         return f"{self._system.name}/{self._family}"
 
     async def ask(self, request: Invoke, delivery: Delivery) -> object:
         """See `FamilyChannel.ask`."""
-        client = self._system._client_here(asyncio.get_running_loop())
-        return await FamilyChannel(client, self._family).ask(request, delivery)
+        return await self._here().ask(request, delivery)
 
     async def tell(self, request: Invoke, delivery: Delivery) -> None:
         """See `FamilyChannel.tell`."""
-        client = self._system._client_here(asyncio.get_running_loop())
-        await FamilyChannel(client, self._family).tell(request, delivery)
+        await self._here().tell(request, delivery)
+
+    def _here(self) -> FamilyChannel:
+        loop, last = asyncio.get_running_loop(), self._last
+        if last is None or last[0] is not loop:
+            last = self._last = (loop, FamilyChannel(self._system._client_here(loop), self._family))
+        return last[1]
 
     def run(self, coroutine: Coroutine[object, object, R]) -> R:
         """Run on the loop of the system's handle."""

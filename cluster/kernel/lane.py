@@ -16,8 +16,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
-WINDOW: Final = 2
-MAX_BATCH: Final = 2000
+WINDOW: Final = 3
+MAX_BATCH: Final = 256
+FIRST_LIMIT: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class Sender:
     last: int = 0
     sent: int = 0
     accepted: int = 0
-    limit: int = MAX_BATCH
+    limit: int = FIRST_LIMIT
     answered: int = 0
     under_way: int = 0
     batches: int = 0
@@ -203,7 +204,7 @@ class Receiver:
     accepted: int = 0
     returned: int = 0
     confirmed: int = 0
-    promised: int = MAX_BATCH
+    promised: int = FIRST_LIMIT
 
 
 def accept(state: Receiver, batch: Send) -> tuple[Receiver, range]:

@@ -22,6 +22,7 @@ from raybeam.actors import (
     Ok,
     Overflow,
     Overloaded,
+    Pid,
     Reply,
     Runtime,
     ServiceError,
@@ -163,6 +164,16 @@ def test_a_call_fails_at_its_deadline_and_expired_work_is_not_done() -> None:
     assert run(main()) == 1
 
 
+def test_handlers_that_wait_do_not_hold_each_other_back() -> None:
+    async def main() -> float:
+        async with quiet() as runtime:
+            stacks = [gen_server.ref(Stack, await gen_server.start(Stack)) for _ in range(100)]
+            await asyncio.gather(*(stack.slow(0.5) for stack in stacks))
+            return runtime.now()
+
+    assert run(main()) == pytest.approx(0.5)
+
+
 def test_a_reference_offers_the_marked_methods_only() -> None:
     async def main() -> None:
         async with quiet():
@@ -224,7 +235,7 @@ class Odd(GenServer):
                 return Stop(reason, "bye")
             case ("return", value):
                 return value
-            case ("call", other):
+            case ("call", Pid() as other):
                 return Reply(await gen_server.request(other, "seen"))
             case _:
                 raise Exit(request)
@@ -363,7 +374,7 @@ def test_a_wrong_return_is_a_crash_that_names_the_value(value: object) -> None:
 
 
 def test_a_failed_nested_call_ends_the_caller_with_the_reason_and_the_call() -> None:
-    async def main() -> object:
+    async def main() -> tuple[object, Pid]:
         async with quiet():
             outer, inner = await gen_server.start(Odd), await gen_server.start(Odd)
             await gen_server.stop(inner)
@@ -371,7 +382,7 @@ def test_a_failed_nested_call_ends_the_caller_with_the_reason_and_the_call() -> 
                 await gen_server.request(outer, ("call", inner))
             return caught.value.cause, inner
 
-    cause, inner = run(main())  # type: ignore[misc]
+    cause, inner = run(main())
 
     assert cause == ("noproc", (inner, "seen"))
 

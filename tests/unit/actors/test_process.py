@@ -1,6 +1,7 @@
 """Processes: signals, links, monitors, names, receive."""
 
 import asyncio
+import itertools
 
 import pytest
 
@@ -51,9 +52,9 @@ def test_a_normal_end_does_not_kill_the_linked() -> None:
 
 
 def test_a_process_that_traps_exits_gets_a_message() -> None:
-    async def main() -> object:
+    async def main() -> list[tuple[object, Pid]]:
         async with quiet():
-            seen: list[object] = []
+            seen: list[tuple[object, Pid]] = []
 
             async def fail() -> None:
                 raise Exit("boom")
@@ -67,7 +68,7 @@ def test_a_process_that_traps_exits_gets_a_message() -> None:
             await process.wait_exit(process.spawn(parent))
             return seen
 
-    [(message, child)] = run(main())  # type: ignore[misc]
+    [(message, child)] = run(main())
 
     assert message == ExitMessage(child, "boom")
 
@@ -148,7 +149,7 @@ def test_a_chain_of_ten_thousand_links_falls_without_exhausting_the_stack() -> N
     async def main() -> int:
         async with quiet() as runtime:
             pids = [process.spawn(sleeper) for _ in range(10_000)]
-            for one, other in zip(pids, pids[1:], strict=False):
+            for one, other in itertools.pairwise(pids):
                 cell = runtime.cell(one)
                 assert cell is not None
                 runtime.link(cell, other)

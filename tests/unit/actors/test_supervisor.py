@@ -1,0 +1,294 @@
+"""Supervisor: strategies, restart types, intensity, orders, the API."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+
+import pytest
+
+from raybeam.actors import (
+    CallFailed,
+    ChildError,
+    ChildSpec,
+    Exit,
+    GenServer,
+    Ignore,
+    InvalidSpecError,
+    Pid,
+    Runtime,
+    StartError,
+    Supervisor,
+    SupervisorReport,
+    SupervisorSpec,
+    gen_server,
+    process,
+    supervisor,
+)
+from raybeam.actors.supervisor import Started
+from raybeam.actors.testing import run, settle
+
+Log = list[tuple[str, str]]
+
+
+class Worker(GenServer):
+    """Logs its starts and ends; fails to start as often as told."""
+
+    async def init(self, name: str, log: Log, failures: list[object] | None = None, hang_s: float = 0.0) -> object:
+        process.trap_exit(True)
+        self.name, self.log, self.hang_s = name, log, hang_s
+        if failures:
+            raise Exit(failures.pop(0))
+        log.append(("start", name))
+        return None
+
+    async def handle_info(self, message: object) -> None:
+        raise Exit(message)
+
+    async def terminate(self, reason: object) -> None:
+        self.log.append(("stop", self.name))
+        await asyncio.sleep(self.hang_s)
+
+
+class Tree(Supervisor):
+    async def init(self, spec: SupervisorSpec | Ignore) -> SupervisorSpec | Ignore:
+        return spec
+
+
+def worker(name: str, log: Log, restart: str = "permanent", **options: object) -> ChildSpec:
+    extra = {key: options.pop(key) for key in ("failures", "hang_s") if key in options}
+    start = (Worker, name, log, extra.get("failures"), extra.get("hang_s", 0.0))
+    return ChildSpec(name, start, restart=restart, **options)  # type: ignore[arg-type]
+
+
+def supervised(
+    test: Callable[[Pid, Log], Coroutine[object, object, object]], make: Callable[[Log], SupervisorSpec]
+) -> tuple[object, Log]:
+    """Run a test with a supervisor under virtual time; its result and the log of the workers."""
+
+    async def main() -> tuple[object, Log]:
+        log: Log = []
+        async with Runtime(reports=lambda report: None):
+            pid = await gen_server.start(Tree, make(log))
+            return await test(pid, log), log
+
+    return run(main())
+
+
+async def pid_of(tree: Pid, name: str) -> Pid:
+    [pid] = [info.child for info in await supervisor.which_children(tree) if info.id == name]
+    assert isinstance(pid, Pid)
+    return pid
+
+
+async def crash(tree: Pid, name: str, reason: object = "boom") -> None:
+    process.send(await pid_of(tree, name), reason)
+    await settle()
+
+
+@pytest.mark.parametrize(
+    ("strategy", "restarted"),
+    [
+        ("one_for_one", [("start", "b")]),
+        ("rest_for_one", [("stop", "c"), ("start", "b"), ("start", "c")]),
+        ("one_for_all", [("stop", "c"), ("stop", "a"), ("start", "a"), ("start", "b"), ("start", "c")]),
+    ],
+)
+def test_the_strategy_says_who_is_restarted_and_in_which_order(strategy: str, restarted: Log) -> None:
+    async def test(tree: Pid, log: Log) -> None:
+        log.clear()
+        await crash(tree, "b")
+
+    _, log = supervised(test, lambda log: SupervisorSpec([worker(name, log) for name in "abc"], strategy=strategy))
+
+    assert log == [("stop", "b"), *restarted]
+
+
+@pytest.mark.parametrize("restart", ["permanent", "transient", "temporary"])
+@pytest.mark.parametrize("reason", ["normal", "shutdown", ("shutdown", 1), "boom"])
+def test_the_restart_type_says_which_ends_are_mended(restart: str, reason: object) -> None:
+    async def test(tree: Pid, log: Log) -> tuple[bool, bool]:
+        await crash(tree, "a", reason)
+        infos = await supervisor.which_children(tree)
+        return bool(infos), bool(infos) and isinstance(infos[0].child, Pid)
+
+    (known, alive), _ = supervised(test, lambda log: SupervisorSpec([worker("a", log, restart)]))  # type: ignore[misc]
+
+    assert alive == (restart == "permanent" or (restart == "transient" and reason == "boom"))
+    assert known == (restart != "temporary")
+
+
+def test_one_restart_more_than_the_intensity_within_the_period_and_it_gives_up() -> None:
+    async def test(tree: Pid, log: Log) -> tuple[object, float]:
+        ended = asyncio.ensure_future(process.wait_exit(tree))
+        for _ in range(3):
+            await crash(tree, "a")
+        return await ended, asyncio.get_running_loop().time()
+
+    (reason, _), log = supervised(  # type: ignore[misc]
+        test, lambda log: SupervisorSpec([worker("a", log), worker("b", log)], intensity=2, period_s=5)
+    )
+
+    assert reason == "shutdown"
+    assert log[-2:] == [("stop", "a"), ("stop", "b")]
+
+
+def test_restarts_older_than_the_period_are_forgotten() -> None:
+    async def test(tree: Pid, log: Log) -> bool:
+        for _ in range(10):
+            await crash(tree, "a")
+            await asyncio.sleep(5.01)
+        return process.is_alive(tree)
+
+    alive, _ = supervised(test, lambda log: SupervisorSpec([worker("a", log)], intensity=1, period_s=5))
+
+    assert alive
+
+
+def test_a_failed_restart_counts_and_is_tried_again() -> None:
+    failures: list[object] = []
+
+    async def test(tree: Pid, log: Log) -> bool:
+        failures.extend(["no", "not yet"])
+        await crash(tree, "a")
+        return process.is_alive(await pid_of(tree, "a"))
+
+    make = lambda log: SupervisorSpec([worker("a", log, failures=failures)], intensity=3)  # noqa: E731
+    alive, _ = supervised(test, make)
+
+    assert alive
+    assert failures == []
+
+
+def test_children_start_in_order_and_stop_in_reverse() -> None:
+    async def test(tree: Pid, log: Log) -> None:
+        await gen_server.stop(tree)
+
+    _, log = supervised(test, lambda log: SupervisorSpec([worker(name, log) for name in "abc"]))
+
+    assert log == [("start", name) for name in "abc"] + [("stop", name) for name in "cba"]
+
+
+def test_a_child_that_does_not_end_in_time_is_killed() -> None:
+    async def test(tree: Pid, log: Log) -> float:
+        await gen_server.stop(tree)
+        return asyncio.get_running_loop().time()
+
+    took, _ = supervised(test, lambda log: SupervisorSpec([worker("a", log, hang_s=100.0, shutdown=2.0)]))
+
+    assert took == pytest.approx(2.0)
+
+
+def test_when_one_does_not_start_those_before_it_are_stopped_and_the_reason_is_told() -> None:
+    async def main() -> tuple[object, Log]:
+        log: Log = []
+        spec = SupervisorSpec([worker("a", log), worker("b", log, failures=["no"]), worker("c", log)])
+        async with Runtime(reports=lambda report: None):
+            with pytest.raises(StartError) as caught:
+                await gen_server.start(Tree, spec)
+        return caught.value.reason, log
+
+    reason, log = run(main())
+
+    assert reason == ("shutdown", ("failed_to_start_child", "b", "no"))
+    assert log == [("start", "a"), ("stop", "a")]
+
+
+def test_a_significant_child_ends_its_supervisor_by_its_own_normal_end() -> None:
+    async def test(tree: Pid, log: Log) -> object:
+        ended = asyncio.ensure_future(process.wait_exit(tree))
+        await crash(tree, "a", "normal")
+        return await ended
+
+    reason, log = supervised(
+        test,
+        lambda log: SupervisorSpec(
+            [worker("a", log, "transient", significant=True), worker("b", log)], auto_shutdown="any_significant"
+        ),
+    )
+
+    assert reason == "shutdown"
+    assert log[-1] == ("stop", "b")
+
+
+def test_children_come_and_go_at_run_time() -> None:
+    async def test(tree: Pid, log: Log) -> None:
+        started = await supervisor.start_child(tree, worker("b", log))
+        assert started.pid == await pid_of(tree, "b")
+        for act, reason in (
+            (supervisor.start_child(tree, worker("b", log)), ("already_started", started.pid)),
+            (supervisor.delete_child(tree, "b"), "running"),
+            (supervisor.restart_child(tree, "b"), "running"),
+            (supervisor.terminate_child(tree, "nobody"), "not_found"),
+        ):
+            with pytest.raises(ChildError) as caught:
+                await act
+            assert caught.value.reason == reason
+        await supervisor.terminate_child(tree, "b")
+        with pytest.raises(ChildError, match="already_present"):
+            await supervisor.start_child(tree, worker("b", log))
+        assert isinstance(await supervisor.restart_child(tree, "b"), Started)
+        await supervisor.terminate_child(tree, "b")
+        await supervisor.delete_child(tree, "b")
+        counts = await supervisor.count_children(tree)
+        assert (counts.specs, counts.active, counts.supervisors, counts.workers) == (1, 1, 0, 1)
+        assert (await supervisor.get_childspec(tree, "a")).id == "a"
+
+    supervised(test, lambda log: SupervisorSpec([worker("a", log)]))
+
+
+def test_the_supervisor_tells_what_it_sees() -> None:
+    async def main() -> list[str]:
+        reports: list[object] = []
+        async with Runtime(reports=reports.append):
+            tree = await gen_server.start(Tree, SupervisorSpec([worker("a", [])], intensity=0))
+            process.send(await pid_of(tree, "a"), "boom")
+            await process.wait_exit(tree)
+        return [report.context for report in reports if isinstance(report, SupervisorReport)]
+
+    assert run(main()) == ["child_terminated", "shutdown"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        (SupervisorSpec(strategy="one_for_two"), ("supervisor_data", ("invalid_strategy", "one_for_two"))),
+        (SupervisorSpec(intensity=-1), ("supervisor_data", ("invalid_intensity", -1))),
+        (SupervisorSpec(period_s=0), ("supervisor_data", ("invalid_period", 0))),
+        (SupervisorSpec([ChildSpec("a", "nothing")]), ("start_spec", ("invalid_mfa", "nothing"))),
+        (SupervisorSpec([{"start": Worker}]), ("start_spec", "missing_id")),
+        (
+            SupervisorSpec([worker("a", []), worker("a", [])]),
+            ("start_spec", ("duplicate_child_name", "a")),
+        ),
+    ],
+)
+def test_a_wrong_specification_starts_nothing(spec: SupervisorSpec, reason: object) -> None:
+    async def main() -> object:
+        async with Runtime(reports=lambda report: None) as runtime:
+            with pytest.raises(StartError) as caught:
+                await gen_server.start(Tree, spec)
+            assert runtime.processes() == []
+            return caught.value.reason
+
+    assert run(main()) == reason
+
+
+def test_a_specification_can_be_checked_beforehand_and_the_message_teaches() -> None:
+    with pytest.raises(
+        InvalidSpecError, match=r"child 'a': restart='forever': 'permanent', 'transient' or 'temporary'"
+    ):
+        supervisor.check_childspecs([worker("a", [], "forever")])
+
+
+def test_a_killed_supervisor_leaves_no_children() -> None:
+    async def test(tree: Pid, log: Log) -> bool:
+        child = await pid_of(tree, "a")
+        process.exit_process(tree, "kill")
+        await settle()
+        with pytest.raises(CallFailed):
+            await supervisor.which_children(tree)
+        return process.is_alive(child)
+
+    alive, log = supervised(test, lambda log: SupervisorSpec([worker("a", log)]))
+
+    assert not alive
+    assert log == [("start", "a"), ("stop", "a")]
