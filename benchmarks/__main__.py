@@ -2,11 +2,14 @@
 
 import importlib
 import sys
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.ratio import Ratio
+if TYPE_CHECKING:
+    from benchmarks.ratio import Ratio
+
 
 NAMES = ("local_call", "replica_calls")
 

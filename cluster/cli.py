@@ -74,10 +74,17 @@ def run(arguments: list[str]) -> int:
     from .app import Outcome, RunSchema, run_job
 
     outcomes: list[Outcome] = []
+    refused = 0
     console = Console()
 
     def task(config: DictConfig) -> bool:
-        outcomes.append(run_job(config, console))
+        nonlocal refused
+        try:
+            outcomes.append(run_job(config, console))
+        except RaybeamError as error:  # told here, since Hydra would tell it once more in its own words
+            refused += 1
+            print(f"raybeam: {one_line(error)}", file=sys.stderr)
+            return False
         return outcomes[-1].ok
 
     # A SIGTERM, like Ctrl-C, must end what was started.
@@ -89,6 +96,8 @@ def run(arguments: list[str]) -> int:
     if len(outcomes) > 1:
         for outcome in outcomes:
             console.print(f"{'ok    ' if outcome.ok else 'BROKEN'}  {outcome.title}")
+    if refused:
+        return 2
     return 0 if all(outcome.ok for outcome in outcomes) else 1
 
 
