@@ -35,12 +35,12 @@ class PykkaCaller(pykka.ThreadingActor):
         return calls / (time.perf_counter() - began)
 
 
-class XoscarEcho(xoscar.Actor):  # type: ignore[misc]  # untyped
+class XoscarEcho(xoscar.Actor):
     async def echo(self, message: Any) -> Any:
         return message
 
 
-class XoscarCaller(xoscar.Actor):  # type: ignore[misc]  # untyped
+class XoscarCaller(xoscar.Actor):
     async def measure(self, echo: Any, calls: int) -> float:
         began = time.perf_counter()
         for number in range(calls):
@@ -66,7 +66,7 @@ async def raybeam_rate() -> float:
 def pykka_rate() -> float:
     echo, caller = PykkaEcho.start(), PykkaCaller.start()
     try:
-        return float(caller.ask((echo, CALLS), timeout=None))  # type: ignore[arg-type]  # blocking: no future
+        return float(caller.ask((echo, CALLS), timeout=None))
     finally:
         caller.stop()
         echo.stop()

@@ -165,9 +165,11 @@ class LocalCluster:
         if guard is None:
             return
         assert guard.stdin is not None
+        assert guard.stdout is not None
         guard.stdin.close()  # the guard ends at the end of its input
         try:
             guard.wait(timeout=30)
+            guard.stdout.close()
         except subprocess.TimeoutExpired:
             guard.kill()
             raise ClusterError(f"the guard of the local cluster (pid {guard.pid}) did not end: killed") from None

@@ -1,0 +1,70 @@
+"""Services for the tests on Ray."""
+
+import os
+import time
+
+from raybeam.actors import CallFailed, Exit, GenServer, ServiceError, UsageError, call, cast, query
+from raybeam.cluster import peers
+
+
+class Refused(ServiceError):
+    """An answer."""
+
+
+class Counter(GenServer):
+    async def init(self, start: int = 0) -> None:
+        self.total = start
+
+    @call
+    async def add(self, amount: int) -> int:
+        if amount < 0:
+            raise Refused(f"{amount} is below 0")
+        self.total += amount
+        return self.total
+
+    @cast
+    async def note(self, amount: int) -> None:
+        self.total += amount
+
+    @query
+    async def read(self) -> int:
+        return self.total
+
+    @query(timeout_s=30.0)
+    async def where(self) -> tuple[str, int]:
+        return self.runtime.name, os.getpid()
+
+    @call
+    async def crash(self) -> None:
+        raise RuntimeError("boom")
+
+    @call(timeout_s=60.0)
+    def block(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+class Broken(GenServer):
+    async def init(self) -> None:
+        raise Exit("no licence")
+
+
+class Caller(GenServer):
+    @call(timeout_s=20.0)
+    async def add_there(self, amount: int) -> int:
+        return await peers.ref(Counter).add(amount)
+
+    @call
+    async def reach_stranger(self) -> str:
+        try:
+            peers.ref(Broken)
+        except UsageError as error:
+            return str(error)
+        return "reached"
+
+    @call
+    async def crash_there(self) -> str:
+        try:
+            await peers.ref(Counter).crash()
+        except CallFailed as failed:
+            return str(failed.cause)
+        return "no failure"

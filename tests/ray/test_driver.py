@@ -1,0 +1,25 @@
+"""The driver script of the README is the one in `examples/`, and it runs."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_script_in_the_readme_is_the_example() -> None:
+    assert (ROOT / "examples" / "driver.py").read_text().strip() in (ROOT / "README.md").read_text()
+
+
+def test_the_driver_script_runs(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / "driver.py")],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert ran.stdout.splitlines() == ["left after taking 3: 7", "refused: only 7 left"], ran.stderr
+    assert ran.returncode == 0
