@@ -1,0 +1,50 @@
+"""Erlang terms as the scenario files write them, and as Python has them.
+
+| scenario | Python |
+|---|---|
+| `"normal"` (an atom) | `"normal"` |
+| `["shutdown", "x"]` (a tuple) | `("shutdown", "x")` |
+| `{"list": [1, 2]}` | `[1, 2]` |
+| `{"bin": "text"}` | `b"text"` |
+| numbers, `true`, `false` | the same |
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def read(term: Any) -> Any:
+    """A term of a scenario, in Python.
+
+    >>> read(["shutdown", {"list": ["a", 1]}])
+    ('shutdown', ['a', 1])
+    """
+    match term:
+        case list():
+            return tuple(read(part) for part in term)
+        case {"list": list(parts)} if len(term) == 1:
+            return [read(part) for part in parts]
+        case {"bin": str(text)} if len(term) == 1:
+            return text.encode()
+        case _:
+            return term
+
+
+def write(term: Any) -> Any:
+    """A Python term, as a trace writes it.
+
+    >>> write(("shutdown", ["a", 1]))
+    ['shutdown', {'list': ['a', 1]}]
+    """
+    match term:
+        case tuple():
+            return [write(part) for part in term]
+        case list():
+            return {"list": [write(part) for part in term]}
+        case bytes():
+            return {"bin": term.decode()}
+        case None:
+            return "undefined"
+        case _:
+            return term
