@@ -10,6 +10,7 @@
     │   ├── CallTimeout             the deadline passed: the outcome is unknown
     │   ├── NoProcess               nobody lives there (any more)
     │   ├── Disconnected            the connection was lost under way: the outcome is unknown
+    │   ├── Interrupted             the callee ended of something else before it answered: the outcome is unknown
     │   └── Overloaded              refused at once, not done; `.retry_after_s` says when to come again
     ├── ServiceError                base for *your* errors: raised in a handler it is an answer, not a crash
     ├── ClusterError                Ray or a machine: cannot start, cannot be reached
@@ -115,6 +116,10 @@ class Disconnected(CallFailed):
 
     def __reduce__(self) -> tuple[object, ...]:
         return (type(self), (self.call,))
+
+
+class Interrupted(CallFailed):
+    """The callee in a replica ended of something else before it answered this call: the outcome is unknown."""
 
 
 class Overloaded(CallFailed):

@@ -7,7 +7,15 @@ import contextlib
 import random
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from raybeam.actors import AtLeastOnce, BlueprintError, CallFailed, CallTimeout, Disconnected, GenServer, NoProcess
+from raybeam.actors import (
+    AtLeastOnce,
+    BlueprintError,
+    CallTimeout,
+    Disconnected,
+    GenServer,
+    Interrupted,
+    NoProcess,
+)
 from raybeam.actors.interface import Delivery, Invoke, reference
 
 from . import envelope
@@ -22,6 +30,8 @@ if TYPE_CHECKING:
     from .lane import Link
 
 SERVICE = "service"
+IDLE_LANE_S = 300.0
+"""After that long a lane is closed; replicas forget lanes not heard of for twice as long."""
 G = TypeVar("G", bound=GenServer)
 R = TypeVar("R")
 
@@ -126,8 +136,9 @@ class Client:
                 lane = self._lanes.get(chosen)
                 if lane is None:
                     lane = await self._open_lane(chosen)
-                if lane is not None:
-                    return lane
+                if lane is None:
+                    continue  # it is suspected now, so another is chosen
+                return lane
             self._changed.clear()
             async with asyncio.timeout_at(until):
                 await self._changed.wait()
@@ -150,13 +161,17 @@ class Client:
 
     async def _connect(self, name: str) -> Lane:
         link = await self._source.link(name)
-        lane = Lane(link, name, on_down=lambda: self._suspect(name))
+        lane = Lane(link, name, on_end=lambda dead: self._lane_ended(name, dead))
         self._lanes[name] = lane
         return lane
 
+    def _lane_ended(self, name: str, dead: bool) -> None:
+        self._lanes.pop(name, None)
+        if dead:
+            self._suspect(name)
+
     def _suspect(self, name: str) -> None:
         """A member turned out to be dead: do without it before the directory says so."""
-        self._lanes.pop(name, None)
         for family, view in list(self._views.items()):
             if any(member.name == name for member in view.members):
                 members = tuple(member for member in view.members if member.name != name)
@@ -181,9 +196,11 @@ class Client:
             for family, view in table.views.items():
                 self._install(newer(self._views.get(family), view))
             members = {member.name for view in self._views.values() for member in view.members}
-            for name in [name for name in self._lanes if name not in members]:
-                lane = self._lanes.pop(name)
-                await lane.close()
+            idle_since = asyncio.get_running_loop().time() - IDLE_LANE_S
+            for name, lane in list(self._lanes.items()):
+                if name not in members or (lane.used_at < idle_since and not lane.outstanding):
+                    del self._lanes[name]
+                    await lane.close()
             self._changed.set()
 
 
@@ -202,7 +219,8 @@ class FamilyChannel:
     async def ask(self, request: Invoke, delivery: Delivery) -> object:
         """Call a replica; again after an unknown outcome, if the method allows it.
 
-        A call that is known not to have been done goes to another replica whatever the method allows.
+        A call that is known not to have been done goes to another replica whatever the method allows. A call that
+        the callee crashed of is never sent again: it would crash the next replica too.
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + delivery.timeout_s
@@ -216,13 +234,10 @@ class FamilyChannel:
                 raise CallTimeout(described) from None
             try:
                 return await lane.call(SERVICE, payload, max(0.001, until - loop.time()), described)
-            except (NoProcess, Disconnected) as failure:
-                again = isinstance(failure, NoProcess) or isinstance(delivery.retry, AtLeastOnce)
-                if not again:
-                    raise
-            except CallFailed as failure:
-                crashed = isinstance(delivery.retry, AtLeastOnce) and type(failure) is CallFailed
-                if not crashed:
+            except NoProcess:
+                pass  # known not to have been done
+            except (Disconnected, Interrupted):
+                if not isinstance(delivery.retry, AtLeastOnce):
                     raise
             attempt += 1
             policy = delivery.retry if isinstance(delivery.retry, AtLeastOnce) else AtLeastOnce()

@@ -7,6 +7,7 @@ actor does. So the supervisor above it is an ordinary one: to restart the keeper
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,7 +20,7 @@ from raybeam.actors import GenServer, Ok, Stop, process
 from .kernel.health import Health, HealthLimits, Pulse, check, heard
 from .kernel.views import Member
 from .names import ReplicaName
-from .replica import Beat, create_replica
+from .replica import Beat, End, create_replica
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -74,9 +75,14 @@ class _Came:
 
 @dataclass(frozen=True, slots=True)
 class _Failed:
-    """The replica ended or did not come up."""
+    """The replica was lost or did not come up."""
 
     cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """The service ended by itself, as it should."""
 
 
 class Keeper(GenServer):
@@ -122,6 +128,9 @@ class Keeper(GenServer):
         if isinstance(message, _Failed):
             self._tell_down(message.cause)
             return Stop(("replica_lost", message.cause))
+        if isinstance(message, _Ended):
+            self._tell_down("ended")
+            return Stop("normal")
         return await super().handle_info(message)
 
     async def terminate(self, reason: ExitReason) -> None:
@@ -157,13 +166,24 @@ class Keeper(GenServer):
             async with asyncio.timeout(timeout_s):
                 placement = self.records.placement(self.family, self.index)
                 self.handle = await create_replica(name, self.blueprint, placement)
-                machine = await self.handle.start.remote()
+                starting = asyncio.ensure_future(self._renew_while_starting(self.handle))
+                try:
+                    machine = await self.handle.start.remote()
+                finally:
+                    starting.cancel()
         except TimeoutError:
             self._tell(_Failed(f"did not come up within {timeout_s} s"))
         except (RayError, ValueError) as error:
             self._tell(_Failed(_cause(error)))
         else:
             self._tell(_Came(self.handle, machine))
+
+    async def _renew_while_starting(self, handle: ActorHandle[Any]) -> None:
+        """A service may take longer to start than a lease lasts."""
+        while True:
+            with contextlib.suppress(RayError):
+                await handle.renew.remote()
+            await asyncio.sleep(self.limits.beat_s)
 
     async def _adopt(self, handle: ActorHandle[Any]) -> None:
         try:
@@ -177,7 +197,8 @@ class Keeper(GenServer):
     async def _hold_lifeline(self, handle: ActorHandle[Any]) -> None:
         while True:
             try:
-                self._tell(_Failed(await handle.lifeline.remote()))
+                end: End = await handle.lifeline.remote()
+                self._tell(_Ended() if end.orderly else _Failed(f"its service ended: {end.reason}"))
                 return
             except RayError as error:
                 if type(error).__name__ != "ActorUnavailableError":

@@ -14,11 +14,21 @@ from typing import TYPE_CHECKING, Any
 
 import ray
 
-from raybeam.actors import ChildSpec, Pid, Runtime, Supervisor, SupervisorSpec, gen_server
+from raybeam.actors import (
+    ChildSpec,
+    CrashReport,
+    Pid,
+    Runtime,
+    Supervisor,
+    SupervisorReport,
+    SupervisorSpec,
+    gen_server,
+)
+from raybeam.actors.kernel.reason import is_normal_end
 from raybeam.actors.runtime import ambient_runtime, log_report
 
 from . import peers
-from .client import SERVICE
+from .client import IDLE_LANE_S, SERVICE
 from .kernel.histogram import Histogram
 from .lease import Lease
 from .names import NAMESPACE, ReplicaName
@@ -34,8 +44,9 @@ if TYPE_CHECKING:
     from .blueprint import Blueprint, Family
 
 SERVICE_PERIOD_S = 5.0
+MAX_INTENSITY = "reached_max_restart_intensity"
 STUCK_AFTER_S = 3.0
-FORGET_SENDERS_AFTER_S = 600.0
+FORGET_LANES_AFTER_S = 2 * IDLE_LANE_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +72,36 @@ class Beat:
     stack: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class End:
+    """The service of a replica has ended.
+
+    Attributes:
+        orderly: Whether by itself and as it should; else its process kept crashing.
+        reason: The exit reason, in words.
+    """
+
+    orderly: bool
+    reason: str
+
+
 class _Tree(Supervisor):
-    """The top of a replica's supervision tree."""
+    """The top of a replica's supervision tree; a service that may end takes the tree with it."""
 
     async def init(self, family: Family) -> SupervisorSpec:
         async def start_service() -> Pid:
             return await gen_server.start_link(family.service_class(), *family.args, name=SERVICE)
 
-        child = ChildSpec(SERVICE, start_service, restart=family.restart, shutdown=family.shutdown_s)
-        return SupervisorSpec([child], intensity=family.process_restarts, period_s=SERVICE_PERIOD_S)
+        may_end = family.restart != "permanent"
+        child = ChildSpec(
+            SERVICE, start_service, restart=family.restart, shutdown=family.shutdown_s, significant=may_end
+        )
+        return SupervisorSpec(
+            [child],
+            intensity=family.process_restarts,
+            period_s=SERVICE_PERIOD_S,
+            auto_shutdown="any_significant" if may_end else "never",
+        )
 
 
 class Replica:
@@ -85,10 +117,11 @@ class Replica:
         self._waits = Histogram()
         self._services = Histogram()
         self._crashes = 0
+        self._gave_up = False
         self._moved_at = time.monotonic()
         self._loop_thread = 0
         self._top: Pid | None = None
-        self._end: concurrent.futures.Future[str] = concurrent.futures.Future()
+        self._end: concurrent.futures.Future[End] = concurrent.futures.Future()
         self._background: set[asyncio.Task[None]] = set()
 
     # -- data path, on the actor's own loop --------------------------------------------------------
@@ -121,6 +154,11 @@ class Replica:
     # -- system messages, on a thread of their own: a busy service is busy, not dead ---------------
 
     @ray.method(concurrency_group="system")
+    async def renew(self) -> None:
+        """Renews the lease while the service starts."""
+        self._lease.renew()
+
+    @ray.method(concurrency_group="system")
     async def beat(self) -> Beat:
         """A sign of life asked for by the root, which renews the lease."""
         self._lease.renew()
@@ -139,8 +177,8 @@ class Replica:
         )
 
     @ray.method(concurrency_group="system")
-    async def lifeline(self) -> str:
-        """Returns, with the reason, when the service has ended; fails at once when the process dies."""
+    async def lifeline(self) -> End:
+        """Returns when the service has ended; fails at once when the process dies."""
         return await asyncio.wrap_future(self._end)
 
     @ray.method(concurrency_group="system")
@@ -153,18 +191,22 @@ class Replica:
     async def _tick(self) -> None:
         while True:
             self._moved_at = time.monotonic()
-            self._sessions.forget_silent(FORGET_SENDERS_AFTER_S)
+            self._sessions.forget_silent(FORGET_LANES_AFTER_S)
             await asyncio.sleep(0.25)
 
     async def _watch_top(self, top: Pid) -> None:
-        self._end.set_result(str(await self._runtime.ended(top)))
+        reason = await self._runtime.ended(top)
+        self._end.set_result(End(is_normal_end(reason) and not self._gave_up, str(reason)))
 
     def _served(self, cell: Cell, waited_s: float, served_s: float) -> None:
         self._waits.add(waited_s)
         self._services.add(served_s)
 
     def _report(self, report: object) -> None:
-        self._crashes += 1
+        if isinstance(report, CrashReport):
+            self._crashes += 1
+        elif isinstance(report, SupervisorReport) and report.reason == MAX_INTENSITY:
+            self._gave_up = True
         log_report(report)
 
     def _orphaned(self) -> None:

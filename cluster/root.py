@@ -158,6 +158,8 @@ class Root:
         self._tasks: set[asyncio.Task[None]] = set()
         self._runtime: Runtime | None = None
         self._starting: asyncio.Lock | None = None
+        # Restarted by Ray, nobody may call for long, and the replicas wait for their beats: so it calls itself.
+        ray.get_runtime_context().current_actor.described.remote()
 
     # -- interface of the actor ----------------------------------------------------------------------
 
@@ -289,8 +291,9 @@ class Root:
             replica = ReplicaName.parse(entry["name"])
             key = (replica.family, replica.place)
             self._incarnations[key] = max(self._incarnations.get(key, 0), replica.incarnation)
-            with contextlib.suppress(ValueError):
-                self._adoptable[key] = (replica, ray.get_actor(str(replica), NAMESPACE))
+            if replica.incarnation == self._incarnations[key]:  # an older one that still lives ends by its lease
+                with contextlib.suppress(ValueError):
+                    self._adoptable[key] = (replica, ray.get_actor(str(replica), NAMESPACE))
 
     async def _watch_top(self, top: Pid) -> None:
         assert self._runtime is not None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakKeyDictionary
 
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayError
@@ -47,7 +46,7 @@ class System:
         self.name = blueprint.name
         self._root = root
         self._owner = owner
-        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Client] = WeakKeyDictionary()
+        self._clients: dict[asyncio.AbstractEventLoop, Client] = {}
         self._clients_lock = threading.Lock()
         self._loop = asyncio.new_event_loop()
         self._closed = threading.Event()
@@ -188,6 +187,8 @@ class System:
             if client is None:
                 if self._closed.is_set():
                     raise UsageError(f"this handle of {self.name!r} is closed")
+                for ended in [known for known in self._clients if known.is_closed()]:
+                    del self._clients[ended]
                 client = Client(self.blueprint, RayDirectory(self.name), self.run)
                 loop.call_soon_threadsafe(client.open)
                 self._clients[loop] = client

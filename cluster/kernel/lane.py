@@ -28,6 +28,9 @@ class Send:
     Attributes:
         ack: All answers up to this number have arrived.
         resync: Whether the receiver must send again the answers above `ack`.
+        begun: Whether the sender has heard from the receiver on this lane. A receiver that does not know the lane
+            has forgotten it then, and must not take the batch in: numbers that go on from where they stood would
+            leave a gap for ever.
     """
 
     number: int
@@ -35,6 +38,7 @@ class Send:
     count: int
     ack: int
     resync: bool
+    begun: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ class Sender:
         resync: Whether a batch was lost and its answers with it.
         losses: Losses since the last reply, for the growing pause.
         paused: Whether the lane waits before it sends again.
+        heard: Whether the receiver has ever replied.
     """
 
     last: int = 0
@@ -74,6 +79,7 @@ class Sender:
     resync: bool = False
     losses: int = 0
     paused: bool = False
+    heard: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +174,7 @@ def _replied(state: Sender, event: Replied) -> Sender:
         resync=state.resync or gap,
         losses=0,
         paused=False,
+        heard=True,
     )
 
 
@@ -179,7 +186,7 @@ def _send(state: Sender, waiting: int) -> tuple[Sender, tuple[SenderEffect, ...]
     wanted = count > 0 or (state.under_way == 0 and (waiting > 0 or state.last > state.accepted))
     if not wanted or state.under_way >= WINDOW:
         return state, ()
-    batch = Send(state.batches + 1, state.sent + 1, count, state.answered, state.resync)
+    batch = Send(state.batches + 1, state.sent + 1, count, state.answered, state.resync, state.heard)
     state = replace(
         state,
         batches=batch.number,

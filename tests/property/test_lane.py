@@ -137,6 +137,41 @@ def test_calls_under_way_fail_as_unknown_when_the_other_end_dies() -> None:
     assert run(main()) is Disconnected
 
 
+def test_a_lane_that_the_other_end_has_forgotten_ends_and_does_not_say_that_the_other_end_is_dead() -> None:
+    async def main() -> tuple[type[BaseException], list[bool]]:
+        async with Runtime() as runtime:
+            await gen_server.start(Recorder, name="service")
+            sessions = Sessions(runtime, "service")
+            ends: list[bool] = []
+            lane = Lane(FaultyLink(sessions, 1, loss=0.0, delay_s=0.0), "test", ends.append)
+            await lane.call("service", request("record", 1), timeout_s=60)
+            await asyncio.sleep(700.0)
+            assert sessions.forget_silent(600.0) == 1
+            try:
+                await lane.call("service", request("record", 2), timeout_s=60)
+            except CallFailed as error:
+                return type(error), ends
+            raise AssertionError("a forgotten lane took a message")
+
+    assert run(main()) == (Disconnected, [False])
+
+
+def test_callers_are_told_why_when_a_batch_cannot_be_read() -> None:
+    class Garbling:
+        async def exchange(self, data: bytes) -> bytes:
+            return b"not a reply"
+
+    async def main() -> str:
+        lane = Lane(Garbling(), "test")
+        try:
+            await lane.call("service", request("record", 1), timeout_s=60)
+        except CallFailed as error:
+            return str(error.cause)
+        raise AssertionError("a garbled reply was taken for an answer")
+
+    assert "UnpicklingError" in run(main())
+
+
 def test_an_idle_lane_sends_nothing() -> None:
     async def main() -> int:
         async with Runtime() as runtime:
