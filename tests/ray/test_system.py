@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -16,7 +17,7 @@ from raybeam.cluster import System
 from raybeam.cluster.local import LocalCluster
 from raybeam.cluster.names import NAMESPACE, root_name
 from tests.ray.conftest import actors_of, groups_of, living_actors, wait_until
-from tests.ray.services import Broken, Caller, Counter, Refused
+from tests.ray.services import Broken, Caller, Counter, Refused, Short, Slow
 
 QUICK = {"health": {"beat_s": 0.3, "unknown_after_s": 1.0, "down_after_s": 3.0}, "orphan_timeout_s": 4.0}
 
@@ -93,22 +94,57 @@ def test_a_killed_replica_is_replaced_while_queries_go_on(counters: System) -> N
     assert any(occurred.kind == "down" and occurred.subject == name for occurred in counters.status().occurrences)
 
 
-def test_a_call_under_way_at_a_killed_replica_fails_as_unknown(counters: System) -> None:
-    counter = counters.ref(Counter)
+def test_a_call_under_way_at_a_killed_replica_fails_as_unknown(cluster: LocalCluster) -> None:
+    family = {"service": Counter, "pattern": "singleton"}
+    with System.start(blueprint("cut", counter=family)) as system:
+        counter = system.ref(Counter)
 
-    async def main() -> None:
-        _, pid = await counter.where()
-        blocked = [asyncio.ensure_future(counter.block(30.0)) for _ in range(6)]
-        await asyncio.sleep(0)
-        while counters.status().families["counter"].depth == 0:
-            await asyncio.sleep(0.05)
-        os.kill(pid, signal.SIGKILL)
-        done, _ = await asyncio.wait(blocked, return_when=asyncio.FIRST_COMPLETED)
-        assert {type(call.exception()) for call in done} == {Disconnected}
-        for call in blocked:
-            call.cancel()
+        async def main() -> None:
+            _, pid = await counter.where()
+            blocked = [asyncio.ensure_future(counter.block(30.0)) for _ in range(3)]
+            while system.status().families["counter"].depth < 3:
+                await asyncio.sleep(0.05)
+            os.kill(pid, signal.SIGKILL)
+            failures = await asyncio.gather(*blocked, return_exceptions=True)
+            assert [type(failure) for failure in failures] == [Disconnected] * 3
 
-    asyncio.run(main())
+        asyncio.run(main())
+
+
+def test_a_query_that_crashes_its_process_is_not_asked_again(cluster: LocalCluster) -> None:
+    with System.start(blueprint("poison", counter={"service": Counter, "process_restarts": 1})) as system:
+        counter = system.ref(Counter)
+
+        with pytest.raises(CallFailed, match="ZeroDivisionError") as failed:
+            counter.ratio.sync(0)
+
+        assert type(failed.value) is CallFailed
+        assert counter.ratio.sync(5) == 0
+        assert system.status().families["counter"].restarts == 0
+
+
+def test_a_transient_service_that_ends_by_itself_is_not_replaced(cluster: LocalCluster) -> None:
+    families: dict[str, object] = {
+        "short": {"service": Short, "restart": "transient"},
+        "counter": {"service": Counter},
+    }
+    with System.start(blueprint("ending", **families)) as system:
+        short = system.ref(Short)
+        with pytest.raises(CallFailed, match="RuntimeError: boom"):
+            short.crash.sync()
+        assert short.finish.sync() == "done"
+
+        wait_until(lambda: system.status().families["short"].replicas == ())
+        last = [occurred for occurred in system.status().occurrences if occurred.subject.startswith("ending/short")][-1]
+        assert (last.kind, last.text) == ("down", "ended")
+        assert system.status().failed is None
+        assert system.status().families["short"].restarts == 0
+
+
+def test_a_service_may_take_longer_to_start_than_a_lease_lasts(cluster: LocalCluster) -> None:
+    assert QUICK["orphan_timeout_s"] == 4.0
+    with System.start(blueprint("slow", slow={"service": Slow, "args": (6.0,)})) as system:
+        assert system.ref(Slow).incarnation.sync() == "slow/slow/0#1"
 
 
 def test_a_crashed_process_is_restarted_inside_its_replica(cluster: LocalCluster) -> None:
@@ -244,6 +280,20 @@ def test_a_detached_system_goes_on_without_its_driver(cluster: LocalCluster) -> 
         assert system.ref(Counter).add.sync(1) == 1
         system.stop()
     assert actors_of("detached") == []
+
+
+def test_a_killed_root_comes_back_though_nobody_calls_it(cluster: LocalCluster) -> None:
+    killed_driver(cluster, "quiet", "detached")
+    before = {name: actor["ActorID"] for name, actor in living_actors().items() if name.startswith("quiet/counter/")}
+    root = living_actors()[root_name("quiet")]["Pid"]
+
+    os.kill(root, signal.SIGKILL)
+    wait_until(lambda: living_actors().get(root_name("quiet"), {"Pid": root})["Pid"] != root)
+    time.sleep(6.0)  # longer than the lease of a replica, and nobody may call meanwhile
+
+    with System.connect("quiet") as system:
+        assert {replica.name for replica in system.status().families["counter"].replicas} == before.keys()
+        system.stop()
 
 
 def test_replicas_without_a_root_end_by_their_leases(cluster: LocalCluster) -> None:
