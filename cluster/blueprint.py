@@ -102,8 +102,10 @@ class Blueprint(_Strict):
         name: Name of the system, unique in its Ray cluster: small letters, digits, `-` and `_`.
         families: The families by name.
         health: How long silence of a replica is borne.
-        orphan_timeout_s: Seconds without a sign of life from its root after which a replica ends itself, and
-            without one from its driver after which an attached system does. Default 10.
+        driver_timeout_s: Seconds without a sign of life from any driver after which a system that is not detached
+            ends. Default 10.
+        orphan_timeout_s: Seconds without a sign of life from the root after which a replica ends itself. Must be
+            longer than Ray takes to see the loss of the root's machine and to restart the root elsewhere. Default 60.
         max_restarts: Times that whole families may fail within `period_s` before the system gives up. Default 3.
         period_s: The window of `max_restarts`, seconds. Default 60.
     """
@@ -111,7 +113,8 @@ class Blueprint(_Strict):
     name: Name
     families: dict[Name, Family] = Field(min_length=1)
     health: HealthLimits = HealthLimits()
-    orphan_timeout_s: float = Field(default=10.0, ge=2.0)
+    driver_timeout_s: float = Field(default=10.0, ge=2.0)
+    orphan_timeout_s: float = Field(default=60.0, ge=2.0)
     max_restarts: int = Field(default=3, ge=0)
     period_s: float = Field(default=60.0, gt=0)
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 class Records(Protocol):
     """Where a keeper tells what it sees."""
 
-    def next_incarnation(self, family: str, index: int) -> int:
+    async def next_incarnation(self, family: str, index: int) -> int:
         """A number that no replica at this place had before."""
         ...
 
@@ -110,7 +110,7 @@ class Keeper(GenServer):
             self.name, self.handle = adopted
             self._spawn(self._adopt(self.handle))
             return None
-        incarnation = self.records.next_incarnation(self.family, self.index)
+        incarnation = await self.records.next_incarnation(self.family, self.index)
         self.name = ReplicaName(self.blueprint.name, self.family, self.index, incarnation)
         self._spawn(self._bring_up(self.name))
         return None

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 SERVICE_PERIOD_S = 5.0
 MAX_INTENSITY = "reached_max_restart_intensity"
 STUCK_AFTER_S = 3.0
+LAST_ANSWERS_S = 1.0
 FORGET_LANES_AFTER_S = 2 * IDLE_LANE_S
 
 
@@ -146,10 +147,11 @@ class Replica:
         return await self._sessions.exchange(data)
 
     async def stop(self) -> None:
-        """End the service in order; the actor itself is ended by its keeper."""
+        """End the service in order and let its last answers out; the actor itself is ended by its keeper."""
         if self._top is not None and self._runtime.cell(self._top) is not None:
             ambient_runtime.set(self._runtime)
             await gen_server.stop(self._top, "shutdown")
+        await self._sessions.drain(LAST_ANSWERS_S)
 
     # -- system messages, on a thread of their own: a busy service is busy, not dead ---------------
 

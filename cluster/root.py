@@ -12,16 +12,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import ray
+from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from raybeam.actors import ChildSpec, Pid, Runtime, Supervisor, SupervisorReport, SupervisorSpec, gen_server
 from raybeam.actors.runtime import ambient_runtime, log
 
+from .incarnations import forget_incarnations, next_incarnation
 from .keeper import Keeper
 from .kernel.histogram import Histogram
 from .kernel.views import Member, Table, member_down, member_health, member_up
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
     from .replica import Beat
 
 WATCH_S = 20.0
+FIRST_CALL_S = 0.2
+FIRST_CALL_WITHIN_S = 10.0
 EVENTS_KEPT = 1000
 
 
@@ -136,7 +141,7 @@ class _RootTree(Supervisor):
 
 
 class Root:
-    """The root actor. `attached` systems end when no driver has renewed its lease for `orphan_timeout_s`."""
+    """The root actor. `attached` systems end when no driver has renewed its lease for `driver_timeout_s`."""
 
     def __init__(self, blueprint: Blueprint, attached: bool) -> None:
         self.blueprint = blueprint
@@ -145,7 +150,6 @@ class Root:
         self._table = Table()
         self._changed: asyncio.Event | None = None
         self._groups: dict[str, PlacementGroup] = {}
-        self._incarnations: dict[tuple[str, int], int] = {}
         self._adoptable: dict[tuple[str, int], tuple[ReplicaName, ActorHandle[Any]]] = {}
         self._beats: dict[str, Beat] = {}
         self._past_waits: dict[str, Histogram] = {name: Histogram() for name in blueprint.families}
@@ -158,8 +162,7 @@ class Root:
         self._tasks: set[asyncio.Task[None]] = set()
         self._runtime: Runtime | None = None
         self._starting: asyncio.Lock | None = None
-        # Restarted by Ray, nobody may call for long, and the replicas wait for their beats: so it calls itself.
-        ray.get_runtime_context().current_actor.described.remote()
+        threading.Thread(target=self._call_myself, name="first call", daemon=True).start()
 
     # -- interface of the actor ----------------------------------------------------------------------
 
@@ -212,11 +215,9 @@ class Root:
 
     # -- what keepers tell (Records) -----------------------------------------------------------------
 
-    def next_incarnation(self, family: str, index: int) -> int:
+    async def next_incarnation(self, family: str, index: int) -> int:
         """See `Records`."""
-        number = self._incarnations.get((family, index), 0) + 1
-        self._incarnations[family, index] = number
-        return number
+        return await asyncio.to_thread(next_incarnation, self.blueprint.name, family, index)
 
     def adoptable(self, family: str, index: int) -> tuple[ReplicaName, ActorHandle[Any]] | None:
         """See `Records`."""
@@ -261,6 +262,14 @@ class Root:
 
     # -- inside --------------------------------------------------------------------------------------
 
+    def _call_myself(self) -> None:
+        """Make the first call: restarted by Ray, nobody else may for long, and the replicas wait for their beats."""
+        while self._top is None:
+            time.sleep(FIRST_CALL_S)
+            with contextlib.suppress(ValueError, RayError, GetTimeoutError):
+                myself = ray.get_actor(root_name(self.blueprint.name), NAMESPACE)
+                ray.get(myself.described.remote(), timeout=FIRST_CALL_WITHIN_S)
+
     async def _ensure_started(self) -> None:
         """Start the tree with the first call: an actor's `__init__` has no running loop."""
         if self._top is not None:
@@ -290,8 +299,8 @@ class Root:
                 continue
             replica = ReplicaName.parse(entry["name"])
             key = (replica.family, replica.place)
-            self._incarnations[key] = max(self._incarnations.get(key, 0), replica.incarnation)
-            if replica.incarnation == self._incarnations[key]:  # an older one that still lives ends by its lease
+            known = self._adoptable.get(key)
+            if known is None or known[0].incarnation < replica.incarnation:  # an older one ends by its lease
                 with contextlib.suppress(ValueError):
                     self._adoptable[key] = (replica, ray.get_actor(str(replica), NAMESPACE))
 
@@ -302,13 +311,13 @@ class Root:
             self._failed = f"its families keep failing{self._last_words()}"
             self._occurred("system", self.blueprint.name, self._failed)
             self._wake()
-            await self._end(self._failed, linger_s=self.blueprint.orphan_timeout_s)
+            await self._end(self._failed, linger_s=self.blueprint.driver_timeout_s)
 
     async def _watch_drivers(self) -> None:
         while self._attached and not self._stopping:
             await asyncio.sleep(0.5)
-            if time.monotonic() - self._renewed_at > self.blueprint.orphan_timeout_s:
-                log.warning("%s: no driver for %.0f s: stopping", self.blueprint.name, self.blueprint.orphan_timeout_s)
+            if time.monotonic() - self._renewed_at > self.blueprint.driver_timeout_s:
+                log.warning("%s: no driver for %.0f s: stopping", self.blueprint.name, self.blueprint.driver_timeout_s)
                 self._stopping = True
                 await self._end("no driver")
 
@@ -321,6 +330,7 @@ class Root:
         self._occurred("system", self.blueprint.name, why)
         for name in self.blueprint.families:
             await asyncio.to_thread(remove_group, self.blueprint.name, name)
+        await asyncio.to_thread(forget_incarnations, self.blueprint.name)
         loop = asyncio.get_running_loop()
         loop.call_later(linger_s + 0.2, _kill_self)
 

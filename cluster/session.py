@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 HOLD_S = 10.0
 DRAIN_S = 0.02
+DRAIN_POLL_S = 0.005
 ROOM = 2000
 
 
@@ -136,6 +137,16 @@ class Sessions:
         answers = [session.answers[first + offset] for offset in range(reply.answers)]
         session.last_heard = self._runtime.now()
         return envelope.dump_reply(reply, answers, self.depth())
+
+    async def drain(self, timeout_s: float) -> None:
+        """Wait until all answers made have left, at most so long: before the end, so that none is lost with it."""
+        until = self._runtime.now() + timeout_s
+        while any(session.state.returned < session.made for session in self._sessions.values()):
+            if self._runtime.now() > until:
+                return
+            for session in self._sessions.values():
+                session.release()
+            await asyncio.sleep(DRAIN_POLL_S)
 
     def forget_silent(self, older_than_s: float) -> int:
         """Drop the state of lanes not heard of for that long; how many."""

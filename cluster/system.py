@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError, RayError
+from ray.exceptions import ActorUnavailableError, GetTimeoutError, RayActorError, RayError
 
 from raybeam.actors import ClusterError, GenServer, UsageError
 from raybeam.actors.interface import Delivery, Invoke, reference
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 G = TypeVar("G", bound=GenServer)
 R = TypeVar("R")
 ROOT_ANSWERS_S = 30.0
+ASK_AGAIN_S = 0.1
 
 
 class System:
@@ -66,7 +68,7 @@ class System:
         Args:
             blueprint: A `Blueprint`, or its fields as a mapping.
             detached: Whether it goes on without this driver until somebody stops it. Default: it ends by itself
-                when no driver has been there for the blueprint's `orphan_timeout_s`.
+                when no driver has been there for the blueprint's `driver_timeout_s`.
             timeout_s: Seconds to wait. Then it is stopped again.
 
         Raises:
@@ -85,7 +87,7 @@ class System:
             ) from None
         system = cls(parsed, root, owner=not detached)
         try:
-            problem = _get(root.wait_ready.remote(timeout_s), timeout_s + ROOT_ANSWERS_S)
+            problem = _ask(root.wait_ready, timeout_s, within_s=timeout_s + ROOT_ANSWERS_S)
         except (RayError, GetTimeoutError) as error:
             system.stop()
             raise ClusterError(f"the root of {parsed.name!r} did not come up: {error}") from error
@@ -108,7 +110,7 @@ class System:
         _need_ray()
         try:
             root = ray.get_actor(root_name(name), NAMESPACE)
-            blueprint: Blueprint = _get(root.described.remote(), ROOT_ANSWERS_S)
+            blueprint: Blueprint = _ask(root.described)
         except (ValueError, RayActorError):
             raise UsageError(f"no system named {name!r} runs in this cluster") from None
         except (RayError, GetTimeoutError) as error:
@@ -167,7 +169,7 @@ class System:
             ClusterError: The root does not answer.
         """
         try:
-            status: SystemStatus = _get(self._root.status.remote(), ROOT_ANSWERS_S)
+            status: SystemStatus = _ask(self._root.status)
         except (RayError, GetTimeoutError) as error:
             raise ClusterError(f"the root of {self.name!r} does not answer: {error}") from error
         return status
@@ -196,10 +198,10 @@ class System:
 
     def _renew(self) -> None:
         """Tell the root that this driver lives, until the handle is closed."""
-        interval_s = min(1.0, self.blueprint.orphan_timeout_s / 5)
+        interval_s = min(1.0, self.blueprint.driver_timeout_s / 5)
         while not self._closed.wait(interval_s):
             try:
-                ray.get(self._root.renew.remote(), timeout=self.blueprint.orphan_timeout_s)
+                ray.get(self._root.renew.remote(), timeout=self.blueprint.driver_timeout_s)
             except (RayError, GetTimeoutError):
                 continue  # the root restarts, or the system has ended; whoever calls it will learn
 
@@ -255,8 +257,16 @@ class _SystemChannel:
         return self._system.run(coroutine)
 
 
-def _get(answer: object, timeout_s: float) -> Any:
-    return ray.get(answer, timeout=timeout_s)  # type: ignore[call-overload]  # Ray types no answers of named actors
+def _ask(method: Any, *args: object, within_s: float = ROOT_ANSWERS_S) -> Any:
+    """Ask the root something that may be asked again: while Ray restarts it, it is unavailable for a moment."""
+    until = time.monotonic() + within_s
+    while True:
+        try:
+            return ray.get(method.remote(*args), timeout=max(0.1, until - time.monotonic()))
+        except ActorUnavailableError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(ASK_AGAIN_S)
 
 
 def _need_ray() -> None:

@@ -19,7 +19,13 @@ from raybeam.cluster.names import NAMESPACE, root_name
 from tests.ray.conftest import actors_of, groups_of, living_actors, wait_until
 from tests.ray.services import Broken, Caller, Counter, Refused, Short, Slow
 
-QUICK = {"health": {"beat_s": 0.3, "unknown_after_s": 1.0, "down_after_s": 3.0}, "orphan_timeout_s": 4.0}
+QUICK = {
+    "health": {"beat_s": 0.3, "unknown_after_s": 1.0, "down_after_s": 3.0},
+    "driver_timeout_s": 4.0,
+    "orphan_timeout_s": 20.0,
+}
+LEASE_S = 6.0
+SHORT_LEASES = QUICK | {"orphan_timeout_s": LEASE_S}
 
 
 def blueprint(name: str, **families: object) -> dict[str, object]:
@@ -142,8 +148,8 @@ def test_a_transient_service_that_ends_by_itself_is_not_replaced(cluster: LocalC
 
 
 def test_a_service_may_take_longer_to_start_than_a_lease_lasts(cluster: LocalCluster) -> None:
-    assert QUICK["orphan_timeout_s"] == 4.0
-    with System.start(blueprint("slow", slow={"service": Slow, "args": (6.0,)})) as system:
+    families = {"slow": {"service": Slow, "args": (LEASE_S + 2.0,)}}
+    with System.start({"name": "slow", "families": families, **SHORT_LEASES}) as system:
         assert system.ref(Slow).incarnation.sync() == "slow/slow/0#1"
 
 
@@ -238,10 +244,10 @@ DRIVER = textwrap.dedent(
     from raybeam.cluster import System
     from raybeam.cluster.local import connect, Connection
     from tests.ray.services import Counter
+    from tests.ray.test_system import SHORT_LEASES
     with connect(Connection(sys.argv[1], sys.argv[2])):
-        quick = {"health": {"beat_s": 0.3, "unknown_after_s": 1.0, "down_after_s": 3.0}, "orphan_timeout_s": 4.0}
         system = System.start(
-            {"name": sys.argv[3], "families": {"counter": {"service": Counter, "replicas": 2}}, **quick},
+            {"name": sys.argv[3], "families": {"counter": {"service": Counter, "replicas": 2}}, **SHORT_LEASES},
             detached=sys.argv[4] == "detached",
         )
         print("up", flush=True)
@@ -289,15 +295,28 @@ def test_a_killed_root_comes_back_though_nobody_calls_it(cluster: LocalCluster) 
 
     os.kill(root, signal.SIGKILL)
     wait_until(lambda: living_actors().get(root_name("quiet"), {"Pid": root})["Pid"] != root)
-    time.sleep(6.0)  # longer than the lease of a replica, and nobody may call meanwhile
+    time.sleep(LEASE_S + 2.0)  # nobody may call meanwhile
 
+    after = {name: actor["ActorID"] for name, actor in living_actors().items() if name.startswith("quiet/counter/")}
+    assert after == before
     with System.connect("quiet") as system:
         assert {replica.name for replica in system.status().families["counter"].replicas} == before.keys()
         system.stop()
 
 
+def test_the_name_of_a_lost_replica_is_not_used_again_by_a_restarted_root(cluster: LocalCluster) -> None:
+    with System.start(blueprint("renamed", counter={"service": Counter})) as system:
+        actors = living_actors()
+        os.kill(actors[root_name("renamed")]["Pid"], signal.SIGKILL)
+        os.kill(actors["renamed/counter/0#1"]["Pid"], signal.SIGKILL)
+
+        wait_until(lambda: bool(system.status().families["counter"].replicas))
+        assert [replica.name for replica in system.status().families["counter"].replicas] == ["renamed/counter/0#2"]
+
+
 def test_replicas_without_a_root_end_by_their_leases(cluster: LocalCluster) -> None:
-    system = System.start(blueprint("rootless", counter={"service": Counter, "replicas": 2}))
+    families = {"counter": {"service": Counter, "replicas": 2}}
+    system = System.start({"name": "rootless", "families": families, **SHORT_LEASES})
     system.close()
 
     ray.kill(ray.get_actor(root_name("rootless"), NAMESPACE))
