@@ -33,6 +33,7 @@ from .kernel.retry import AtLeastOnce, AtMostOnce
 from .kernel.server import Error, Ignore, NoReply, Ok, Reply, Stop
 from .message import Down, ExitMessage, From, Timeout
 from .pid import Pid, Ref
+from .requests import Response
 from .runtime import Runtime
 from .supervisor import ChildError, ChildSpec, InvalidSpecError, Supervisor, SupervisorReport, SupervisorSpec
 
@@ -64,6 +65,7 @@ __all__ = [
     "NoReply",
     "Stop",
     "From",
+    "Response",
     "Down",
     "ExitMessage",
     "Timeout",
