@@ -31,6 +31,7 @@ from .kernel.mailbox import Overflow
 from .kernel.reason import Crashed
 from .kernel.retry import AtLeastOnce, AtMostOnce
 from .kernel.server import Error, Ignore, NoReply, Ok, Reply, Stop
+from .kernel.supervision import Restarting
 from .message import Down, ExitMessage, From, Timeout
 from .pid import Pid, Ref
 from .requests import Response
@@ -52,6 +53,7 @@ __all__ = [
     "DynamicSupervisor",
     "DynamicSpec",
     "SupervisorReport",
+    "Restarting",
     "call",
     "cast",
     "query",

@@ -104,6 +104,7 @@ class GenServer:
     mailbox_limit: ClassVar[int] = 1000
     mailbox_overflow: ClassVar[Overflow] = Overflow.REJECT
     interface: ClassVar[dict[str, Method[object, ..., object]]] = {}
+    _trap_exit: ClassVar[bool] = False
     _cell: ServerCell
 
     def __init_subclass__(cls, **options: object) -> None:

@@ -53,6 +53,7 @@ class ServerCell(Cell):
     def __init__(self, runtime: Runtime, pid: Pid, parent: Pid | None, server: GenServer) -> None:
         super().__init__(runtime, pid, parent)
         self.server = server
+        self.trap_exit = server._trap_exit
         self.timer: asyncio.TimerHandle | None = None
         self.suspended = False
         self.held: deque[object] | None = None

@@ -30,7 +30,7 @@ from raybeam.actors import (
     process,
 )
 from tests.conformance import terms
-from tests.conformance.observation import CLIENT_DEAD, Client, Observation, Raised, ms
+from tests.conformance.observation import CLIENT_DEAD, Client, Observation, ms, raised
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -88,7 +88,7 @@ class Scripted(GenServer):
         plans = self.program.get(kind, {})
         plan = plans.get(_key(shown), plans.get("*"))
         if plan is None:
-            raise Raised("function_clause")
+            raise raised("function_clause")
         return await self.follow(plan, sender)
 
     async def follow(self, plan: Program, sender: From | None = None) -> Any:
@@ -121,7 +121,7 @@ class Scripted(GenServer):
             case ["stop", reason, value]:
                 return Stop(terms.read(reason), _value(value, state))
             case ["raise", reason]:
-                raise Raised(terms.read(reason))
+                raise raised(terms.read(reason))
             case ["exit", reason]:
                 raise Exit(terms.read(reason))
             case ["throw", list() | "ignore" as thrown]:

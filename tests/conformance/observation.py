@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from raybeam.actors import Crashed, Pid, Ref, Runtime, UsageError, process
+from raybeam.actors import Crashed, Exit, Pid, Ref, Runtime, UsageError, process
 from raybeam.actors.testing import settle
 
 if TYPE_CHECKING:
@@ -21,6 +21,19 @@ class Raised(Exception):
     def __init__(self, term: object) -> None:
         super().__init__(term)
         self.term = term
+
+
+class Stack:
+    """Stands for a stack trace within an exit reason."""
+
+
+def raised(term: object) -> Exception:
+    """What to raise for Erlang's `error(Term)`.
+
+    A Python exception is always a crash. In Erlang the reason is `{Term, Stack}`, which for the term `shutdown` happens
+    to read as an orderly end.
+    """
+    return Exit((term, Stack())) if term == "shutdown" else Raised(term)
 
 
 class Observation:
@@ -80,6 +93,8 @@ class Observation:
                 return self.who(term)
             case Ref():
                 return "$ref"
+            case Stack():
+                return "$stack"
             case Crashed(error):
                 return [self._raised(error), "$stack"]
             case (destination, _) if self._is_call(destination):
