@@ -143,7 +143,8 @@ class Scripted(GenServer):
                 assert sender is not None
                 self.saved[tag] = sender
             case ["reply", tag, value]:
-                self.saved[tag].reply(_value(value, state))
+                if tag in self.saved:
+                    self.saved[tag].reply(_value(value, state))
             case ["reply_now", value]:
                 assert sender is not None
                 sender.reply(_value(value, state))
@@ -169,6 +170,14 @@ class Scripted(GenServer):
             case _:
                 raise ValueError(f"unknown action {action!r}")
         return state
+
+
+class Minimal(Scripted):
+    """A server without the optional callbacks."""
+
+    async def handle_info(self, message: object) -> Any:
+        self.hibernating = False
+        return await super().handle_info(message)  # the default
 
 
 class Full(Scripted):
@@ -263,7 +272,7 @@ class Play:
         server = step["server"]
         self.attempts[server] = attempt = self.attempts.get(server, 0) + 1
         program = self.servers[server]
-        kind = Scripted if program.get("module") == "minimal" else Full
+        kind = Minimal if program.get("module") == "minimal" else Full
         how = step.get("how", "start_link")
 
         async def start() -> Any:
@@ -297,14 +306,8 @@ class Play:
         return await self._do(step, lambda: gen_server.tell(self.destination(step["server"]), terms.read(step["msg"])))
 
     async def do_info(self, step: dict[str, Any]) -> Any:
-        async def send() -> Any:
-            try:
-                process.send(self.destination(step["server"]), terms.read(step["msg"]))
-            except UsageError:
-                return ["error", "badarg"]
-            return "ok"
-
-        return await self._client(step).do(send)
+        destination = self.destination(step["server"])
+        return await self._do(step, lambda: process.send(destination, terms.read(step["msg"])))
 
     async def do_burst(self, step: dict[str, Any]) -> Any:
         def send() -> None:
@@ -455,8 +458,11 @@ class Play:
         return self.client(step.get("client", "c"))
 
     async def _do(self, step: dict[str, Any], act: Callable[[], object]) -> Any:
-        async def doing() -> str:
-            act()
+        async def doing() -> Any:
+            try:
+                act()
+            except UsageError:  # a plain message to a name that nobody has
+                return ["error", "badarg"]
             return "ok"
 
         return await self._client(step).do(doing)
