@@ -32,8 +32,10 @@ from .kernel.mailbox import Overflow
 from .kernel.reason import Crashed
 from .kernel.retry import AtLeastOnce, AtMostOnce
 from .kernel.server import Error, Ignore, NoReply, Ok, Reply, Stop
+from .kernel.supervision import Restarting
 from .message import Down, ExitMessage, From, Timeout
 from .pid import Pid, Ref
+from .requests import Response
 from .runtime import Runtime
 from .supervisor import ChildError, ChildSpec, InvalidSpecError, Supervisor, SupervisorReport, SupervisorSpec
 
@@ -52,6 +54,7 @@ __all__ = [
     "DynamicSupervisor",
     "DynamicSpec",
     "SupervisorReport",
+    "Restarting",
     "call",
     "cast",
     "query",
@@ -65,6 +68,7 @@ __all__ = [
     "NoReply",
     "Stop",
     "From",
+    "Response",
     "Down",
     "ExitMessage",
     "Timeout",

@@ -1,4 +1,4 @@
-"""Waiting for the answer to a call, at most until its deadline."""
+"""Calls within a runtime: sending one, and waiting for its answer at most until its deadline."""
 
 from __future__ import annotations
 
@@ -6,9 +6,33 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from .errors import CallFailed, CallTimeout, NoProcess, Overloaded
+from .message import Call, From
+from .runtime import current_cell
 
 if TYPE_CHECKING:
-    from .message import From
+    from .cell import Cell
+    from .runtime import Runtime
+
+
+def send_call(
+    runtime: Runtime,
+    cell: Cell,
+    message: object,
+    timeout_s: float | None,
+    drop_expired: bool,
+    sender: From | None = None,
+) -> From:
+    """Put a call into a mailbox of this runtime; its answer comes to the future of the returned `From`."""
+    caller = current_cell.get()
+    if cell is caller:
+        raise CallFailed("calling_self", (cell.pid, message))
+    loop = runtime.loop
+    if sender is None:
+        sender = From(loop.create_future(), cell, None if caller is None else caller.pid)
+    now = loop.time()
+    deadline = None if timeout_s is None else now + timeout_s
+    cell.deliver_call(Call(message, sender, deadline, drop_expired, now))
+    return sender
 
 
 async def await_answer(sender: From, timeout_s: float | None, described: object) -> object:

@@ -6,9 +6,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from .answer import await_answer
+from .answer import await_answer, send_call
 from .errors import (
-    CallFailed,
     InvalidArgumentsError,
     NoProcess,
     ServiceError,
@@ -19,17 +18,19 @@ from .errors import (
 from .interface import Delivery, Invoke, Method, methods_of, reference
 from .kernel.mailbox import Overflow
 from .kernel.server import CallResult, Ignore, InitResult, Result
-from .message import Call, Cast, From
+from .message import Cast
 from .process import own_cell
-from .runtime import current_cell, current_runtime, log
+from .requests import RequestId, multi_call, receive_response, send_request, wait_response
+from .runtime import current_runtime, log
 from .server_cell import ServerCell, start_message
 from .system_calls import change_code, get_state, replace_state, resume, statistics, stop, suspend
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
+    from collections.abc import Coroutine
 
     from .cell import Cell
     from .kernel.reason import ExitReason
+    from .message import From
     from .pid import Destination, Pid
     from .runtime import Runtime
 
@@ -103,6 +104,7 @@ class GenServer:
     mailbox_limit: ClassVar[int] = 1000
     mailbox_overflow: ClassVar[Overflow] = Overflow.REJECT
     interface: ClassVar[dict[str, Method[object, ..., object]]] = {}
+    _trap_exit: ClassVar[bool] = False
     _cell: ServerCell
 
     def __init_subclass__(cls, **options: object) -> None:
@@ -321,93 +323,11 @@ async def request(
     return await await_answer(sender, timeout_s, (destination, message))
 
 
-def send_call(runtime: Runtime, cell: Cell, message: object, timeout_s: float | None, drop_expired: bool) -> From:
-    """Put a call into a mailbox of this runtime; its answer comes to the future of the returned `From`."""
-    caller = current_cell.get()
-    if cell is caller:
-        raise CallFailed("calling_self", (cell.pid, message))
-    loop = runtime.loop
-    sender = From(loop.create_future(), cell, None if caller is None else caller.pid)
-    now = loop.time()
-    deadline = None if timeout_s is None else now + timeout_s
-    cell.deliver_call(Call(message, sender, deadline, drop_expired, now))
-    return sender
-
-
 def tell(destination: Destination, message: object) -> None:
     """Send a cast: OTP's `gen_server:cast`. To nobody it vanishes."""
     cell = current_runtime().cell(destination)
     if cell is not None:
         cell.deliver(Cast(message))
-
-
-class RequestId:
-    """A call under way, from `send_request`."""
-
-    __slots__ = ("_described", "_sender")
-
-    def __init__(self, sender: From | None, described: object) -> None:
-        self._sender = sender
-        self._described = described
-
-    async def _answer(self, timeout_s: float | None) -> object:
-        if self._sender is None:
-            raise NoProcess(self._described)
-        return await await_answer(self._sender, timeout_s, self._described)
-
-
-def send_request(destination: Destination, message: object) -> RequestId:
-    """Send a call and go on; take its answer with `receive_response` or `wait_response`."""
-    runtime = current_runtime()
-    cell = runtime.cell(destination)
-    sender = None if cell is None else send_call(runtime, cell, message, None, drop_expired=False)
-    if sender is not None:
-        sender.future.add_done_callback(lambda done: done.cancelled() or done.exception())
-    return RequestId(sender, (destination, message))
-
-
-async def receive_response(request_id: RequestId, timeout_s: float | None = None) -> object:
-    """The answer to `send_request`; a request that is not answered in time is abandoned.
-
-    Raises:
-        CallTimeout: No answer in time: it will never be seen.
-        CallFailed: As from `request`.
-    """
-    return await request_id._answer(timeout_s)
-
-
-async def wait_response(request_id: RequestId, timeout_s: float | None = None) -> object:
-    """The answer to `send_request`; when it is not there in time, it can be waited for again.
-
-    Raises:
-        TimeoutError: No answer yet.
-        CallFailed: As from `request`.
-    """
-    if request_id._sender is not None and not request_id._sender.future.done():
-        await asyncio.wait([request_id._sender.future], timeout=timeout_s)
-        if not request_id._sender.future.done():
-            raise TimeoutError(f"no answer within {timeout_s} s; it may still come")
-    return await request_id._answer(None)
-
-
-async def multi_call(
-    destinations: Iterable[Destination], message: object, timeout_s: float | None = None
-) -> tuple[dict[Destination, object], dict[Destination, CallFailed]]:
-    """Ask several processes at once: the answers, and for the others why there is none."""
-    requests = {destination: send_request(destination, message) for destination in destinations}
-    answers = await asyncio.gather(
-        *(receive_response(request_id, timeout_s) for request_id in requests.values()), return_exceptions=True
-    )
-    replies: dict[Destination, object] = {}
-    failures: dict[Destination, CallFailed] = {}
-    for destination, answer in zip(requests, answers, strict=True):
-        if isinstance(answer, CallFailed):
-            failures[destination] = answer
-        elif isinstance(answer, BaseException):
-            raise answer
-        else:
-            replies[destination] = answer
-    return replies, failures
 
 
 class LocalChannel:

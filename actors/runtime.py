@@ -81,6 +81,11 @@ class Runtime:
         seed: Seeds `random`, the only source of randomness of the processes. Default: from the OS.
         reports: Gets each crash and supervisor report. Default: logs it.
 
+    Attributes:
+        on_served: Called after each call: the process, seconds waited, seconds served. Default: nobody is.
+        on_ended: Called with pid and exit reason when a process ends, before anybody else learns of it. Default: nobody
+            is.
+
     Example:
         >>> import asyncio
         >>> from raybeam.actors import GenServer, Runtime, call, gen_server
@@ -110,6 +115,7 @@ class Runtime:
         self.random = random.Random(seed)  # noqa: S311 (jitter, not secrets)
         self.report = reports
         self.on_served: Callable[[Cell, float, float], None] | None = None
+        self.on_ended: Callable[[Pid, ExitReason], None] | None = None
         self.loop: asyncio.AbstractEventLoop = _NOT_OPEN
         self.deadlines: Deadlines
         self._cells: dict[int, Cell] = {}
@@ -371,6 +377,8 @@ class Runtime:
         if cell.exit_reason is not ALIVE:
             return
         cell.exit_reason = reason
+        if self.on_ended is not None:
+            self.on_ended(cell.pid, reason)
         self._cells.pop(cell.pid.serial, None)
         for name in cell.names:
             self._names.pop(name, None)

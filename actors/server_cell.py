@@ -48,12 +48,14 @@ class Start:
 class ServerCell(Cell):
     """A process that runs a `GenServer`."""
 
-    __slots__ = ("held", "last_message", "messages_handled", "server", "started_at", "suspended", "timer")
+    __slots__ = ("held", "last_message", "messages_handled", "server", "started_at", "suspended", "timeout_s", "timer")
 
     def __init__(self, runtime: Runtime, pid: Pid, parent: Pid | None, server: GenServer) -> None:
         super().__init__(runtime, pid, parent)
         self.server = server
+        self.trap_exit = server._trap_exit
         self.timer: asyncio.TimerHandle | None = None
+        self.timeout_s: float | None = None
         self.suspended = False
         self.held: deque[object] | None = None
         self.messages_handled = 0
@@ -85,9 +87,6 @@ class ServerCell(Cell):
 
     async def handle(self, message: object) -> None:
         """Do what one message asks for."""
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
         kind = type(message)
         if self.suspended and kind is not SystemCall and not self._from_parent(message):
             if self.held is None:
@@ -95,6 +94,10 @@ class ServerCell(Cell):
             self.held.append(message)
             return
         self.messages_handled += 1
+        if self.timeout_s is not None:
+            self._disarm()
+            if kind is not SystemCall:  # after a system call the time-out begins anew, as in OTP
+                self.timeout_s = None
         if kind is Call:
             await self._handle_call(message)  # type: ignore[arg-type]  # a Call
         elif kind is Cast:
@@ -105,6 +108,7 @@ class ServerCell(Cell):
                 await self._callback("handle_cast", self.server.handle_cast(request), request)
         elif kind is SystemCall:
             await serve_system_call(self, message)  # type: ignore[arg-type]  # a SystemCall
+            self._arm()
         elif kind is Start:
             await self._start(message)  # type: ignore[arg-type]  # a Start
         elif kind is Timeout:
@@ -231,8 +235,18 @@ class ServerCell(Cell):
         if result.continue_with is not ABSENT:
             term = result.continue_with
             await self._callback("handle_continue", self.server.handle_continue(term), ("continue", term))
-        elif result.timeout_s is not None and not self.mailbox:
-            self.timer = self.runtime.loop.call_later(result.timeout_s, self._time_out)
+        elif result.timeout_s is not None:
+            self.timeout_s = result.timeout_s
+            self._arm()
+
+    def _arm(self) -> None:
+        if self.timeout_s is not None and not self.mailbox and not self.suspended and self.exit_reason is ALIVE:
+            self.timer = self.runtime.loop.call_later(self.timeout_s, self._time_out)
+
+    def _disarm(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
 
     def _time_out(self) -> None:
         self.timer = None

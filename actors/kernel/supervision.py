@@ -12,12 +12,32 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
-from .childspec import ChildSpec
+from .childspec import ChildSpec, is_orderly
 from .intensity import add_restart
 from .reason import NORMAL, SHUTDOWN, ExitReason, is_normal_end
+from .supervision_protocol import (
+    Answer,
+    Boot,
+    Effect,
+    Ended,
+    Event,
+    Exit,
+    Handle,
+    Report,
+    Request,
+    Restarting,
+    Retry,
+    RetryRestart,
+    Start,
+    Started,
+    StartFailed,
+    Stop,
+    Stopped,
+    Terminate,
+    Up,
+)
 
 RESTARTING: Final = "restarting"
-Handle: TypeAlias = object
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,143 +57,19 @@ class Child:
     Attributes:
         spec: How it is started and stopped.
         handle: The running child, `None` when it is not running.
-        restarting: Whether a restart failed and will be tried again.
+        restarting: Set while a failed restart waits to be tried again.
         restarts: How often it was restarted.
     """
 
     spec: ChildSpec
     handle: Handle | None = None
-    restarting: bool = False
+    restarting: Restarting | None = None
     restarts: int = 0
 
-
-# -- events ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Boot:
-    """Start all children."""
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """Outcome of `Start`: the child runs; without a handle it wished not to."""
-
-    id: object
-    handle: Handle | None
-    extra: object = None
-
-
-@dataclass(frozen=True, slots=True)
-class StartFailed:
-    """Outcome of `Start`: it failed."""
-
-    id: object
-    reason: ExitReason
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """Outcome of `Stop`: the child ended with `reason`."""
-
-    id: object
-    reason: ExitReason
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A child ended by itself."""
-
-    handle: Handle
-    reason: ExitReason
-
-
-@dataclass(frozen=True, slots=True)
-class RetryRestart:
-    """The time for another attempt to restart a child has come."""
-
-    id: object
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A call of the API: `operation` is its name, `argument` a child id or a `ChildSpec`."""
-
-    operation: str
-    argument: object
-
-
-@dataclass(frozen=True, slots=True)
-class Terminate:
-    """The supervisor itself shall end: stop all children."""
-
-
-Event: TypeAlias = Boot | Started | StartFailed | Stopped | Ended | RetryRestart | Request | Terminate
-
-
-# -- effects ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Start a child and feed `Started` or `StartFailed` back."""
-
-    spec: ChildSpec
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Stop a child as its `shutdown` says and feed `Stopped` back."""
-
-    spec: ChildSpec
-    handle: Handle
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """Feed `RetryRestart` after the messages that wait already."""
-
-    id: object
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The outcome of the `Request` that was handled: `ok`, or the reason why not."""
-
-    ok: bool
-    value: object = None
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """Something for the log.
-
-    Attributes:
-        context: `"child_terminated"`, `"start_error"`, `"shutdown_error"` or `"shutdown"`.
-        reason: Why.
-        spec: The child concerned.
-        handle: It, while it ran.
-    """
-
-    context: str
-    reason: ExitReason
-    spec: ChildSpec
-    handle: Handle | None
-
-
-@dataclass(frozen=True, slots=True)
-class Up:
-    """The supervisor has started."""
-
-
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """The supervisor ends with `reason`; its children are stopped already after `Boot` or `Terminate`, else not."""
-
-    reason: ExitReason
-
-
-Effect: TypeAlias = Start | Stop | Retry | Answer | Report | Up | Exit
+    @property
+    def shown(self) -> Handle | Restarting | None:
+        """What reports say in place of its pid."""
+        return self.restarting or self.handle
 
 
 # -- state -----------------------------------------------------------------------------------------------------------
@@ -198,9 +94,15 @@ class _Booting:
 
 @dataclass(frozen=True, slots=True)
 class _Restarting:
-    """A child, or the group behind it, is being restarted after its end."""
+    """A child, or the group behind it, is being restarted after its end.
+
+    Attributes:
+        id: The child.
+        last: What reports say in place of its pid.
+    """
 
     id: object
+    last: Handle | Restarting | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +183,7 @@ def step(state: Supervision, event: Event, now: float) -> Step:
 
 def _ended(state: Supervision, child: Child, reason: ExitReason, now: float) -> Step:
     """Restart or not: one row for each restart type and kind of reason."""
-    report = Report("child_terminated", reason, child.spec, child.handle)
+    report = Report("child_terminated", reason, child.spec, child.shown)
     match child.spec.restart:
         case "permanent":
             state, effects = _restart(state, child, now)
@@ -311,9 +213,10 @@ def _restart(state: Supervision, child: Child, now: float) -> Step:
     restarts, borne = add_restart(state.restarts, now, state.flags.intensity, state.flags.period_s)
     state = replace(state, restarts=restarts)
     if not borne:
-        report = Report("shutdown", "reached_max_restart_intensity", child.spec, child.handle)
+        report = Report("shutdown", "reached_max_restart_intensity", child.spec, child.shown)
         return _mark_down(state, child), (report, Exit(SHUTDOWN))
-    state = _put(state, replace(child, handle=None, restarting=False, restarts=child.restarts + 1))
+    task = _Restarting(child.spec.id, child.shown)
+    state = _put(state, replace(child, handle=None, restarting=None, restarts=child.restarts + 1))
     position = [other.spec.id for other in state.children].index(child.spec.id)
     match state.flags.strategy:
         case "one_for_all":
@@ -323,7 +226,6 @@ def _restart(state: Supervision, child: Child, now: float) -> Step:
         case _:
             group = (state.children[position],)
     starts = tuple(_StartChild(other.spec.id) for other in group if _comes_back(other, child))
-    task = _Restarting(child.spec.id)
     return _advance(replace(state, task=task, plan=(*_stops(group), *starts)))
 
 
@@ -339,7 +241,7 @@ def _started(state: Supervision, id: object, handle: Handle | None, extra: objec
     child = state.find(id)
     assert child is not None
     forgotten = handle is None and child.spec.restart == "temporary"
-    state = _drop(state, id) if forgotten else _put(state, replace(child, handle=handle, restarting=False))
+    state = _drop(state, id) if forgotten else _put(state, replace(child, handle=handle, restarting=None))
     state = replace(state, plan=state.plan[1:])
     if isinstance(state.task, _Serving):
         return replace(state, task=None), (Answer(True, (handle, extra)),)
@@ -349,40 +251,45 @@ def _started(state: Supervision, id: object, handle: Handle | None, extra: objec
 def _start_failed(state: Supervision, id: object, reason: ExitReason) -> Step:
     child = state.find(id)
     assert child is not None
-    report = Report("start_error", reason, child.spec, None)
     match state.task:
         case _Booting():
+            report = Report("start_error", reason, child.spec, None)
             failure = (SHUTDOWN, ("failed_to_start_child", id, reason))
             state = replace(state, task=_Booting(failure), plan=_stops(state.children))
             state, effects = _advance(state)
             return state, (report, *effects)
-        case _Restarting():
-            state = _put(state, replace(child, handle=None, restarting=True))
+        case _Restarting() as task:
+            report = Report("start_error", reason, child.spec, _shown_at_start(state, task))
+            state = _put(state, replace(child, handle=None, restarting=_failed_again(task, id)))
             return replace(state, task=None, plan=()), (report, Retry(id))
         case _Serving("start_child"):
             already = isinstance(reason, tuple) and len(reason) == 2 and reason[0] == "already_started"
             value = reason if already else (reason, child.spec)
-            return replace(_drop(state, id), task=None, plan=()), (report, Answer(False, value))
+            return replace(_drop(state, id), task=None, plan=()), (Answer(False, value),)
         case _:
-            return replace(state, task=None, plan=()), (report, Answer(False, reason))
+            return replace(state, task=None, plan=()), (Answer(False, reason),)
+
+
+def _shown_at_start(state: Supervision, task: _Restarting) -> Handle | Restarting | None:
+    """A child that is restarted alone is reported with the pid it had; in a group they are all gone by then."""
+    return task.last if state.flags.strategy == "one_for_one" else None
+
+
+def _failed_again(task: _Restarting, id: object) -> Restarting:
+    if id != task.id:
+        return Restarting(None)
+    return task.last if isinstance(task.last, Restarting) else Restarting(task.last)
 
 
 def _stopped(state: Supervision, id: object, reason: ExitReason) -> Step:
     child = state.find(id)
     assert child is not None
-    reports = () if _orderly(child.spec, reason) else (Report("shutdown_error", reason, child.spec, child.handle),)
+    reports = () if is_orderly(child.spec, reason) else (Report("shutdown_error", reason, child.spec, child.handle),)
     state = _mark_down(replace(state, plan=state.plan[1:]), child)
     if isinstance(state.task, _Serving):
         return replace(state, task=None), (*reports, Answer(True))
     state, effects = _advance(state)
     return state, (*reports, *effects)
-
-
-def _orderly(spec: ChildSpec, reason: ExitReason) -> bool:
-    """Whether a child that was told to stop ended as it should."""
-    if spec.shutdown_s == "brutal_kill":
-        return reason == "killed" or (spec.restart != "permanent" and is_normal_end(reason))
-    return reason == SHUTDOWN or (spec.restart != "permanent" and (reason == NORMAL or is_normal_end(reason)))
 
 
 def _advance(state: Supervision) -> Step:
@@ -466,4 +373,32 @@ def _mark_down(state: Supervision, child: Child) -> Supervision:
     """The child is not running any more; a temporary one is forgotten, unless its group is about to start it."""
     if child.spec.restart == "temporary":
         return _drop(state, child.spec.id)
-    return _put(state, replace(child, handle=None, restarting=False))
+    return _put(state, replace(child, handle=None, restarting=None))
+
+
+__all__ = [
+    "Answer",
+    "Boot",
+    "Child",
+    "Effect",
+    "Ended",
+    "Event",
+    "Exit",
+    "Flags",
+    "Handle",
+    "RESTARTING",
+    "Report",
+    "Request",
+    "Restarting",
+    "Retry",
+    "RetryRestart",
+    "Start",
+    "StartFailed",
+    "Started",
+    "Stop",
+    "Stopped",
+    "Supervision",
+    "Terminate",
+    "Up",
+    "step",
+]

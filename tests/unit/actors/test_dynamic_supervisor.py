@@ -12,12 +12,16 @@ from raybeam.actors import (
     Exit,
     GenServer,
     Pid,
+    Restarting,
     Runtime,
     StartError,
+    SupervisorReport,
+    SupervisorSpec,
     UsageError,
     dynamic_supervisor,
     gen_server,
     process,
+    supervisor,
 )
 from raybeam.actors.testing import run, settle
 
@@ -132,5 +136,144 @@ def test_wrong_options_start_nothing() -> None:
         async with quiet():
             with pytest.raises(StartError, match="invalid_max_children"):
                 await gen_server.start(DynamicSupervisor, DynamicSpec(max_children=-1))
+
+    run(main())
+
+
+def templated(restart: str = "permanent", shutdown: float | str = 5.0, **options: int) -> DynamicSpec:
+    return DynamicSpec(template=ChildSpec("session", Worker, restart, shutdown), **options)
+
+
+async def member(pool: Pid, *args: object) -> Pid:
+    child = await dynamic_supervisor.start_child(pool, *args)
+    assert child.pid is not None
+    return child.pid
+
+
+def test_with_a_template_a_start_only_adds_arguments_and_a_restart_has_them_too() -> None:
+    class Named(GenServer):
+        async def init(self, kind: str, name: str) -> None:
+            self.name = f"{kind} {name}"
+
+        async def handle_info(self, message: object) -> None:
+            raise Exit(message)
+
+    async def main() -> tuple[object, object]:
+        async with quiet():
+            spec = DynamicSpec(template=ChildSpec("session", (Named, "session")))
+            pool = await gen_server.start(DynamicSupervisor, spec)
+            process.send(await member(pool, "of ann"), "boom")
+            await settle()
+            [info] = await dynamic_supervisor.which_children(pool)
+            assert isinstance(info.child, Pid)
+            return info.id, await gen_server.get_state(info.child)
+
+    assert run(main()) == (None, {"name": "session of ann"})
+
+
+def test_with_a_template_pids_name_the_children_and_ids_are_refused() -> None:
+    async def main() -> None:
+        async with quiet():
+            pool = await gen_server.start(DynamicSupervisor, templated())
+            pid = await member(pool)
+            for refused in (
+                supervisor.terminate_child(pool, "session"),
+                supervisor.restart_child(pool, pid),
+                supervisor.delete_child(pool, pid),
+            ):
+                with pytest.raises(ChildError, match="simple_one_for_one"):
+                    await refused
+            assert (await supervisor.get_childspec(pool, "session")).id == "session"
+            assert (await supervisor.get_childspec(pool, pid)).id == "session"
+            await dynamic_supervisor.terminate_child(pool, pid)
+            await dynamic_supervisor.terminate_child(pool, pid)
+            with pytest.raises(ChildError, match="not_found"):
+                await dynamic_supervisor.terminate_child(pool, pool)
+            counts = await supervisor.count_children(pool)
+            assert (counts.specs, counts.active, counts.workers) == (1, 0, 0)
+
+    run(main())
+
+
+def test_those_that_do_not_end_in_time_are_killed_together_and_reported_as_a_number() -> None:
+    async def main() -> tuple[float, list[object]]:
+        reports: list[object] = []
+        async with Runtime(reports=reports.append) as runtime:
+            pool = await gen_server.start(DynamicSupervisor, templated(shutdown=2.0))
+            slow = [await member(pool, 10.0), await member(pool, 0.0), await member(pool, 10.0)]
+            await gen_server.stop(pool)
+            [report] = reports
+            assert isinstance(report, SupervisorReport)
+            assert (report.context, report.reason, report.pid) == ("shutdown_error", "killed", [slow[0], slow[2]])
+            return runtime.now(), reports
+
+    took, _ = run(main())
+    assert took == pytest.approx(2.0)
+
+
+def test_a_child_between_two_attempts_is_shown_as_restarting_and_can_be_terminated() -> None:
+    class Stubborn(GenServer):
+        starts = 0
+
+        async def init(self) -> None:
+            Stubborn.starts += 1
+            if Stubborn.starts > 1:
+                await asyncio.sleep(1)
+                raise Exit("not yet")
+
+    async def main() -> tuple[object, int, list[object]]:
+        reports: list[object] = []
+        async with Runtime(reports=reports.append):
+            spec = DynamicSpec(template=ChildSpec("session", Stubborn), intensity=10)
+            pool = await gen_server.start(DynamicSupervisor, spec)
+            pid = await member(pool)
+            process.exit_process(pid, "kill")
+            await asyncio.sleep(0.5)
+            [info] = await dynamic_supervisor.which_children(pool)
+            await dynamic_supervisor.terminate_child(pool, pid)
+            await settle()
+            pids = [report.pid for report in reports if isinstance(report, SupervisorReport)]
+            assert pids == [pid, pid, Restarting(pid)]
+            return info.child, (await dynamic_supervisor.count_children(pool)).workers, pids
+
+    assert run(main())[:2] == ("restarting", 0)
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        (SupervisorSpec([], "simple_one_for_one"), ("bad_start_spec", [])),
+        (
+            SupervisorSpec([ChildSpec("a", Worker)], "simple_one_for_one", auto_shutdown="any_significant"),
+            (
+                "supervisor_data",
+                ("bad_combination", [("auto_shutdown", "any_significant"), ("strategy", "simple_one_for_one")]),
+            ),
+        ),
+        (
+            SupervisorSpec([ChildSpec("a", Worker, "often")], "simple_one_for_one"),
+            ("start_spec", ("invalid_restart_type", "often")),
+        ),
+        (SupervisorSpec(intensity=-1, strategy="simple_one_for_one"), ("supervisor_data", ("invalid_intensity", -1))),
+        (templated(restart="often"), ("start_spec", ("invalid_restart_type", "often"))),
+    ],
+)
+def test_a_wrong_template_starts_nothing(spec: object, reason: object) -> None:
+    async def main() -> object:
+        async with quiet() as runtime:
+            with pytest.raises(StartError) as caught:
+                await gen_server.start(DynamicSupervisor, spec)
+            assert runtime.processes() == []
+            return caught.value.reason
+
+    assert run(main()) == reason
+
+
+def test_without_a_template_each_child_needs_its_specification() -> None:
+    async def main() -> None:
+        async with quiet():
+            pool = await gen_server.start(DynamicSupervisor)
+            with pytest.raises(UsageError, match="takes one child specification, not 2"):
+                await dynamic_supervisor.start_child(pool, Worker, 1)
 
     run(main())

@@ -24,6 +24,7 @@ from raybeam.actors import (
     process,
     supervisor,
 )
+from raybeam.actors.kernel.supervisorspec import check_flags
 from raybeam.actors.supervisor import Started
 from raybeam.actors.testing import run, settle
 
@@ -235,6 +236,25 @@ def test_children_come_and_go_at_run_time() -> None:
         assert (await supervisor.get_childspec(tree, "a")).id == "a"
 
     supervised(test, lambda log: SupervisorSpec([worker("a", log)]))
+
+
+def test_a_failed_start_at_run_time_is_answered_and_not_reported() -> None:
+    async def main() -> list[object]:
+        reports: list[object] = []
+        async with Runtime(reports=reports.append):
+            tree = await gen_server.start(Tree, SupervisorSpec([]))
+            with pytest.raises(ChildError) as caught:
+                await supervisor.start_child(tree, worker("a", [], failures=["no"]))
+            assert isinstance(caught.value.reason, tuple)
+            assert caught.value.reason[0] == "no"
+        return [report for report in reports if isinstance(report, SupervisorReport)]
+
+    assert run(main()) == []
+
+
+def test_the_strategy_of_a_dynamic_supervisor_is_refused_with_its_name() -> None:
+    with pytest.raises(InvalidSpecError, match="DynamicSupervisor"):
+        check_flags(SupervisorSpec(strategy="simple_one_for_one"))
 
 
 def test_the_supervisor_tells_what_it_sees() -> None:
