@@ -25,5 +25,15 @@ class Ref(NamedTuple):
     serial: int
 
 
-Destination: TypeAlias = Pid | str
-"""A pid, or a name registered in the runtime of the sender."""
+class RemoteName(NamedTuple):
+    """A name registered in another runtime: Erlang's `{Name, Node}`."""
+
+    runtime: str
+    name: str
+
+    def __repr__(self) -> str:
+        return f"<{self.name!r} in {self.runtime}>"
+
+
+Destination: TypeAlias = Pid | str | RemoteName
+"""A pid, a name registered in the runtime of the sender, or one in another runtime."""

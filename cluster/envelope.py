@@ -62,7 +62,7 @@ def dump(value: object) -> bytes:
     """Pickle a payload, by value where a reference would not be found at the other end."""
     try:
         data = pickle.dumps(value, protocol=5)
-    except (pickle.PicklingError, AttributeError, TypeError):
+    except Exception:  # noqa: BLE001 (a class may raise anything while it is pickled)
         return _dump_by_value(value)
     return _dump_by_value(value) if b"__main__" in data else data
 
@@ -92,7 +92,7 @@ def load(data: bytes) -> object:
 
 def dump_batch(sender: str, batch: Send, rows: list[Row]) -> bytes:
     """A batch as it travels."""
-    header = (VERSION, sender, batch.number, batch.first, batch.ack, batch.resync, batch.begun)
+    header = (VERSION, sender, batch.first, batch.ack, batch.resync, batch.begun)
     return pickle.dumps((header, rows), protocol=5)
 
 
@@ -105,8 +105,8 @@ def load_batch(data: bytes) -> tuple[str, Send, list[Row]]:
     header, rows = pickle.loads(data)
     if header[0] != VERSION:
         raise LaneVersionError(f"lane protocol {header[0]} met {VERSION}: run the same raybeam at both ends")
-    _, sender, number, first, ack, resync, begun = header
-    return sender, Send(number, first, len(rows), ack, resync, begun), rows
+    _, sender, first, ack, resync, begun = header
+    return sender, Send(first, len(rows), ack, resync, begun), rows
 
 
 def dump_reply(reply: Replied, answers: list[Answer], depth: int) -> bytes:

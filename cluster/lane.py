@@ -8,7 +8,7 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
-from raybeam.actors import CallFailed, CallTimeout, Disconnected, NoProcess, Overloaded
+from raybeam.actors import CallFailed, CallTimeout, Disconnected, InvalidArgumentsError, NoProcess, Overloaded
 from raybeam.actors.deadlines import Deadlines
 
 from . import envelope
@@ -54,6 +54,7 @@ class Lane:
 
     Attributes:
         depth: Messages that waited at the other end when it was last heard.
+        heard_at: Loop time of that.
         ended: Whether the lane has ended.
         used_at: Loop time at which it last took a message.
     """
@@ -66,7 +67,7 @@ class Lane:
         self._on_end = on_end
         self._id = uuid.uuid4().hex
         self._loop = asyncio.get_running_loop()
-        self.used_at = self._loop.time()
+        self.used_at = self.heard_at = self._loop.time()
         self._deadlines = Deadlines(self._loop)
         self._state = Sender()
         self._outbox: deque[envelope.Row] = deque()  # messages accepted + 1 .. last, with deadlines in loop time
@@ -114,7 +115,7 @@ class Lane:
             Overloaded: It took no more for `timeout_s` seconds; the cast was not sent.
             NoProcess: The other end is dead.
         """
-        if self._state.last >= self._state.limit and not self.ended:
+        if self._last >= self._state.limit and not self.ended:
             try:
                 async with asyncio.timeout(timeout_s):
                     while self._last >= self._state.limit and not self.ended:
@@ -188,6 +189,7 @@ class Lane:
                 self._ended_by_itself(dead=False)
                 return
             reply, answers, self.depth = envelope.load_reply(replied)
+            self.heard_at = self._loop.time()
         except LinkLost:
             if not self.ended:
                 self._step(Lost())
@@ -207,10 +209,7 @@ class Lane:
                 continue
             try:
                 value = envelope.load(payload)
-            except CallFailed as error:
-                future.set_exception(error)
-                continue
-            except Exception as error:  # noqa: BLE001 (an answer that cannot be read is the caller's to know)
+            except InvalidArgumentsError as error:
                 future.set_exception(error)
                 continue
             if status == envelope.VALUE:

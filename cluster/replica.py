@@ -31,7 +31,7 @@ from . import peers
 from .client import IDLE_LANE_S, SERVICE
 from .kernel.histogram import Histogram
 from .lease import Lease
-from .names import NAMESPACE, ReplicaName
+from .names import NAMESPACE, ReplicaName, root_name
 from .placement import remove_group
 from .ray_directory import RayDirectory
 from .session import Sessions
@@ -47,6 +47,7 @@ SERVICE_PERIOD_S = 5.0
 MAX_INTENSITY = "reached_max_restart_intensity"
 STUCK_AFTER_S = 3.0
 LAST_ANSWERS_S = 1.0
+LIFELINE_S = 20.0
 FORGET_LANES_AFTER_S = 2 * IDLE_LANE_S
 
 
@@ -179,9 +180,16 @@ class Replica:
         )
 
     @ray.method(concurrency_group="system")
-    async def lifeline(self) -> End:
-        """Returns when the service has ended; fails at once when the process dies."""
-        return await asyncio.wrap_future(self._end)
+    async def lifeline(self) -> End | None:
+        """Returns when the service has ended; fails at once when the process dies.
+
+        After a while it returns `None` and is called again: nobody cancels the calls of a root that died, and each
+        would hold one of the group's few places for ever.
+        """
+        try:
+            return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(self._end)), LIFELINE_S)
+        except TimeoutError:
+            return None
 
     @ray.method(concurrency_group="system")
     async def machine(self) -> str:
@@ -212,9 +220,24 @@ class Replica:
         log_report(report)
 
     def _orphaned(self) -> None:
-        """Nobody has asked for a beat for too long: leave nothing behind."""
-        remove_group(self._blueprint.name, self._name.family)
-        os._exit(1)
+        """Nobody has asked for a beat for too long: leave nothing behind.
+
+        While there is a root it was only forgotten, and the placement group is its siblings'.
+        """
+        try:
+            if not root_is_there(self._blueprint.name):
+                remove_group(self._blueprint.name, self._name.family)
+        finally:
+            os._exit(1)
+
+
+def root_is_there(system: str) -> bool:
+    """Whether Ray knows a root of that system, if only one that is being restarted. Blocks on Ray."""
+    try:
+        ray.get_actor(root_name(system), NAMESPACE)
+    except ValueError:
+        return False
+    return True
 
 
 def replica_class(family: str) -> Any:

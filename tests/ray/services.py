@@ -83,6 +83,10 @@ class Caller(GenServer):
     async def add_there(self, amount: int) -> int:
         return await peers.ref(Counter).add(amount)
 
+    @call(timeout_s=20.0)
+    def add_there_blocking(self, amount: int) -> int:
+        return peers.ref(Counter).add.sync(amount)
+
     @call
     async def reach_stranger(self) -> str:
         try:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Iterator
 
@@ -323,6 +324,108 @@ def test_replicas_without_a_root_end_by_their_leases(cluster: LocalCluster) -> N
 
     wait_until(lambda: actors_of("rootless") == [], within_s=40)
     wait_until(lambda: groups_of("rootless") == [])
+
+
+def test_who_waits_in_another_thread_is_let_go_when_the_handle_is_closed(counters: System) -> None:
+    counter = counters.ref(Counter)
+    told: list[BaseException] = []
+
+    def ask_for_ever() -> None:
+        try:
+            while True:
+                counter.block.sync(0.2)
+        except (CallFailed, UsageError) as error:
+            told.append(error)
+
+    asking = threading.Thread(target=ask_for_ever)
+    asking.start()
+    wait_until(lambda: counters.status().families["counter"].depth > 0)
+    counters.close()
+    counters.close()
+    asking.join(timeout=10)
+
+    assert not asking.is_alive()
+    assert len(told) == 1
+    with pytest.raises(UsageError, match="is closed"):
+        counter.read.sync()
+
+
+AFTERWARDS = textwrap.dedent(
+    """
+    import asyncio, sys, ray
+    from raybeam.cluster import System
+    from raybeam.cluster.local import connect, Connection
+    from tests.ray.services import Counter
+
+    async def main():
+        with connect(Connection(sys.argv[1], sys.argv[2])):
+            system = System.start({"name": "after", "families": {"counter": {"service": Counter}}})
+            await system.ref(Counter).add(1)
+            left_open = System.connect("after")
+            await left_open.ref(Counter).add(1)
+            system.stop()
+        await asyncio.sleep(1.5)
+        print("joined again" if ray.is_initialized() else "left")
+
+    asyncio.run(main())
+    """
+)
+
+
+def test_a_program_that_has_left_the_cluster_does_not_join_one_again(cluster: LocalCluster) -> None:
+    connection = cluster.connection
+    ran = subprocess.run(
+        [sys.executable, "-c", AFTERWARDS, connection.address, str(connection.node_address)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert ran.stdout == "left\n", ran.stderr
+
+
+def test_replicas_that_find_no_machine_are_named(cluster: LocalCluster) -> None:
+    family = {"service": Counter, "replicas": 5, "spread": "strict_spread", "start_timeout_s": 30.0}
+
+    with pytest.raises(ClusterError, match=r"after 3\.0 s these replicas are not up: counter/0"):
+        System.start(blueprint("wide", counter=family), timeout_s=3.0)
+
+    assert actors_of("wide") == []
+
+
+def test_arguments_that_cannot_be_sent_are_told(cluster: LocalCluster) -> None:
+    with pytest.raises(BlueprintError, match="cannot be sent to the cluster"):
+        System.start(blueprint("unsent", counter={"service": Counter, "args": (threading.Lock(),)}))
+
+
+def test_callers_are_told_when_a_system_gives_up(cluster: LocalCluster) -> None:
+    quick = {"service": Counter, "process_restarts": 0, "max_restarts": 0}
+    system = System.start({**blueprint("weak", counter=quick), "max_restarts": 0})
+    try:
+        counter = system.ref(Counter)
+        with pytest.raises(CallFailed, match="boom"):
+            counter.crash.sync()
+
+        def ask_for_ever() -> None:
+            while True:
+                counter.read.sync()
+
+        with pytest.raises(ClusterError, match="has given up: its families keep failing"):
+            ask_for_ever()
+    finally:
+        system.stop()
+    with System.start(blueprint("weak", counter={"service": Counter})) as again:
+        assert again.ref(Counter).read.sync() == 0
+
+
+def test_a_blocking_handler_calls_a_peer(cluster: LocalCluster) -> None:
+    families: dict[str, object] = {
+        "counter": {"service": Counter, "pattern": "singleton"},
+        "caller": {"service": Caller, "calls": ["counter"]},
+    }
+    with System.start(blueprint("blocking", **families)) as system:
+        assert system.ref(Caller).add_there_blocking.sync(4) == 4
 
 
 def test_without_ray_the_mend_is_told() -> None:
