@@ -3,7 +3,7 @@
 if not __name__.startswith("raybeam."):
     raise ImportError(f"import raybeam.{__name__}, not {__name__}: the bare name belongs to other packages")
 
-from . import alarm_handler, dynamic_supervisor, gen_event, gen_server, process, supervisor
+from . import alarm_handler, dynamic_supervisor, gen_event, gen_server, pg, process, supervisor
 from .crash import CrashReport
 from .dynamic_supervisor import DynamicSpec, DynamicSupervisor
 from .errors import (
@@ -47,6 +47,7 @@ __all__ = [
     "Ref",
     "gen_server",
     "GenServer",
+    "pg",
     "alarm_handler",
     "gen_event",
     "GenEvent",
