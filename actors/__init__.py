@@ -3,7 +3,7 @@
 if not __name__.startswith("raybeam."):
     raise ImportError(f"import raybeam.{__name__}, not {__name__}: the bare name belongs to other packages")
 
-from . import dynamic_supervisor, gen_server, process, supervisor
+from . import alarm_handler, dynamic_supervisor, gen_event, gen_server, pg, process, supervisor
 from .crash import CrashReport
 from .dynamic_supervisor import DynamicSpec, DynamicSupervisor
 from .errors import (
@@ -13,6 +13,7 @@ from .errors import (
     ClusterError,
     Disconnected,
     Exit,
+    HandlerError,
     Interrupted,
     InvalidArgumentsError,
     NoProcess,
@@ -25,9 +26,12 @@ from .errors import (
     StartIgnored,
     UsageError,
 )
+from .event_handler import EventHandler, HandlerExit, HandlerReport, HandlerState
+from .gen_event import GenEvent
 from .gen_server import GenServer
 from .interface import call, query
 from .interface import cast_ as cast
+from .kernel.event import RemoveHandler, SwapHandler
 from .kernel.mailbox import Overflow
 from .kernel.reason import Crashed
 from .kernel.retry import AtLeastOnce, AtMostOnce
@@ -46,6 +50,16 @@ __all__ = [
     "Ref",
     "gen_server",
     "GenServer",
+    "pg",
+    "alarm_handler",
+    "gen_event",
+    "GenEvent",
+    "EventHandler",
+    "RemoveHandler",
+    "SwapHandler",
+    "HandlerExit",
+    "HandlerReport",
+    "HandlerState",
     "supervisor",
     "Supervisor",
     "SupervisorSpec",
@@ -80,6 +94,7 @@ __all__ = [
     "BlueprintError",
     "InvalidArgumentsError",
     "NotAProcessError",
+    "HandlerError",
     "StartError",
     "ChildError",
     "InvalidSpecError",

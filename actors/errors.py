@@ -6,6 +6,7 @@
     │   ├── InvalidArgumentsError   arguments of a typed call that do not validate
     │   └── NotAProcessError        an operation that only a process can do was called outside one
     ├── StartError                  a process did not start; `.reason` says why
+    ├── HandlerError                an event handler is not there, did not start or failed; `.reason` says why
     ├── CallFailed                  a call has no answer; `.reason` says why, `.call` what was asked
     │   ├── CallTimeout             the deadline passed: the outcome is unknown
     │   ├── NoProcess               nobody lives there (any more)
@@ -52,6 +53,24 @@ class StartError(RaybeamError):
     def __init__(self, reason: object) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class HandlerError(RaybeamError):
+    """An event handler is not installed, did not start, or failed at what was asked of it.
+
+    Attributes:
+        reason: OTP's term: `"bad_module"` (a call to a handler that is not there), `"module_not_found"` (the same for
+            `delete_handler`), `("error", reason)` (its `init` returned `Error(reason)`), `("EXIT", reason)` (a callback
+            failed), or what a callback returned that means nothing.
+    """
+
+    def __init__(self, reason: object, message: str) -> None:
+        super().__init__(reason, message)
+        self.reason = reason
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class StartIgnored(RaybeamError):

@@ -132,6 +132,10 @@ class GenServer:
             raise UsageError(f"{type(self).__name__} was started with arguments but has no init() that takes them")
         return None
 
+    @classmethod
+    def _new_cell(cls, runtime: Runtime, pid: Pid, parent: Pid | None) -> ServerCell:
+        return ServerCell(runtime, pid, parent, cls())
+
     async def _boot(self, result: InitResult) -> InitResult:
         """What the engine does with the result of `init`; behaviours built on this one do more."""
         return result
@@ -249,7 +253,7 @@ async def _start(
     runtime = current_runtime()
     if name is not None and (holder := runtime.whereis(name)) is not None:
         raise StartError(("already_started", holder))
-    cell = ServerCell(runtime, runtime.new_pid(), None if parent is None else parent.pid, server())
+    cell = server._new_cell(runtime, runtime.new_pid(), None if parent is None else parent.pid)
     runtime.add(cell, link_to=parent, name=name)
     message, outcome = start_message(runtime, args, kwargs)
     cell.deliver(message)
