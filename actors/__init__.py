@@ -27,6 +27,7 @@ from .errors import (
 from .gen_server import GenServer
 from .interface import call, query
 from .interface import cast_ as cast
+from .kernel.backoff import Backoff
 from .kernel.mailbox import Overflow
 from .kernel.reason import Crashed
 from .kernel.retry import AtLeastOnce, AtMostOnce
@@ -49,6 +50,7 @@ __all__ = [
     "Supervisor",
     "SupervisorSpec",
     "ChildSpec",
+    "Backoff",
     "dynamic_supervisor",
     "DynamicSupervisor",
     "DynamicSpec",
