@@ -31,6 +31,7 @@ from .gen_event import GenEvent
 from .gen_server import GenServer
 from .interface import call, query
 from .interface import cast_ as cast
+from .kernel.backoff import Backoff
 from .kernel.event import RemoveHandler, SwapHandler
 from .kernel.mailbox import Overflow
 from .kernel.reason import Crashed
@@ -64,6 +65,7 @@ __all__ = [
     "Supervisor",
     "SupervisorSpec",
     "ChildSpec",
+    "Backoff",
     "dynamic_supervisor",
     "DynamicSupervisor",
     "DynamicSpec",

@@ -14,7 +14,7 @@ from .kernel import supervision
 from .kernel.childspec import BRUTAL_KILL, INFINITY, ChildSpec
 from .kernel.reason import KILL, SHUTDOWN, ExitReason
 from .kernel.server import Ignore
-from .message import ExitMessage
+from .message import Cast, ExitMessage
 from .pid import Pid
 
 if TYPE_CHECKING:
@@ -81,6 +81,14 @@ async def stop_processes(supervisor: GenServer, shutdowns: Mapping[Pid, float | 
     for pid, end in ends.items():
         reasons[pid] = await end
     return reasons
+
+
+def tell_after(supervisor: GenServer, delay_s: float, message: object) -> None:
+    """Cast to the supervisor itself: with 0 seconds behind what waits already, else when they have passed."""
+    if delay_s <= 0:
+        gen_server.tell(supervisor.pid, message)
+    else:
+        supervisor.runtime.loop.call_later(delay_s, supervisor._cell.deliver, Cast(message))
 
 
 def _last_words(supervisor: GenServer, pids: Mapping[Pid, object]) -> dict[Pid, ExitReason]:

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from . import gen_server
-from .child_process import Started, start_outcome, stop_processes
+from .child_process import Started, start_outcome, stop_processes, tell_after
 from .errors import UsageError
 from .gen_server import GenServer
 from .kernel.childspec import ChildSpec, InvalidSpecError, check_spec, is_orderly, read_spec
-from .kernel.dynamic import Intensity, Verdict, after_end, attempt
+from .kernel.dynamic import Decision, Member, Verdict, after_end, after_failed_start, after_start, after_wait
 from .kernel.reason import SHUTDOWN, ExitReason
 from .kernel.server import CallResult, Error, Ignore, InitResult, Reply, Result, Stop
-from .kernel.supervision import RESTARTING, Answer, Request, Restarting
+from .kernel.supervision import RESTARTING, Answer, Request
 from .kernel.supervision import Started as StartedChild
 from .kernel.supervisorspec import SIMPLE_ONE_FOR_ONE, SupervisorSpec, check_flags, check_template
 from .message import ExitMessage
 from .pid import Destination, Pid
-from .supervisor_calls import ChildCounts, ChildError, ChildInfo, ask_child, count_children, which_children
+from .supervisor_calls import (
+    ChildCounts,
+    ChildError,
+    ChildInfo,
+    ask_child,
+    count_children,
+    restart_window,
+    restarts,
+    which_children,
+)
 from .supervisor_calls import terminate_child as _terminate_child
 from .supervisor_report import SupervisorReport
 
 if TYPE_CHECKING:
+    from .kernel.backoff import Backoff
+    from .kernel.intensity import Restart
     from .message import From
 
 
@@ -34,6 +44,8 @@ class DynamicSpec:
         intensity: Restarts of any children within `period_s` that are borne. Default 3.
         period_s: The window, seconds. Default 5.
         max_children: How many children there may be at once. Default: any number.
+        backoff: How long to wait before a child is restarted; a specification may say otherwise. Default: not at all.
+        domain_window_s: Children lost with one machine within so many seconds count as one restart. Default 5.
         template: The specification of all children, which `start_child` only gives more arguments. Default: each child
             brings its own.
     """
@@ -42,25 +54,14 @@ class DynamicSpec:
     period_s: float = 5.0
     max_children: int | None = None
     template: ChildSpec | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Child:
-    spec: ChildSpec
-    args: tuple[object, ...]
-    pid: Pid
-    restarting: bool = False
-    restarts: int = 0
-
-    @property
-    def shown(self) -> Pid | Restarting:
-        """What reports say in place of its pid."""
-        return Restarting(self.pid) if self.restarting else self.pid
+    backoff: Backoff | None = None
+    domain_window_s: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Retry:
     key: int
+    number: int
 
 
 class DynamicSupervisor(GenServer):
@@ -105,7 +106,8 @@ class DynamicSupervisor(GenServer):
 
     OTP's own form, a `SupervisorSpec` with the strategy `"simple_one_for_one"` and one child, does the same.
 
-    **At run time**: `start_child`, `terminate_child`, `which_children`, `count_children`. OTP's `restart_child` and
+    **At run time**: `start_child`, `terminate_child`, `which_children`, `count_children`,
+    `restarts`. OTP's `restart_child` and
     `delete_child` are refused: who is terminated is forgotten.
 
     **When not to use it.** When children depend on each other or on an order of start: use `Supervisor`.
@@ -121,10 +123,15 @@ class DynamicSupervisor(GenServer):
         match spec:
             case Ignore():
                 return spec
-            case DynamicSpec(template=None):
-                given = SupervisorSpec(intensity=spec.intensity, period_s=spec.period_s)
             case DynamicSpec(template=template):
-                given = SupervisorSpec([template], SIMPLE_ONE_FOR_ONE, spec.intensity, spec.period_s)
+                given = SupervisorSpec(
+                    [] if template is None else [template],
+                    "one_for_one" if template is None else SIMPLE_ONE_FOR_ONE,
+                    spec.intensity,
+                    spec.period_s,
+                    backoff=spec.backoff,
+                    domain_window_s=spec.domain_window_s,
+                )
             case SupervisorSpec(strategy="simple_one_for_one"):
                 given = spec
             case _:
@@ -140,10 +147,12 @@ class DynamicSupervisor(GenServer):
         self._max_children = spec.max_children if isinstance(spec, DynamicSpec) else None
         if self._max_children is not None and self._max_children < 0:
             return Error(("supervisor_data", ("invalid_max_children", self._max_children)))
-        self._intensity = Intensity()
-        self._children: dict[int, _Child] = {}
-        self._keys: dict[Pid, int] = {}
+        self._restarts: tuple[Restart, ...] = ()
+        self._children: dict[int, Member] = {}
+        self._keys: dict[object, int] = {}
+        self._waiting: dict[int, int] = {}
         self._last_key = 0
+        self._waits = 0
         return None
 
     async def handle_call(self, request: object, sender: From) -> CallResult:
@@ -162,20 +171,21 @@ class DynamicSupervisor(GenServer):
                 return Reply([self._info(child) for child in self._children.values()])
             case Request("count_children"):
                 return Reply(self._counts())
+            case Request("restarts"):
+                return Reply(restart_window(self._restarts, self._flags.limit, self.runtime.now(), self._pid_of))
             case Request():
                 return Reply(Answer(False, SIMPLE_ONE_FOR_ONE))
             case _:
                 return await super().handle_call(request, sender)
 
     async def handle_cast(self, request: object) -> Result:
-        """Try a failed restart again."""
+        """Do a restart that waited."""
         if not isinstance(request, _Retry):
             return await super().handle_cast(request)
-        child = self._children.get(request.key)
-        if child is None or not child.restarting:
+        if self._waiting.get(request.key) != request.number:
             return None
-        self._intensity, verdict = attempt(self._intensity, self._flags, self.runtime.now())
-        return await self._follow(request.key, verdict)
+        member = self._children[request.key]
+        return await self._follow(after_wait(self._restarts, self._flags, member, self.runtime.now()))
 
     async def handle_info(self, message: object) -> Result:
         """Judge the end of a child; anything else is logged and dropped."""
@@ -184,17 +194,19 @@ class DynamicSupervisor(GenServer):
         key = self._keys.get(message.pid)
         if key is None:
             return None
-        child = self._children[key]
-        self._intensity, verdict, told = after_end(
-            self._intensity, self._flags, child.spec.restart, message.reason, self.runtime.now()
-        )
-        if told:
-            self._report("child_terminated", message.reason, child.spec, child.shown)
-        return await self._follow(key, verdict)
+        member, now, chance = self._children[key], self.runtime.now(), self.runtime.random.random()
+        decision = after_end(self._restarts, self._flags, member, message.reason, now, chance)
+        if decision.told:
+            self._report("child_terminated", message.reason, member.spec, member.shown)
+        return await self._follow(decision)
 
     async def terminate(self, reason: ExitReason) -> None:
         """Stop all children at the same time."""
-        running = {child.pid: child.spec for child in self._children.values() if not child.restarting}
+        running = {
+            child.handle: child.spec
+            for child in self._children.values()
+            if isinstance(child.handle, Pid) and not child.restarting
+        }
         reasons = await stop_processes(self, {pid: spec.shutdown_s for pid, spec in running.items()})
         failures: dict[object, list[Pid]] = {}
         for pid, ended in reasons.items():
@@ -227,7 +239,8 @@ class DynamicSupervisor(GenServer):
         if isinstance(outcome.handle, Pid):
             self._last_key += 1
             kept = () if spec.restart == "temporary" else arguments
-            self._children[self._last_key] = _Child(spec, kept, outcome.handle)
+            member = Member(self._last_key, spec, kept, outcome.handle, started_at=self.runtime.now())
+            self._children[self._last_key] = member
             self._keys[outcome.handle] = self._last_key
         return Answer(True, (outcome.handle, outcome.extra))
 
@@ -244,30 +257,42 @@ class DynamicSupervisor(GenServer):
         self._forget(key)
         return Answer(True)
 
-    async def _follow(self, key: int, verdict: Verdict) -> Result:
-        child = self._children[key]
-        if verdict is Verdict.FORGET:
-            self._forget(key)
-            return None
-        if verdict is Verdict.GIVE_UP:
-            self._forget(key)
-            self._report("shutdown", "reached_max_restart_intensity", child.spec, child.shown)
-            return Stop(SHUTDOWN)
-        outcome = await start_outcome(child.spec, *child.args)
+    async def _follow(self, decision: Decision) -> Result:
+        member, self._restarts = decision.member, decision.restarts
+        self._waiting.pop(member.key, None)
+        match decision.verdict:
+            case Verdict.FORGET:
+                self._forget(member.key)
+                return None
+            case Verdict.GIVE_UP:
+                self._forget(member.key)
+                self._report("shutdown", "reached_max_restart_intensity", member.spec, member.shown)
+                return Stop(SHUTDOWN)
+            case Verdict.WAIT:
+                self._wait(member, decision.delay_s)
+                return None
+        outcome = await start_outcome(member.spec, *member.args)
         if not isinstance(outcome, StartedChild):
-            self._children[key] = replace(child, restarting=True, restarts=child.restarts + 1)
-            self._report("start_error", outcome.reason, child.spec, child.shown)
-            gen_server.tell(self.pid, _Retry(key))
+            self._report("start_error", outcome.reason, member.spec, member.shown)
+            again = after_failed_start(self._restarts, self._flags, member, self.runtime.random.random())
+            self._wait(again.member, again.delay_s)
         elif isinstance(outcome.handle, Pid):
-            del self._keys[child.pid]
-            self._children[key] = replace(child, pid=outcome.handle, restarting=False, restarts=child.restarts + 1)
-            self._keys[outcome.handle] = key
+            del self._keys[member.handle]
+            self._children[member.key] = after_start(member, outcome.handle, self.runtime.now())
+            self._keys[outcome.handle] = member.key
         else:
-            self._forget(key)
+            self._forget(member.key)
         return None
 
+    def _wait(self, member: Member, delay_s: float) -> None:
+        self._children[member.key] = member
+        self._waits += 1
+        self._waiting[member.key] = self._waits
+        tell_after(self, delay_s, _Retry(member.key, self._waits))
+
     def _forget(self, key: int) -> None:
-        del self._keys[self._children.pop(key).pid]
+        self._waiting.pop(key, None)
+        del self._keys[self._children.pop(key).handle]
 
     def _spec_of(self, child: object) -> ChildSpec | None:
         """The specification of a child; of the template also by its id, or by a pid long dead."""
@@ -280,8 +305,9 @@ class DynamicSupervisor(GenServer):
         known = self.runtime.cell(child) is None if isinstance(child, Pid) else child == template.id
         return template if known else None
 
-    def _info(self, child: _Child) -> ChildInfo:
-        shown = RESTARTING if child.restarting else child.pid
+    def _info(self, child: Member) -> ChildInfo:
+        assert isinstance(child.handle, Pid)
+        shown = RESTARTING if child.restarting else child.handle
         known_as = child.spec.id if self._template is None else None
         return ChildInfo(known_as, shown, child.spec.type, child.spec.modules, child.restarts)
 
@@ -291,6 +317,10 @@ class DynamicSupervisor(GenServer):
         active = sum(not child.restarting for child in children)
         specs = len(children) if self._template is None else 1
         return ChildCounts(specs, active, supervisors, len(children) - supervisors)
+
+    def _pid_of(self, key: object) -> object:
+        child = self._children.get(key) if isinstance(key, int) else None
+        return None if child is None else child.handle
 
     def _report(self, context: str, reason: ExitReason, spec: ChildSpec, pid: object) -> None:
         self.runtime.report(SupervisorReport(self.pid, context, reason, spec.id, pid, spec))
@@ -344,6 +374,7 @@ __all__ = [
     "DynamicSupervisor",
     "Started",
     "count_children",
+    "restarts",
     "start_child",
     "terminate_child",
     "which_children",

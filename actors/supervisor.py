@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import gen_server
-from .child_process import Started, start_outcome, stop_process
+from .child_process import Started, start_outcome, stop_process, tell_after
 from .errors import CallFailed, UsageError
 from .gen_server import GenServer
 from .kernel import supervision
@@ -18,11 +18,14 @@ from .supervisor_calls import (
     ChildCounts,
     ChildError,
     ChildInfo,
+    RestartWindow,
     check_childspecs,
     count_children,
     delete_child,
     get_childspec,
     restart_child,
+    restart_window,
+    restarts,
     start_child,
     terminate_child,
     which_children,
@@ -79,7 +82,11 @@ class Supervisor(GenServer):
     stops a child the supervisor answers nobody.
 
     **At run time**: `start_child`, `terminate_child`, `restart_child`, `delete_child`, `which_children`,
-    `count_children`, `get_childspec`. What was added so is forgotten when the supervisor itself is restarted.
+    `count_children`, `get_childspec`, `restarts`. What was added so is forgotten when the supervisor itself is
+    restarted.
+
+    **Beyond OTP** a `Backoff` puts restarts off, longer each time (siblings that restart with the child are stopped at
+    once and wait with it), and children lost with one machine count as one restart.
 
     **`init` returns** a `SupervisorSpec`, or `Ignore()`.
 
@@ -119,7 +126,8 @@ class Supervisor(GenServer):
         """Step the kernel and carry out what it says until it has nothing more to do."""
         events: list[supervision.Event] = [event]
         while events:
-            self._state, effects = supervision.step(self._state, events.pop(0), self.runtime.now())
+            now, chance = self.runtime.now(), self.runtime.random.random()
+            self._state, effects = supervision.step(self._state, events.pop(0), now, chance)
             for effect in effects:
                 match effect:
                     case supervision.Start(spec):
@@ -127,8 +135,8 @@ class Supervisor(GenServer):
                     case supervision.Stop(spec, handle):
                         assert isinstance(handle, Pid)
                         events.append(supervision.Stopped(spec.id, await self._stop_child(handle, spec.shutdown_s)))
-                    case supervision.Retry(id):
-                        gen_server.tell(self.pid, supervision.RetryRestart(id))
+                    case supervision.Retry(id, number, delay_s):
+                        tell_after(self, delay_s, supervision.RetryRestart(id, number))
                     case supervision.Answer():
                         self._answer = effect
                     case supervision.Report(context, reason, spec, handle):
@@ -153,6 +161,9 @@ class Supervisor(GenServer):
             return Reply([_info(child) for child in reversed(self._state.children)])
         if request.operation == "count_children":
             return Reply(self._counts())
+        if request.operation == "restarts":
+            limit, now = self._state.flags.limit, self.runtime.now()
+            return Reply(restart_window(self._state.restarts, limit, now, self._known_as))
         if request.operation == "start_child":
             try:
                 spec = read_spec(request.argument)
@@ -190,6 +201,9 @@ class Supervisor(GenServer):
         )
         return ChildCounts(len(children), active, supervisors, len(children) - supervisors)
 
+    def _known_as(self, child: object) -> object:
+        return None if self._state.find(child) is None else child
+
     def get_state(self) -> object:
         """The children and the restarts that count."""
         return self._state if hasattr(self, "_state") else None
@@ -220,7 +234,9 @@ __all__ = [
     "count_children",
     "delete_child",
     "get_childspec",
+    "RestartWindow",
     "restart_child",
+    "restarts",
     "start",
     "start_child",
     "start_link",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,11 +10,13 @@ from . import gen_server
 from .child_process import Started
 from .errors import RaybeamError
 from .kernel.childspec import ChildSpec, check_specs
+from .kernel.intensity import counted
 from .kernel.supervision import Answer, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from .kernel.intensity import Limit, Restart
     from .pid import Destination, Pid
 
 
@@ -44,6 +47,23 @@ class ChildCounts:
     active: int
     supervisors: int
     workers: int
+
+
+@dataclass(frozen=True, slots=True)
+class RestartWindow:
+    """What `restarts` tells: how near a supervisor is to giving up.
+
+    Attributes:
+        counted: Restarts that count now; one more than `intensity`, and the supervisor gives up.
+        intensity: How many are borne.
+        period_s: Within how many seconds.
+        by_child: The same by child: its id, or its pid under a `DynamicSupervisor`; those that are gone are left out.
+    """
+
+    counted: int
+    intensity: int
+    period_s: float
+    by_child: dict[object, int]
 
 
 class ChildError(RaybeamError):
@@ -148,6 +168,23 @@ async def count_children(supervisor: Destination) -> ChildCounts:
     counts = await _ask(supervisor, "count_children", None, None)
     assert isinstance(counts, ChildCounts)
     return counts
+
+
+async def restarts(supervisor: Destination) -> RestartWindow:
+    """The restarts that count now, and how many are borne."""
+    window = await _ask(supervisor, "restarts", None, None)
+    assert isinstance(window, RestartWindow)
+    return window
+
+
+def restart_window(
+    restarts: tuple[Restart, ...], limit: Limit, now: float, known_as: Callable[[object], object]
+) -> RestartWindow:
+    """The view of the restarts that count; `known_as` gives what children are called outside, `None` for the gone."""
+    counting = counted(restarts, now, limit.period_s)
+    children = Counter(known_as(restart.child) for restart in counting)
+    children.pop(None, None)
+    return RestartWindow(len(counting), limit.intensity, limit.period_s, dict(children))
 
 
 def check_childspecs(specs: Sequence[object], auto_shutdown: str | None = None) -> None:

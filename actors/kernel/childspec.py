@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Final, TypeAlias
 
+from .backoff import Backoff
 from .reason import KILLED, SHUTDOWN, ExitReason, is_normal_end
 
 BRUTAL_KILL: Final = "brutal_kill"
@@ -29,6 +30,7 @@ class ChildSpec:
         type: `"worker"` or `"supervisor"`. Default `"worker"`.
         significant: Whether its own end can end the supervisor, see `auto_shutdown`. Default no.
         modules: For tools: the classes that run in it. Default: none named.
+        backoff: How long to wait before it is restarted. Default: as its supervisor says.
     """
 
     id: object
@@ -38,6 +40,7 @@ class ChildSpec:
     type: str = "worker"
     significant: bool = False
     modules: Sequence[object] | str = ()
+    backoff: Backoff | None = None
 
     @property
     def shutdown_s(self) -> float | str:
@@ -122,6 +125,10 @@ def check_spec(spec: ChildSpec, auto_shutdown: str | None = "never") -> None:
     if isinstance(spec.modules, str) and spec.modules != "dynamic":
         raise InvalidSpecError(
             ("invalid_modules", spec.modules), f"{where}modules={spec.modules!r}: a list, or 'dynamic'"
+        )
+    if not isinstance(spec.backoff, Backoff | None):
+        raise InvalidSpecError(
+            ("invalid_backoff", spec.backoff), f"{where}backoff={spec.backoff!r}: a Backoff, or None"
         )
 
 

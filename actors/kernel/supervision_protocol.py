@@ -14,7 +14,7 @@ Handle: TypeAlias = object
 
 @dataclass(frozen=True, slots=True)
 class Restarting:
-    """Stands for the pid of a child whose restart failed and will be tried again.
+    """Stands for the pid of a child whose restart waits: it failed and will be tried again, or is put off.
 
     Attributes:
         last: The pid that it had, if it is known.
@@ -66,9 +66,10 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class RetryRestart:
-    """The time for another attempt to restart a child has come."""
+    """The time for a restart that waits has come; `number` says for which."""
 
     id: object
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +108,11 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Feed `RetryRestart` after the messages that wait already."""
+    """Feed `RetryRestart` in `delay_s` seconds; with 0 after the messages that wait already."""
 
     id: object
+    number: int
+    delay_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from .backoff import Backoff
 from .childspec import ChildSpec, InvalidSpecError, check_specs
-from .supervision import Flags
+from .intensity import Limit
+from .supervision_state import Flags
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +28,9 @@ class SupervisorSpec:
         period_s: The window, seconds. Default 5.
         auto_shutdown: Whether the own end of significant children ends the supervisor: `"never"`,
             `"any_significant"` or `"all_significant"`. Default `"never"`.
+        backoff: How long to wait before a child is restarted. Default: not at all, as in OTP.
+        domain_window_s: Children lost with one machine, exit reason `("noconnection", machine)`, within so many seconds
+            count as one restart. Default 5.
     """
 
     children: Sequence[ChildSpec | object] = ()
@@ -33,6 +38,8 @@ class SupervisorSpec:
     intensity: int = 1
     period_s: float = 5.0
     auto_shutdown: str = "never"
+    backoff: Backoff | None = None
+    domain_window_s: float = 5.0
 
 
 def check_flags(spec: SupervisorSpec) -> Flags:
@@ -58,7 +65,13 @@ def check_flags(spec: SupervisorSpec) -> Flags:
         raise InvalidSpecError(
             ("invalid_auto_shutdown", spec.auto_shutdown), f"auto_shutdown={spec.auto_shutdown!r}: {mend}"
         )
-    return Flags(spec.strategy, spec.intensity, spec.period_s, spec.auto_shutdown)
+    if not isinstance(spec.backoff, Backoff | None):
+        raise InvalidSpecError(("invalid_backoff", spec.backoff), f"backoff={spec.backoff!r}: a Backoff, or None")
+    if not spec.domain_window_s >= 0:
+        mend = f"domain_window_s={spec.domain_window_s!r}: seconds, 0 or more"
+        raise InvalidSpecError(("invalid_domain_window", spec.domain_window_s), mend)
+    limit = Limit(spec.intensity, spec.period_s, spec.domain_window_s)
+    return Flags(spec.strategy, limit, spec.auto_shutdown, spec.backoff)
 
 
 def check_template(spec: SupervisorSpec) -> tuple[Flags, ChildSpec]:

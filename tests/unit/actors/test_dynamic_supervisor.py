@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from raybeam.actors import (
+    Backoff,
     ChildError,
     ChildSpec,
     DynamicSpec,
@@ -140,8 +141,8 @@ def test_wrong_options_start_nothing() -> None:
     run(main())
 
 
-def templated(restart: str = "permanent", shutdown: float | str = 5.0, **options: int) -> DynamicSpec:
-    return DynamicSpec(template=ChildSpec("session", Worker, restart, shutdown), **options)
+def templated(restart: str = "permanent", shutdown: float | str = 5.0) -> DynamicSpec:
+    return DynamicSpec(template=ChildSpec("session", Worker, restart, shutdown))
 
 
 async def member(pool: Pid, *args: object) -> Pid:
@@ -277,3 +278,58 @@ def test_without_a_template_each_child_needs_its_specification() -> None:
                 await dynamic_supervisor.start_child(pool, Worker, 1)
 
     run(main())
+
+
+def test_a_backoff_puts_restarts_off_longer_each_time_until_the_child_has_recovered() -> None:
+    async def main() -> list[float]:
+        waited: list[float] = []
+        async with quiet() as runtime:
+            backoff = Backoff(first_delay_s=1.0, jitter=0.0, reset_after_s=50.0)
+            spec = DynamicSpec(intensity=10, period_s=100, backoff=backoff, template=ChildSpec("session", Worker))
+            pool = await gen_server.start(DynamicSupervisor, spec)
+            await member(pool)
+            for ran_s in (0.0, 0.0, 0.0, 60.0):
+                await asyncio.sleep(ran_s)
+                [info] = await dynamic_supervisor.which_children(pool)
+                assert isinstance(info.child, Pid)
+                process.send(info.child, "boom")
+                await settle()
+                began = runtime.now()
+                [info] = await dynamic_supervisor.which_children(pool)
+                assert info.child == "restarting"
+                while (await dynamic_supervisor.count_children(pool)).active == 0:
+                    await asyncio.sleep(0.25)
+                waited.append(runtime.now() - began)
+        return waited
+
+    assert run(main()) == [1.0, 2.0, 4.0, 1.0]
+
+
+def test_a_child_that_is_terminated_during_its_backoff_does_not_come_back() -> None:
+    async def main() -> int:
+        async with quiet():
+            pool = await gen_server.start(DynamicSupervisor, DynamicSpec(backoff=Backoff(first_delay_s=1.0)))
+            pid = await started(pool)
+            process.send(pid, "boom")
+            await settle()
+            await dynamic_supervisor.terminate_child(pool, pid)
+            await asyncio.sleep(10)
+            return (await dynamic_supervisor.count_children(pool)).specs
+
+    assert run(main()) == 0
+
+
+def test_one_machines_death_is_one_restart_however_many_children_it_took() -> None:
+    async def main() -> object:
+        async with quiet():
+            pool = await gen_server.start(DynamicSupervisor, DynamicSpec(intensity=2))
+            for pid in [await started(pool) for _ in range(10)]:
+                process.send(pid, ("noconnection", "machine-3"))
+            await settle()
+            lost = await dynamic_supervisor.restarts(pool)
+            assert (lost.counted, lost.intensity) == (1, 2)
+            [first, *_] = await dynamic_supervisor.which_children(pool)
+            assert lost.by_child == {first.child: 1}
+            return (await dynamic_supervisor.count_children(pool)).active
+
+    assert run(main()) == 10
