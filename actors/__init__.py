@@ -3,7 +3,7 @@
 if not __name__.startswith("raybeam."):
     raise ImportError(f"import raybeam.{__name__}, not {__name__}: the bare name belongs to other packages")
 
-from . import dynamic_supervisor, gen_server, process, supervisor
+from . import dynamic_supervisor, gen_server, process, supervisor, task_supervisor
 from .crash import CrashReport
 from .dynamic_supervisor import DynamicSpec, DynamicSupervisor
 from .errors import (
@@ -35,6 +35,8 @@ from .message import Down, ExitMessage, From, Timeout
 from .pid import Pid, Ref
 from .runtime import Runtime
 from .supervisor import ChildError, ChildSpec, InvalidSpecError, Supervisor, SupervisorReport, SupervisorSpec
+from .task import Completed, Exited, Task, TaskReply
+from .task_supervisor import TaskSupervisor
 
 __all__ = [
     "Runtime",
@@ -50,6 +52,12 @@ __all__ = [
     "dynamic_supervisor",
     "DynamicSupervisor",
     "DynamicSpec",
+    "task_supervisor",
+    "TaskSupervisor",
+    "Task",
+    "Completed",
+    "Exited",
+    "TaskReply",
     "SupervisorReport",
     "call",
     "cast",
