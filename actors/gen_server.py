@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from .cell import Cell
     from .kernel.reason import ExitReason
-    from .pid import Destination, Pid
+    from .pid import Destination, Name, Pid
     from .runtime import Runtime
 
 G = TypeVar("G", bound="GenServer")
@@ -201,7 +201,7 @@ class Started:
 async def start(
     server: type[GenServer],
     *args: object,
-    name: str | None = None,
+    name: Name | None = None,
     timeout_s: float | None = None,
     **kwargs: object,
 ) -> Pid:
@@ -210,7 +210,7 @@ async def start(
     Args:
         server: The class, made without arguments.
         *args: For `init`.
-        name: A local name to register. Default: none.
+        name: A name to register: a local one, or one of a registry. Default: none.
         timeout_s: Seconds that `init` may take; then it is killed. Default: for ever.
         **kwargs: For `init`.
 
@@ -224,7 +224,7 @@ async def start(
 async def start_link(
     server: type[GenServer],
     *args: object,
-    name: str | None = None,
+    name: Name | None = None,
     timeout_s: float | None = None,
     **kwargs: object,
 ) -> Pid:
@@ -240,7 +240,7 @@ async def _start(
     server: type[GenServer],
     args: tuple[object, ...],
     kwargs: dict[str, object],
-    name: str | None,
+    name: Name | None,
     timeout_s: float | None,
     parent: Cell | None,
 ) -> Pid:
@@ -301,7 +301,7 @@ async def request(
     """Ask a process and wait for its answer: OTP's `gen_server:call`.
 
     Args:
-        destination: A pid, or a name of this runtime.
+        destination: A pid, or a name.
         message: What is asked; `handle_call` gets it.
         timeout_s: Seconds to wait, `None` for ever. Default 5.
         drop_expired: Whether the callee may drop the work, undone, after the deadline. Default: it does it

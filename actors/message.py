@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from .cell import Cell
     from .kernel.reason import ExitReason
-    from .pid import Pid, Ref
+    from .pid import Destination, Pid, Ref
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Down:
     """A monitored process ended (`noproc`: it was not there)."""
 
     ref: Ref
-    target: Pid | str
+    target: Destination
     reason: ExitReason
 
 

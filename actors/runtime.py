@@ -23,14 +23,14 @@ from .deadlines import Deadlines
 from .errors import NotAProcessError, ProcessKilled, UsageError
 from .kernel.reason import KILL, KILLED, NOPROC, NORMAL, SHUTDOWN
 from .message import Down, ExitMessage
-from .pid import Pid, Ref
+from .pid import Pid, Ref, Via
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from types import TracebackType
 
     from .kernel.reason import ExitReason
-    from .pid import Destination
+    from .pid import Destination, Name
 
 log = logging.getLogger("raybeam")
 CellT = TypeVar("CellT", bound=Cell)
@@ -168,7 +168,7 @@ class Runtime:
         """A reference that nobody had before."""
         return Ref(self.name, next(self._refs))
 
-    def add(self, cell: CellT, *, link_to: Cell | None = None, name: str | None = None) -> CellT:
+    def add(self, cell: CellT, *, link_to: Cell | None = None, name: Name | None = None) -> CellT:
         """Take a new cell in; it runs as soon as something is delivered.
 
         Raises:
@@ -207,23 +207,29 @@ class Runtime:
         task.add_done_callback(self._carriers.discard)
 
     def cell(self, destination: Destination) -> Cell | None:
-        """The living cell behind a pid of this runtime or a local name, or `None`."""
+        """The living cell behind a pid of this runtime or a name, or `None`."""
         if type(destination) is str:
             return self._names.get(destination)
         if destination[0] == self.name:
-            return self._cells.get(destination[1])  # type: ignore[arg-type]  # a Pid: (str, int)
+            return self._cells.get(destination[1])  # type: ignore[call-overload, no-any-return]  # a Pid: (str, int)
+        if type(destination) is Via:
+            pid = destination.resolver.whereis_name(self, destination.key)
+            return None if pid is None else self.cell(pid)
         return None
 
     def processes(self) -> list[Pid]:
         """All living processes, oldest first."""
         return [cell.pid for cell in self._cells.values()]
 
-    def register(self, name: str, cell: Cell) -> None:
+    def register(self, name: Name, cell: Cell) -> None:
         """Give a process a name, free again at its death.
 
         Raises:
             UsageError: The name is taken by a living process.
         """
+        if isinstance(name, Via):
+            name.resolver.register_name(self, name.key, cell)
+            return
         holder = self._names.get(name)
         if holder is not None:
             raise UsageError(f"the name {name!r} is taken by {holder.pid}: choose another, or stop that process")
@@ -236,9 +242,9 @@ class Runtime:
         if holder is not None:
             holder.names = tuple(other for other in holder.names if other != name)
 
-    def whereis(self, name: str) -> Pid | None:
+    def whereis(self, name: Name) -> Pid | None:
         """Who has the name, or `None`."""
-        holder = self._names.get(name)
+        holder = self.cell(name)
         return None if holder is None else holder.pid
 
     # -- scheduling --------------------------------------------------------------------------------
@@ -326,7 +332,7 @@ class Runtime:
             return ref
         if cell.watchers is None:
             cell.watchers = {}
-        if isinstance(target, str):
+        if not isinstance(target, Pid):
             name = target
             cell.watchers[ref] = lambda reason: self._down(watcher, Down(ref, name, reason))
         else:
