@@ -3,10 +3,11 @@
 if not __name__.startswith("raybeam."):
     raise ImportError(f"import raybeam.{__name__}, not {__name__}: the bare name belongs to other packages")
 
-from . import dynamic_supervisor, gen_server, process, supervisor, task_supervisor
+from . import dynamic_supervisor, gen_server, process, registry, supervisor, task_supervisor
 from .crash import CrashReport
 from .dynamic_supervisor import DynamicSpec, DynamicSupervisor
 from .errors import (
+    AlreadyRegistered,
     BlueprintError,
     CallFailed,
     CallTimeout,
@@ -32,7 +33,8 @@ from .kernel.reason import Crashed
 from .kernel.retry import AtLeastOnce, AtMostOnce
 from .kernel.server import Error, Ignore, NoReply, Ok, Reply, Stop
 from .message import Down, ExitMessage, From, Timeout
-from .pid import Pid, Ref
+from .pid import Pid, Ref, Via
+from .registry import Registered, Registry, RegistrySpec, Unregistered
 from .runtime import Runtime
 from .supervisor import ChildError, ChildSpec, InvalidSpecError, Supervisor, SupervisorReport, SupervisorSpec
 from .task import Completed, Exited, Task, TaskReply
@@ -58,6 +60,12 @@ __all__ = [
     "Completed",
     "Exited",
     "TaskReply",
+    "registry",
+    "Registry",
+    "RegistrySpec",
+    "Registered",
+    "Unregistered",
+    "Via",
     "SupervisorReport",
     "call",
     "cast",
@@ -83,6 +91,7 @@ __all__ = [
     "BlueprintError",
     "InvalidArgumentsError",
     "NotAProcessError",
+    "AlreadyRegistered",
     "StartError",
     "ChildError",
     "InvalidSpecError",
