@@ -60,7 +60,7 @@ class Cell:
         self.parent = parent
         self.mailbox: deque[object] = deque()
         self.links: set[Pid] = set()
-        self.watchers: dict[Ref, Pid | Callable[[ExitReason], None]] | None = None
+        self.watchers: dict[Ref, Pid | Callable[[ExitReason], object]] | None = None
         self.watching: dict[Ref, Pid] | None = None
         self.calls: set[From] = set()
         self.queued_calls = 0

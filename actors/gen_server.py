@@ -262,13 +262,12 @@ async def started(cell: Cell, outcome: asyncio.Future[Ignore | tuple[object] | N
         StartIgnored: It did not want to start.
     """
     runtime = cell.runtime
-    ended = runtime.ended(cell.pid)
-    ended.add_done_callback(lambda done: _ended_early(done, outcome))
+    watch = runtime.watch(cell, lambda reason: runtime.loop.call_soon(_ended_early, outcome, reason))
     timer = None if timeout_s is None else runtime.loop.call_later(timeout_s, _start_timeout, cell, outcome)
     try:
         result = await outcome
     finally:
-        ended.cancel()
+        runtime.unwatch(cell, watch)
         if timer is not None:
             timer.cancel()
     if result is None:
@@ -278,9 +277,9 @@ async def started(cell: Cell, outcome: asyncio.Future[Ignore | tuple[object] | N
     raise StartError(result[0])
 
 
-def _ended_early(done: asyncio.Future[ExitReason], outcome: asyncio.Future[Ignore | tuple[object] | None]) -> None:
-    if not done.cancelled() and not outcome.done():
-        outcome.set_result((done.result(),))
+def _ended_early(outcome: asyncio.Future[Ignore | tuple[object] | None], reason: ExitReason) -> None:
+    if not outcome.done():  # what `init` itself said goes first
+        outcome.set_result((reason,))
 
 
 def _start_timeout(cell: Cell, outcome: asyncio.Future[Ignore | tuple[object] | None]) -> None:

@@ -177,18 +177,12 @@ class Registry(GenServer):
         """Link with a process, which may not run yet, and be told of its end before anybody can look."""
         cell.links.add(self.pid)
         self._cell.links.add(cell.pid)
-        if cell.watchers is None:
-            cell.watchers = {}
-        watch = self.runtime.new_ref()
-        cell.watchers[watch] = lambda _: self._ended(cell.pid)
-        self._watches[cell.pid] = watch
+        self._watches[cell.pid] = self.runtime.watch(cell, lambda _: self._ended(cell.pid))
 
     def _detach(self, cell: Cell) -> None:
         cell.links.discard(self.pid)
         self._cell.links.discard(cell.pid)
-        watch = self._watches.pop(cell.pid)
-        if cell.watchers is not None:
-            cell.watchers.pop(watch, None)
+        self.runtime.unwatch(cell, self._watches.pop(cell.pid))
 
     def _ended(self, pid: Pid) -> None:
         assert self._table is not None

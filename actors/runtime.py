@@ -361,12 +361,24 @@ class Runtime:
         if cell is None:
             future.set_result(NOPROC)
             return future
+        ref = self.watch(cell, lambda reason: None if future.done() else future.set_result(reason))
+        future.add_done_callback(lambda _: self.unwatch(cell, ref))
+        return future
+
+    def watch(self, cell: Cell, told: Callable[[ExitReason], object]) -> Ref:
+        """Have `told` called with the exit reason of a living process when it ends, before anybody else runs."""
         if cell.watchers is None:
             cell.watchers = {}
-        watchers, ref = cell.watchers, self.new_ref()
-        watchers[ref] = lambda reason: None if future.done() else future.set_result(reason)
-        future.add_done_callback(lambda _: watchers.pop(ref, None))
-        return future
+        ref = self.new_ref()
+        cell.watchers[ref] = told
+        return ref
+
+    def unwatch(self, cell: Cell, ref: Ref) -> None:
+        """Undo `watch`."""
+        if cell.watchers is not None:
+            cell.watchers.pop(ref, None)
+            if not cell.watchers:
+                cell.watchers = None  # an emptied dict keeps its room; most processes are watched at their start only
 
     def exit(self, sender: Pid | None, target: Pid, reason: ExitReason) -> None:
         """Send an exit signal; `kill` cannot be trapped."""
