@@ -21,7 +21,7 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(BENCH_STAMP)  ## ratios against named peers, all in one run
+bench: $(BENCH_STAMP)  ## ratios against named peers, and goals of our own
 	$(BIN)/python -m benchmarks $(ARGS)
 
 demo-report: $(STAMP)  ## a short form of the run, and its report at build/report.html

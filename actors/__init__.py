@@ -3,10 +3,21 @@
 if not __name__.startswith("raybeam."):
     raise ImportError(f"import raybeam.{__name__}, not {__name__}: the bare name belongs to other packages")
 
-from . import alarm_handler, dynamic_supervisor, gen_event, gen_server, pg, process, supervisor
+from . import (
+    alarm_handler,
+    dynamic_supervisor,
+    gen_event,
+    gen_server,
+    pg,
+    process,
+    registry,
+    supervisor,
+    task_supervisor,
+)
 from .crash import CrashReport
 from .dynamic_supervisor import DynamicSpec, DynamicSupervisor
 from .errors import (
+    AlreadyRegistered,
     BlueprintError,
     CallFailed,
     CallTimeout,
@@ -39,10 +50,13 @@ from .kernel.retry import AtLeastOnce, AtMostOnce
 from .kernel.server import Error, Ignore, NoReply, Ok, Reply, Stop
 from .kernel.supervision import Restarting
 from .message import Down, ExitMessage, From, Timeout
-from .pid import Pid, Ref
+from .pid import Pid, Ref, Via
+from .registry import Registered, Registry, RegistrySpec, Unregistered
 from .requests import Response
 from .runtime import Runtime
 from .supervisor import ChildError, ChildSpec, InvalidSpecError, Supervisor, SupervisorReport, SupervisorSpec
+from .task import Completed, Exited, Task, TaskReply
+from .task_supervisor import TaskSupervisor
 
 __all__ = [
     "Runtime",
@@ -69,6 +83,18 @@ __all__ = [
     "dynamic_supervisor",
     "DynamicSupervisor",
     "DynamicSpec",
+    "task_supervisor",
+    "TaskSupervisor",
+    "Task",
+    "Completed",
+    "Exited",
+    "TaskReply",
+    "registry",
+    "Registry",
+    "RegistrySpec",
+    "Registered",
+    "Unregistered",
+    "Via",
     "SupervisorReport",
     "Restarting",
     "call",
@@ -97,6 +123,7 @@ __all__ = [
     "InvalidArgumentsError",
     "NotAProcessError",
     "HandlerError",
+    "AlreadyRegistered",
     "StartError",
     "ChildError",
     "InvalidSpecError",

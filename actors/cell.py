@@ -60,7 +60,7 @@ class Cell:
         self.parent = parent
         self.mailbox: deque[object] = deque()
         self.links: set[Pid] = set()
-        self.watchers: dict[Ref, Pid | Callable[[ExitReason], None]] | None = None
+        self.watchers: dict[Ref, Pid | Callable[[ExitReason], object]] | None = None
         self.watching: dict[Ref, Pid | RemoteName] | None = None
         self.calls: set[From] = set()
         self.queued_calls = 0
@@ -78,7 +78,7 @@ class Cell:
         """Another process undoes its link."""
         self.links.discard(pid)
 
-    def watched_by(self, ref: Ref, watcher: Pid | Callable[[ExitReason], None]) -> None:
+    def watched_by(self, ref: Ref, watcher: Pid | Callable[[ExitReason], object]) -> None:
         """Somebody monitors this process."""
         if self.watchers is None:
             self.watchers = {}
@@ -88,6 +88,8 @@ class Cell:
         """Somebody undoes a monitor."""
         if self.watchers is not None:
             self.watchers.pop(ref, None)
+            if not self.watchers:
+                self.watchers = None  # an emptied dict keeps its room; most processes are watched at their start only
 
     @property
     def alive(self) -> bool:

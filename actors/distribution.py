@@ -92,7 +92,7 @@ class RemoteCell(Cell):
         self.links.discard(pid)
         self.send(Unlink(pid, self.target))
 
-    def watched_by(self, ref: Ref, watcher: Pid | Callable[[ExitReason], None]) -> None:
+    def watched_by(self, ref: Ref, watcher: Pid | Callable[[ExitReason], object]) -> None:
         """Somebody of this runtime monitors it."""
         super().watched_by(ref, watcher)
         self.send(Monitor(ref, self.target))

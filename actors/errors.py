@@ -4,7 +4,8 @@
     ├── UsageError                  you: the code or the configuration is wrong; the message says the mend
     │   ├── BlueprintError          a field of a blueprint
     │   ├── InvalidArgumentsError   arguments of a typed call that do not validate
-    │   └── NotAProcessError        an operation that only a process can do was called outside one
+    │   ├── NotAProcessError        an operation that only a process can do was called outside one
+    │   └── AlreadyRegistered       a unique key of a registry is taken; `.pid` says by whom
     ├── StartError                  a process did not start; `.reason` says why
     ├── HandlerError                an event handler is not there, did not start or failed; `.reason` says why
     ├── CallFailed                  a call has no answer; `.reason` says why, `.call` what was asked
@@ -41,6 +42,23 @@ class InvalidArgumentsError(UsageError):
 
 class NotAProcessError(UsageError):
     """Only a process can do this (link, receive, trap exits); it was called outside one."""
+
+
+class AlreadyRegistered(UsageError):
+    """A unique key of a registry is taken: choose another, or ask its holder.
+
+    Attributes:
+        key: The key.
+        pid: Who has it.
+    """
+
+    def __init__(self, key: object, pid: object) -> None:
+        super().__init__(key, pid)
+        self.key = key
+        self.pid = pid
+
+    def __str__(self) -> str:
+        return f"the key {self.key!r} is taken by {self.pid}"
 
 
 class StartError(RaybeamError):

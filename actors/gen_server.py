@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .cell import Cell
     from .kernel.reason import ExitReason
     from .message import From
-    from .pid import Destination, Pid
+    from .pid import Destination, Name, Pid
     from .runtime import Runtime
 
 G = TypeVar("G", bound="GenServer")
@@ -207,7 +207,7 @@ class Started:
 async def start(
     server: type[GenServer],
     *args: object,
-    name: str | None = None,
+    name: Name | None = None,
     timeout_s: float | None = None,
     **kwargs: object,
 ) -> Pid:
@@ -216,7 +216,7 @@ async def start(
     Args:
         server: The class, made without arguments.
         *args: For `init`.
-        name: A local name to register. Default: none.
+        name: A name to register: a local one, or one of a registry. Default: none.
         timeout_s: Seconds that `init` may take; then it is killed. Default: for ever.
         **kwargs: For `init`.
 
@@ -230,7 +230,7 @@ async def start(
 async def start_link(
     server: type[GenServer],
     *args: object,
-    name: str | None = None,
+    name: Name | None = None,
     timeout_s: float | None = None,
     **kwargs: object,
 ) -> Pid:
@@ -246,7 +246,7 @@ async def _start(
     server: type[GenServer],
     args: tuple[object, ...],
     kwargs: dict[str, object],
-    name: str | None,
+    name: Name | None,
     timeout_s: float | None,
     parent: Cell | None,
 ) -> Pid:
@@ -268,13 +268,12 @@ async def started(cell: Cell, outcome: asyncio.Future[Ignore | tuple[object] | N
         StartIgnored: It did not want to start.
     """
     runtime = cell.runtime
-    ended = runtime.ended(cell.pid)
-    ended.add_done_callback(lambda done: _ended_early(done, outcome))
+    watch = runtime.watch(cell, lambda reason: runtime.loop.call_soon(_ended_early, outcome, reason))
     timer = None if timeout_s is None else runtime.loop.call_later(timeout_s, _start_timeout, cell, outcome)
     try:
         result = await outcome
     finally:
-        ended.cancel()
+        cell.unwatched_by(watch)
         if timer is not None:
             timer.cancel()
     if result is None:
@@ -284,9 +283,9 @@ async def started(cell: Cell, outcome: asyncio.Future[Ignore | tuple[object] | N
     raise StartError(result[0])
 
 
-def _ended_early(done: asyncio.Future[ExitReason], outcome: asyncio.Future[Ignore | tuple[object] | None]) -> None:
-    if not done.cancelled() and not outcome.done():
-        outcome.set_result((done.result(),))
+def _ended_early(outcome: asyncio.Future[Ignore | tuple[object] | None], reason: ExitReason) -> None:
+    if not outcome.done():  # what `init` itself said goes first
+        outcome.set_result((reason,))
 
 
 def _start_timeout(cell: Cell, outcome: asyncio.Future[Ignore | tuple[object] | None]) -> None:
@@ -307,7 +306,7 @@ async def request(
     """Ask a process and wait for its answer: OTP's `gen_server:call`.
 
     Args:
-        destination: A pid, or a name of this runtime.
+        destination: A pid, or a name.
         message: What is asked; `handle_call` gets it.
         timeout_s: Seconds to wait, `None` for ever. Default 5.
         drop_expired: Whether the callee may drop the work, undone, after the deadline. Default: it does it

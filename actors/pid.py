@@ -1,6 +1,14 @@
 """Addresses: who a message goes to."""
 
-from typing import NamedTuple, TypeAlias
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from .cell import Cell
+    from .runtime import Runtime
 
 
 class Pid(NamedTuple):
@@ -35,5 +43,39 @@ class RemoteName(NamedTuple):
         return f"<{self.name!r} in {self.runtime}>"
 
 
-Destination: TypeAlias = Pid | str | RemoteName
-"""A pid, a name registered in the runtime of the sender, or one in another runtime."""
+class NameResolver(Protocol):
+    """Keeps names of its own: a registry of processes is one (`raybeam.actors.registry`)."""
+
+    def whereis_name(self, runtime: Runtime, key: Hashable) -> Pid | None:
+        """Who has the name now, asked from `runtime`; `None`: nobody."""
+        ...
+
+    def register_name(self, runtime: Runtime, key: Hashable, cell: Cell) -> None:
+        """Give a process of `runtime` the name; its death frees it.
+
+        Raises:
+            UsageError: The name is taken, or cannot be given.
+        """
+        ...
+
+
+class Via(NamedTuple):
+    """A name that a resolver keeps, used as any other: to start a process under it, to call it, to send to it.
+
+    Attributes:
+        resolver: Who keeps it.
+        key: The name there.
+    """
+
+    resolver: NameResolver
+    key: Hashable
+
+    def __repr__(self) -> str:
+        return f"<{self.key!r} via {self.resolver!r}>"
+
+
+Name: TypeAlias = str | Via
+"""A name in the runtime, or in what a resolver keeps."""
+
+Destination: TypeAlias = Pid | str | Via | RemoteName
+"""A pid, a name registered in the runtime of the sender, a name that a resolver keeps, or one in another runtime."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from .cell import TaskCell
 from .errors import NotAProcessError, ProcessKilled, UsageError
+from .pid import Pid
 from .runtime import current_cell, current_runtime
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from .cell import Cell
     from .kernel.reason import ExitReason
-    from .pid import Destination, Pid, Ref
+    from .pid import Destination, Name, Ref
 
 
 def own_cell() -> Cell:
@@ -53,7 +54,7 @@ def send(destination: Destination, message: object) -> None:
     cell = current_runtime().cell(destination)
     if cell is not None:
         cell.deliver(message)
-    elif isinstance(destination, str):
+    elif not isinstance(destination, Pid):
         raise UsageError(f"nobody has the name {destination!r}: register a process first")
 
 
@@ -132,8 +133,8 @@ def is_alive(pid: Pid) -> bool:
     return current_runtime().cell(pid) is not None
 
 
-def register(name: str, pid: Pid) -> None:
-    """Give a process a local name.
+def register(name: Name, pid: Pid) -> None:
+    """Give a process a name.
 
     Raises:
         UsageError: The name is taken, or the process is not alive.
@@ -150,8 +151,8 @@ def unregister(name: str) -> None:
     current_runtime().unregister(name)
 
 
-def whereis(name: str) -> Pid | None:
-    """Who has the local name, or `None`."""
+def whereis(name: Name) -> Pid | None:
+    """Who has the name, or `None`."""
     return current_runtime().whereis(name)
 
 

@@ -23,7 +23,7 @@ from .deadlines import Deadlines
 from .errors import NotAProcessError, ProcessKilled, UsageError
 from .kernel.reason import KILL, KILLED, NOPROC, NORMAL, SHUTDOWN
 from .message import Down, ExitMessage
-from .pid import Pid, Ref, RemoteName
+from .pid import Pid, Ref, RemoteName, Via
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from .distribution import Distribution
     from .kernel.reason import ExitReason
-    from .pid import Destination
+    from .pid import Destination, Name
 
 log = logging.getLogger("raybeam")
 CellT = TypeVar("CellT", bound=Cell)
@@ -177,7 +177,7 @@ class Runtime:
         """A reference that nobody had before."""
         return Ref(self.name, next(self._refs))
 
-    def add(self, cell: CellT, *, link_to: Cell | None = None, name: str | None = None) -> CellT:
+    def add(self, cell: CellT, *, link_to: Cell | None = None, name: Name | None = None) -> CellT:
         """Take a new cell in; it runs as soon as something is delivered.
 
         Raises:
@@ -216,27 +216,33 @@ class Runtime:
         task.add_done_callback(self._carriers.discard)
 
     def cell(self, destination: Destination) -> Cell | None:
-        """The living cell behind a pid of this runtime or a local name, or `None`."""
+        """The living cell behind a pid of this runtime or a name, or `None`."""
         if type(destination) is str:
             return self._names.get(destination)
         if destination[0] == self.name:
             if type(destination) is RemoteName:
                 return self._names.get(destination.name)
-            return self._cells.get(destination[1])  # type: ignore[arg-type]  # a Pid: (str, int)
+            return self._cells.get(destination[1])  # type: ignore[call-overload, no-any-return]  # a Pid: (str, int)
+        if type(destination) is Via:
+            pid = destination.resolver.whereis_name(self, destination.key)
+            return None if pid is None else self.cell(pid)
         if self.distribution is not None:
-            return self.distribution.cell(destination)  # type: ignore[arg-type]  # no string
+            return self.distribution.cell(destination)  # type: ignore[arg-type]  # neither a name here nor one of a resolver
         return None
 
     def processes(self) -> list[Pid]:
         """All living processes, oldest first."""
         return [cell.pid for cell in self._cells.values()]
 
-    def register(self, name: str, cell: Cell) -> None:
+    def register(self, name: Name, cell: Cell) -> None:
         """Give a process a name, free again at its death.
 
         Raises:
             UsageError: The name is taken by a living process.
         """
+        if isinstance(name, Via):
+            name.resolver.register_name(self, name.key, cell)
+            return
         holder = self._names.get(name)
         if holder is not None:
             raise UsageError(f"the name {name!r} is taken by {holder.pid}: choose another, or stop that process")
@@ -249,9 +255,9 @@ class Runtime:
         if holder is not None:
             holder.names = tuple(other for other in holder.names if other != name)
 
-    def whereis(self, name: str) -> Pid | None:
+    def whereis(self, name: Name) -> Pid | None:
         """Who has the name, or `None`."""
-        holder = self._names.get(name)
+        holder = self.cell(name)
         return None if holder is None else holder.pid
 
     # -- scheduling --------------------------------------------------------------------------------
@@ -365,10 +371,15 @@ class Runtime:
         if cell is None:
             future.set_result(NOPROC)
             return future
-        ref, watched = self.new_ref(), cell
-        watched.watched_by(ref, lambda reason: None if future.done() else future.set_result(reason))
-        future.add_done_callback(lambda _: watched.unwatched_by(ref))
+        ref = self.watch(cell, lambda reason: None if future.done() else future.set_result(reason))
+        future.add_done_callback(lambda _: cell.unwatched_by(ref))
         return future
+
+    def watch(self, cell: Cell, told: Callable[[ExitReason], object]) -> Ref:
+        """Have `told` called with the exit reason of a living process when it ends, before anybody else runs."""
+        ref = self.new_ref()
+        cell.watched_by(ref, told)
+        return ref
 
     def exit(self, sender: Pid | None, target: Pid, reason: ExitReason) -> None:
         """Send an exit signal; `kill` cannot be trapped."""
@@ -408,7 +419,7 @@ class Runtime:
         if carrier is not None and not carrier.done() and carrier is not _current_task():
             carrier.cancel()
 
-    def tell_watcher(self, watcher: Pid | Callable[[ExitReason], None], message: Down) -> None:
+    def tell_watcher(self, watcher: Pid | Callable[[ExitReason], object], message: Down) -> None:
         """Tell who monitors a process that it has ended."""
         if callable(watcher):
             watcher(message.reason)

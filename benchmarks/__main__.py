@@ -8,10 +8,11 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from benchmarks.goal import Goal
     from benchmarks.ratio import Ratio
 
 
-NAMES = ("local_call", "replica_calls")
+NAMES = ("local_call", "processes", "restart", "replica_calls")
 
 
 def main() -> int:
@@ -20,16 +21,16 @@ def main() -> int:
     if unknown:
         print(f"no benchmark {unknown[0]!r}; there are: {', '.join(NAMES)}", file=sys.stderr)
         return 2
-    ratios: list[Ratio] = []
+    figures: list[Ratio | Goal] = []
     console = Console()
     for name in wanted:
         with console.status(f"measuring {name} ..."):
-            ratios += importlib.import_module(f"benchmarks.{name}").measure()
-    table = Table(title="medians of interleaved rounds")
+            figures += importlib.import_module(f"benchmarks.{name}").measure()
+    table = Table(title="medians of rounds, interleaved with those of the peer")
     for column in ("what", "ours", "peer", "theirs", "ratio", "goal", ""):
         table.add_column(column, justify="left" if column in ("what", "peer", "") else "right")
-    for ratio in ratios:
-        table.add_row(*ratio.row())
+    for figure in figures:
+        table.add_row(*figure.row())
     console.print(table)
     return 0
 

@@ -5,6 +5,7 @@ import pickle
 import pytest
 
 from raybeam.actors import (
+    AlreadyRegistered,
     BlueprintError,
     CallFailed,
     CallTimeout,
@@ -15,12 +16,14 @@ from raybeam.actors import (
     InvalidSpecError,
     NoProcess,
     Overloaded,
+    Pid,
     ServiceError,
     StartError,
 )
 from raybeam.actors.kernel.reason import Crashed
 
 ERRORS = [
+    AlreadyRegistered("lamp", Pid("r", 1)),
     BlueprintError("families.x.replicas: must be 1 or more"),
     CallFailed(Crashed(ValueError("x")), ("dest", "request")),
     CallTimeout(("dest", "request")),
