@@ -15,6 +15,7 @@ from . import (
     task_supervisor,
 )
 from .crash import CrashReport
+from .distribution import Distribution, PeerDown, PeerUp, Transport
 from .dynamic_supervisor import DynamicSpec, DynamicSupervisor
 from .errors import (
     AlreadyRegistered,
@@ -50,7 +51,7 @@ from .kernel.retry import AtLeastOnce, AtMostOnce
 from .kernel.server import Error, Ignore, NoReply, Ok, Reply, Stop
 from .kernel.supervision import Restarting
 from .message import Down, ExitMessage, From, Timeout
-from .pid import Pid, Ref, Via
+from .pid import Pid, Ref, RemoteName, Via
 from .registry import Registered, Registry, RegistrySpec, Unregistered
 from .requests import Response
 from .runtime import Runtime
@@ -63,6 +64,11 @@ __all__ = [
     "process",
     "Pid",
     "Ref",
+    "RemoteName",
+    "Distribution",
+    "Transport",
+    "PeerUp",
+    "PeerDown",
     "gen_server",
     "GenServer",
     "pg",

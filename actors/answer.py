@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from .errors import CallFailed, CallTimeout, NoProcess, Overloaded
+from .errors import CallFailed, CallTimeout, Disconnected, NoProcess, Overloaded
 from .message import Call, From
 from .runtime import current_cell
 
@@ -47,6 +47,7 @@ async def await_answer(sender: From, timeout_s: float | None, described: object)
         CallTimeout: The deadline passed.
         NoProcess: The callee was not there.
         Overloaded: The callee's mailbox is full.
+        Disconnected: The connection to the callee's runtime was lost.
         CallFailed: The callee ended without an answer.
     """
     future = sender.future
@@ -60,7 +61,7 @@ async def await_answer(sender: From, timeout_s: float | None, described: object)
             sender.abandon()
         if failure.call is not None:
             raise
-        if isinstance(failure, NoProcess | CallTimeout):
+        if isinstance(failure, NoProcess | CallTimeout | Disconnected):
             raise type(failure)(described) from None
         if isinstance(failure, Overloaded):
             raise Overloaded(described, failure.retry_after_s) from None

@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, Protocol
+from weakref import WeakValueDictionary
 
 from .cell import Cell
 from .errors import CallFailed, Disconnected, NoProcess
@@ -167,7 +168,8 @@ class Distribution:
         self.runtime = runtime
         self.peers: dict[str, None] = {}
         self._transport = transport
-        self._cells: dict[Pid | RemoteName, RemoteCell] = {}
+        self._known: WeakValueDictionary[Pid | RemoteName, RemoteCell] = WeakValueDictionary()
+        self._kept: dict[Pid | RemoteName, RemoteCell] = {}  # those that something depends on
         self._numbers = itertools.count(1)
         self._asked: dict[int, tuple[RemoteCell, From]] = {}
         self._watched: dict[str, dict[Ref, Pid]] = {}  # by peer: its monitors of processes here
@@ -177,16 +179,18 @@ class Distribution:
 
     def cell(self, address: Pid | RemoteName) -> RemoteCell:
         """What stands for a process of another runtime, whether it lives or not."""
-        found = self._cells.get(address)
-        return RemoteCell(self.runtime, self, address) if found is None else found
+        found = self._known.get(address)
+        if found is None:
+            found = self._known[address] = RemoteCell(self.runtime, self, address)
+        return found
 
     def remember(self, cell: RemoteCell) -> None:
         """Keep a cell while something depends on it."""
         address = _address(cell)
         if cell.forgettable:
-            self._cells.pop(address, None)
+            self._kept.pop(address, None)
         else:
-            self._cells[address] = cell
+            self._kept[address] = cell
 
     def ask(self, cell: RemoteCell, ask: Ask, sender: From) -> None:
         """Send a call and keep who waits for its answer."""
@@ -234,9 +238,9 @@ class Distribution:
 
     def peer_lost(self, peer: str) -> None:
         """The connection to a runtime is lost: its processes have ended, as far as this one can tell."""
-        for address, cell in list(self._cells.items()):
+        for address, cell in list(self._kept.items()):
             if address.runtime == peer:
-                del self._cells[address]
+                del self._kept[address]
                 self._lost(cell)
         for ref, pid in self._watched.pop(peer, {}).items():
             watched = self.runtime.cell(pid)
@@ -344,7 +348,7 @@ class Distribution:
 
     def _ended(self, peer: str, ref: Ref, target: Pid | str, reason: ExitReason) -> None:
         address = RemoteName(peer, target) if isinstance(target, str) else target
-        cell = self._cells.get(address)
+        cell = self._kept.get(address)
         watcher = cell.watchers.pop(ref, None) if cell is not None and cell.watchers else None
         if cell is None or watcher is None:
             return

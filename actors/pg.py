@@ -35,9 +35,9 @@ is three `Left` messages.
 restart they must join again, so start the scope first and let its members restart with it: under one supervisor,
 `SupervisorSpec([ChildSpec("pg", Scope), ...], strategy="rest_for_one")`.
 
-**Other runtimes.** Only processes of this runtime can be joined to a group here. Scopes of one name in several runtimes
-are peers: each tells the others of its members, and their views agree once nothing moves any more. `meet` acquaints two
-scopes; `Scope.send_to_peer` and `Scope.watch_peer` are where a transport goes.
+**Other runtimes.** Only processes of this runtime can be joined to a group here. Scopes of one name in connected
+runtimes are peers: each tells the others of its members, and their views agree once nothing moves any more. When the
+connection to a runtime is lost, its members leave here, and come back with it.
 
 **When not to use it.** For one process with one name, register it. To have every event handled in order by all
 listeners, use `GenEvent`.
@@ -49,13 +49,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from . import gen_server
+from .distribution import PeerDown, PeerUp
 from .errors import UsageError
 from .gen_server import GenServer
 from .kernel import group_tables, groups
 from .kernel.groups import Joined, Left
 from .kernel.server import CallResult, Error, InitResult, Reply, Result
 from .message import Down
-from .pid import Pid
+from .pid import Pid, RemoteName
 from .process import own_cell, send
 from .runtime import current_runtime
 from .server_cell import ServerCell
@@ -93,20 +94,15 @@ class Scope(GenServer):
         if holder is not None:
             return Error(("already_started", holder))
         self.runtime.register(name, self._cell)
+        self._name = name
+        if self.runtime.distribution is not None:
+            self.runtime.distribution.monitor_peers(self.pid)
         return None
 
     @property
     def tables(self) -> group_tables.Tables:
         """The groups; read only."""
         return self._tables
-
-    def send_to_peer(self, peer: Pid, message: groups.PeerMessage) -> None:
-        """Send to the scope of another runtime, which gets it by `handle_info`; in order, and never waiting."""
-        send(peer, message)
-
-    def watch_peer(self, peer: Pid) -> Ref:
-        """Have this process get one `Down` when the scope of another runtime has ended or cannot be reached."""
-        return self.runtime.monitor(self._cell, peer)
 
     def _step(self, event: groups.Event) -> object:
         """Step the kernel and carry out what it says; the answer to who asked."""
@@ -116,10 +112,9 @@ class Scope(GenServer):
                 case groups.Tell(pid, message):
                     send(pid, message)
                 case groups.Send(peer, message):
-                    self.send_to_peer(peer, message)
+                    send(peer, message)
                 case groups.Watch(pid):
-                    local = pid.runtime == self.pid.runtime
-                    self._watches[pid] = self.runtime.monitor(self._cell, pid) if local else self.watch_peer(pid)
+                    self._watches[pid] = self.runtime.monitor(self._cell, pid)
                 case groups.Unwatch(pid):
                     self.runtime.demonitor(self._cell, self._watches.pop(pid))
                 case groups.Answer(value):
@@ -150,7 +145,11 @@ class Scope(GenServer):
                 if self._watches.get(pid) == ref:
                     del self._watches[pid]
                 self._step(groups.Ended(pid, ref))
-            case groups.Discover() | groups.Sync() | groups.PeerJoin() | groups.PeerLeave() | groups.Meet():
+            case PeerUp(runtime):
+                self._step(groups.Meet(RemoteName(runtime, self._name)))
+            case PeerDown():
+                return None  # its scope is seen to end by a monitor
+            case groups.Discover() | groups.Sync() | groups.PeerJoin() | groups.PeerLeave():
                 self._step(message)
             case _:
                 return await super().handle_info(message)
@@ -263,15 +262,6 @@ async def demonitor(ref: Ref, *, scope: str = DEFAULT_SCOPE) -> bool:
     return known
 
 
-def meet(peer: Pid, *, scope: str = DEFAULT_SCOPE) -> None:
-    """Acquaint a scope with its peer in another runtime: when that has come up, or can be reached again.
-
-    Raises:
-        UsageError: The scope does not run here.
-    """
-    send(scope, groups.Meet(peer))
-
-
 def _name(group: Group) -> Group:
     try:
         hash(group)
@@ -305,7 +295,6 @@ __all__ = [
     "get_members",
     "join",
     "leave",
-    "meet",
     "monitor",
     "monitor_scope",
     "start",

@@ -19,7 +19,7 @@ from .group_tables import AddMonitor, AddPeer, Change, Group, RemoveMonitor, Rem
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ..pid import Pid, Ref
+    from ..pid import Pid, Ref, RemoteName
 
 # -- messages between peers ------------------------------------------------------------------------------------------
 
@@ -112,9 +112,9 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Meet:
-    """There may be a peer at `peer`: a runtime has come up, or a connection has healed."""
+    """There may be a peer under the scope's name in a runtime that has come up, or can be reached again."""
 
-    peer: Pid
+    peer: Pid | RemoteName
 
 
 Event: TypeAlias = Join | Leave | MonitorScope | MonitorGroup | Demonitor | Ended | Meet | PeerMessage
@@ -164,7 +164,7 @@ class Tell:
 class Send:
     """Effect: send a message to a peer."""
 
-    peer: Pid
+    peer: Pid | RemoteName
     message: PeerMessage
 
 

@@ -97,6 +97,8 @@ class Network:
             data = pickle.dumps(signal)
         except Exception as error:  # noqa: BLE001 (whatever pickle raises)
             data = pickle.dumps(in_words(signal, error))
+        if sender not in self._runtimes:
+            return  # the last words of a crashed runtime
         pair = frozenset((sender, peer))
         if peer not in self._runtimes or pair in self._cuts:
             self._notice_loss(sender, peer)

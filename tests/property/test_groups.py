@@ -81,6 +81,7 @@ class TwoScopes(RuleBasedStateMachine):
         for effect in effects:
             match effect:
                 case Send(peer, message):
+                    assert isinstance(peer, Pid)
                     self.inbox[peer.runtime].append((peer, message))
                 case Tell(_, message):
                     scope.follow(message)

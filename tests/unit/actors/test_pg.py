@@ -10,7 +10,6 @@ import pytest
 
 from raybeam.actors import (
     ChildSpec,
-    Down,
     GenServer,
     NoProcess,
     NotAProcessError,
@@ -25,12 +24,11 @@ from raybeam.actors import (
     pg,
     process,
 )
-from raybeam.actors.testing import run, settle
+from raybeam.actors.testing import Network, run, settle
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from raybeam.actors.kernel.groups import PeerMessage
 
 R = TypeVar("R")
 
@@ -412,35 +410,19 @@ def test_a_foreign_message_does_not_harm_the_scope() -> None:
 # -- several runtimes ------------------------------------------------------------------------------------------------
 
 
-class Bridged(pg.Scope):
-    """A scope whose peers are in other runtimes of this loop."""
-
-    runtimes: dict[str, Runtime]
-
-    def send_to_peer(self, peer: Pid, message: PeerMessage) -> None:
-        cell = self.runtimes[peer.runtime].cell(peer)
-        if cell is not None:
-            cell.deliver(message)
-
-    def watch_peer(self, peer: Pid) -> Ref:
-        ref, cell = self.runtime.new_ref(), self._cell
-        ended = self.runtimes[peer.runtime].ended(peer)
-        ended.add_done_callback(lambda done: None if done.cancelled() else cell.deliver(Down(ref, peer, done.result())))
-        return ref
-
-
 class World:
     """Some runtimes with a scope each; `at` does something in one of them."""
 
     def __init__(self, *names: str) -> None:
+        self.network = Network(delay_s=0.0)
         self.runtimes = {name: quiet(name) for name in names}
         self.scopes: dict[str, Pid] = {}
-        Bridged.runtimes = self.runtimes
 
     async def __aenter__(self) -> World:
         for name, runtime in self.runtimes.items():
             runtime.open()
-            self.scopes[name] = await self.at(name, lambda: gen_server.start(Bridged))
+            self.network.join(runtime)
+            self.scopes[name] = await self.at(name, lambda: gen_server.start(pg.Scope))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -463,13 +445,6 @@ class World:
         await settle()
         return pid
 
-    async def meet(self, name: str, other: str) -> None:
-        async def met() -> None:
-            pg.meet(self.scopes[other])
-
-        await self.at(name, met)
-        await settle()
-
     async def seen(self, name: str, group: str) -> tuple[Counter[Pid], Counter[Pid]]:
         """The members that a runtime sees, and those of them that are its own."""
 
@@ -486,7 +461,6 @@ def test_peers_that_meet_learn_each_others_members_both_ways() -> None:
     async def main() -> None:
         async with World("north", "south") as world:
             one, two = await world.member("north", "g", 2), await world.member("south", "g")
-            await world.meet("north", "south")
 
             assert await world.seen("north", "g") == (Counter({one: 2, two: 1}), Counter({one: 2}))
             assert await world.seen("south", "g") == (Counter({one: 2, two: 1}), Counter({two: 1}))
@@ -497,8 +471,6 @@ def test_peers_that_meet_learn_each_others_members_both_ways() -> None:
 def test_joins_leaves_and_deaths_are_seen_by_the_peers_and_their_monitors() -> None:
     async def main() -> tuple[list[tuple[str, object, list[Pid]]], Pid, Pid]:
         async with World("north", "south") as world:
-            await world.meet("north", "south")
-
             watcher = await world.at("south", lambda: watching(lambda: pg.monitor("g")))
             one, two = await world.member("north", "g", 2), await world.member("north", "g")
             await world.at("north", lambda: pg.leave("g", one))
@@ -516,33 +488,17 @@ def test_joins_leaves_and_deaths_are_seen_by_the_peers_and_their_monitors() -> N
 def test_the_members_of_a_peer_that_dies_are_gone_and_come_back_with_its_successor() -> None:
     async def main() -> None:
         async with World("north", "south", "west") as world:
-            await world.meet("north", "south")
-            await world.meet("west", "south")
             one, two = await world.member("north", "g"), await world.member("west", "g")
             world.kill(world.scopes["north"])
             await settle()
 
             assert await world.seen("south", "g") == (Counter({two: 1}), Counter())
 
-            world.scopes["north"] = await world.at("north", lambda: gen_server.start(Bridged))
-            await world.meet("south", "north")
+            world.scopes["north"] = await world.at("north", lambda: gen_server.start(pg.Scope))
             await world.at("north", lambda: pg.join("g", one))
             await settle()
 
             assert await world.seen("south", "g") == (Counter({one: 1, two: 1}), Counter())
-            assert await world.seen("north", "g") == (Counter({one: 1}), Counter({one: 1}))  # it has not met west
+            assert await world.seen("north", "g") == (Counter({one: 1, two: 1}), Counter({one: 1}))
 
     run(main())
-
-
-def test_a_peer_that_cannot_be_reached_is_no_peer() -> None:
-    async def main() -> list[Pid]:
-        async with quiet():
-            scope = await pg.start()
-            pg.meet(Pid("elsewhere", 1))
-            one = process.spawn(sleeper)
-            await pg.join("g", one)
-            await settle()
-            return [] if process.is_alive(scope) and pg.get_members("g") == [one] else pg.get_members("g")
-
-    assert run(main()) == []

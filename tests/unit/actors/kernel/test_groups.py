@@ -148,6 +148,7 @@ def test_two_scopes_that_exchange_messages_agree() -> None:
         tables = here if scope == ME else there
         for effect in step(tables, scope, event):
             if isinstance(effect, Send):
+                assert isinstance(effect.peer, Pid)
                 queue.append((effect.peer, effect.message))
             elif not isinstance(effect, Tell | Watch | Unwatch | Answer):
                 apply(tables, effect)
