@@ -10,7 +10,7 @@ from .cell import ALIVE, Cell, crashed
 from .crash import CrashReport
 from .errors import Exit, Overloaded, UsageError
 from .interface import Invoke
-from .kernel.mailbox import victim
+from .kernel.mailbox import Overflow, victim
 from .kernel.reason import is_normal_end
 from .kernel.server import ABSENT, GO_ON, Error, Ignore, Ok, Reply, Stop, bad_return
 from .message import TIMEOUT_MESSAGE, Call, Cast, ExitMessage, SystemCall, Timeout
@@ -69,21 +69,30 @@ class ServerCell(Cell):
 
     def deliver_call(self, call: Call) -> None:
         """Accept a call, or refuse one when as many wait as may."""
-        server = self.server
-        if self.queued_calls >= server.mailbox_limit:
-            waiting = [index for index, message in enumerate(self.mailbox) if type(message) is Call]
-            position = victim(server.mailbox_overflow, waiting)
-            if position is None:
-                call.sender.fail(Overloaded())
-                return
-            refused = self.mailbox[position]
-            del self.mailbox[position]
-            assert type(refused) is Call
-            self.queued_calls -= 1
-            refused.sender.fail(Overloaded())
+        if self.queued_calls >= self.server.mailbox_limit and not self._make_room():
+            call.sender.fail(Overloaded())
+            return
         self.calls.add(call.sender)
         self.queued_calls += 1
         self.deliver(call)
+
+    def _make_room(self) -> bool:
+        """Refuse a call that waits, as the overflow policy says; whether there was one to refuse."""
+        policy = self.server.mailbox_overflow
+        if policy is Overflow.REJECT:
+            return False
+        queues = (self.held or deque(), self.mailbox)  # what came while suspended is older
+        waiting = [(queue, index) for queue in queues for index, message in enumerate(queue) if type(message) is Call]
+        position = victim(policy, len(waiting))
+        if position is None:
+            return False
+        queue, index = waiting[position]
+        refused = queue[index]
+        del queue[index]
+        assert type(refused) is Call
+        self.queued_calls -= 1
+        refused.sender.fail(Overloaded())
+        return True
 
     async def handle(self, message: object) -> None:
         """Do what one message asks for."""
@@ -92,6 +101,8 @@ class ServerCell(Cell):
             if self.held is None:
                 self.held = deque()
             self.held.append(message)
+            if kind is Call:  # it waits still
+                self.queued_calls += 1
             return
         self.messages_handled += 1
         if self.timeout_s is not None:
