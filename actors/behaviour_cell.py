@@ -121,9 +121,11 @@ class BehaviourCell(Cell, Generic[B]):
 
     def report(self, reason: ExitReason) -> None:
         """Tell the report sink of a crash."""
-        self.runtime.report(
-            CrashReport(self.pid, self.description(), reason, self.last_message, self.reported_state(), self.names)
-        )
+        try:
+            state = self.reported_state()
+        except Exception as error:  # noqa: BLE001 (the state may be half made; the crash is what must be told)
+            state = f"not to be had: {error!r}"
+        self.runtime.report(CrashReport(self.pid, self.description(), reason, self.last_message, state, self.names))
 
     def reported_state(self) -> object:
         """The state as a crash report may show it."""
