@@ -10,7 +10,7 @@ from .behaviour import Behaviour
 from .cell import ALIVE, Cell, crashed
 from .crash import CrashReport
 from .errors import Exit, Overloaded
-from .kernel.mailbox import victim
+from .kernel.mailbox import Overflow, victim
 from .message import Call, ExitMessage
 
 if TYPE_CHECKING:
@@ -71,27 +71,38 @@ class BehaviourCell(Cell, Generic[B]):
 
     def deliver_call(self, call: Call) -> None:
         """Accept a call, or refuse one when as many wait as may."""
-        server = self.server
-        if self.queued_calls >= server.mailbox_limit:
-            waiting = [index for index, message in enumerate(self.mailbox) if type(message) is Call]
-            position = victim(server.mailbox_overflow, waiting)
-            if position is None:
-                call.sender.fail(Overloaded())
-                return
-            refused = self.mailbox[position]
-            del self.mailbox[position]
-            assert type(refused) is Call
-            self.queued_calls -= 1
-            refused.sender.fail(Overloaded())
+        if self.queued_calls >= self.server.mailbox_limit and not self._make_room():
+            call.sender.fail(Overloaded())
+            return
         self.calls.add(call.sender)
         self.queued_calls += 1
         self.deliver(call)
+
+    def _make_room(self) -> bool:
+        """Refuse a call that waits, as the overflow policy says; whether there was one to refuse."""
+        policy = self.server.mailbox_overflow
+        if policy is Overflow.REJECT:
+            return False
+        queues = (self.held or deque(), self.mailbox)  # what came while suspended is older
+        waiting = [(queue, index) for queue in queues for index, message in enumerate(queue) if type(message) is Call]
+        position = victim(policy, len(waiting))
+        if position is None:
+            return False
+        queue, index = waiting[position]
+        refused = queue[index]
+        del queue[index]
+        assert type(refused) is Call
+        self.queued_calls -= 1
+        refused.sender.fail(Overloaded())
+        return True
 
     def hold(self, message: object) -> None:
         """Keep a message that came while suspended."""
         if self.held is None:
             self.held = deque()
         self.held.append(message)
+        if type(message) is Call:  # it waits still
+            self.queued_calls += 1
 
     def unhold(self) -> None:
         """Put back what came while suspended, in order, before what came later."""

@@ -97,6 +97,8 @@ def _last_words(supervisor: GenServer, pids: Mapping[Pid, object]) -> dict[Pid, 
     """The reasons of those that have ended already: their exit messages wait in the mailbox, and are taken out."""
     mailbox = supervisor._cell.mailbox
     told = [message for message in mailbox if isinstance(message, ExitMessage) and message.pid in pids]
-    for message in told:
-        mailbox.remove(message)
+    if told:
+        rest = [message for message in mailbox if not (isinstance(message, ExitMessage) and message.pid in pids)]
+        mailbox.clear()
+        mailbox.extend(rest)
     return {message.pid: message.reason for message in told}

@@ -106,9 +106,8 @@ class DynamicSupervisor(GenServer):
 
     OTP's own form, a `SupervisorSpec` with the strategy `"simple_one_for_one"` and one child, does the same.
 
-    **At run time**: `start_child`, `terminate_child`, `which_children`, `count_children`,
-    `restarts`. OTP's `restart_child` and
-    `delete_child` are refused: who is terminated is forgotten.
+    **At run time**: `start_child`, `terminate_child`, `which_children`, `count_children`, `restarts`. OTP's
+    `restart_child` and `delete_child` are refused: who is terminated is forgotten.
 
     **When not to use it.** When children depend on each other or on an order of start: use `Supervisor`.
     """

@@ -55,11 +55,12 @@ def failure_domain(reason: ExitReason) -> object | None:
 
 
 def counted(restarts: tuple[Restart, ...], now: float, period_s: float) -> tuple[Restart, ...]:
-    """The restarts that still count. One exactly `period_s` old does.
+    """The restarts that still count, of those given oldest first. One exactly `period_s` old does.
 
     OTP takes the time in whole seconds, so there one counts for up to a second more.
     """
-    return tuple(restart for restart in restarts if now - restart.at <= period_s)
+    first = next((index for index, restart in enumerate(restarts) if now - restart.at <= period_s), len(restarts))
+    return restarts[first:]
 
 
 def add_restart(restarts: tuple[Restart, ...], restart: Restart, limit: Limit) -> tuple[tuple[Restart, ...], bool]:
@@ -84,10 +85,18 @@ def add_restart(restarts: tuple[Restart, ...], restart: Restart, limit: Limit) -
     >>> len(state), borne
     (1, True)
     """
-    before = counted(restarts, restart.at, limit.period_s)
-    if restart.domain is not None and any(
-        other.domain == restart.domain and restart.at - other.at <= limit.domain_window_s for other in before
-    ):
-        return before, len(before) <= limit.intensity
-    after = (*before, restart)
-    return after, len(after) <= limit.intensity
+    now = counted(restarts, restart.at, limit.period_s)
+    if not _counted_with_its_domain(now, restart, limit.domain_window_s):
+        now = (*now, restart)
+    return now, len(now) <= limit.intensity
+
+
+def _counted_with_its_domain(restarts: tuple[Restart, ...], restart: Restart, window_s: float) -> bool:
+    if restart.domain is None:
+        return False
+    for other in reversed(restarts):
+        if restart.at - other.at > window_s:
+            return False
+        if other.domain == restart.domain:
+            return True
+    return False

@@ -15,6 +15,7 @@ FILES = sorted(
     for kind in run.KINDS
     if importlib.util.find_spec(f"tests.conformance.{kind}") is not None
     for file in DATA.glob(f"{kind}_public*.jsonl")
+    if file.stat().st_size
 )
 
 
