@@ -8,6 +8,7 @@ from . import (
     dynamic_supervisor,
     gen_event,
     gen_server,
+    gen_statem,
     pg,
     process,
     registry,
@@ -20,6 +21,7 @@ from .dynamic_supervisor import DynamicSpec, DynamicSupervisor
 from .errors import (
     AlreadyRegistered,
     BlueprintError,
+    CallbackError,
     CallFailed,
     CallTimeout,
     ClusterError,
@@ -41,6 +43,7 @@ from .errors import (
 from .event_handler import EventHandler, HandlerExit, HandlerReport, HandlerState
 from .gen_event import GenEvent
 from .gen_server import GenServer
+from .gen_statem import GenStatem
 from .interface import call, query
 from .interface import cast_ as cast
 from .kernel.backoff import Backoff
@@ -49,6 +52,36 @@ from .kernel.mailbox import Overflow
 from .kernel.reason import Crashed
 from .kernel.retry import AtLeastOnce, AtMostOnce
 from .kernel.server import Error, Ignore, NoReply, Ok, Reply, Stop
+from .kernel.statem_actions import (
+    Action,
+    ChangeCallbackModule,
+    EventTimeout,
+    FirstState,
+    Hibernate,
+    KeepState,
+    NamedTimeout,
+    NextEvent,
+    NextState,
+    PopCallbackModule,
+    Postpone,
+    PushCallbackModule,
+    RepeatState,
+    ReplyTo,
+    StateResult,
+    StateTimeout,
+    StopAndReply,
+)
+from .kernel.statem_events import (
+    CallEvent,
+    CastEvent,
+    EnterEvent,
+    EventTimeoutEvent,
+    InfoEvent,
+    InternalEvent,
+    NamedTimeoutEvent,
+    StateEvent,
+    StateTimeoutEvent,
+)
 from .kernel.supervision import Restarting
 from .message import Down, ExitMessage, From, Timeout
 from .pid import Pid, Ref, RemoteName, Via
@@ -71,6 +104,8 @@ __all__ = [
     "PeerDown",
     "gen_server",
     "GenServer",
+    "gen_statem",
+    "GenStatem",
     "pg",
     "alarm_handler",
     "gen_event",
@@ -115,6 +150,32 @@ __all__ = [
     "Reply",
     "NoReply",
     "Stop",
+    "NextState",
+    "KeepState",
+    "RepeatState",
+    "StopAndReply",
+    "StateResult",
+    "FirstState",
+    "Action",
+    "ReplyTo",
+    "Postpone",
+    "NextEvent",
+    "StateTimeout",
+    "EventTimeout",
+    "NamedTimeout",
+    "Hibernate",
+    "ChangeCallbackModule",
+    "PushCallbackModule",
+    "PopCallbackModule",
+    "StateEvent",
+    "CallEvent",
+    "CastEvent",
+    "InfoEvent",
+    "InternalEvent",
+    "StateTimeoutEvent",
+    "EventTimeoutEvent",
+    "NamedTimeoutEvent",
+    "EnterEvent",
     "From",
     "Response",
     "Down",
@@ -126,6 +187,7 @@ __all__ = [
     "RaybeamError",
     "UsageError",
     "BlueprintError",
+    "CallbackError",
     "InvalidArgumentsError",
     "NotAProcessError",
     "HandlerError",

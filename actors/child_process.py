@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import gen_server
+from .behaviour import Behaviour
 from .cell import crashed
 from .errors import Exit, StartError, StartIgnored
-from .gen_server import GenServer
 from .kernel import supervision
 from .kernel.childspec import BRUTAL_KILL, INFINITY, ChildSpec
 from .kernel.reason import KILL, SHUTDOWN, ExitReason
@@ -19,6 +19,8 @@ from .pid import Pid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from .gen_server import GenServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ async def start_outcome(spec: ChildSpec, *more: object) -> supervision.Started |
     """Run the start function of a child in the calling process."""
     function, *args = spec.start if isinstance(spec.start, tuple) else (spec.start,)
     try:
-        if isinstance(function, type) and issubclass(function, GenServer):
+        if isinstance(function, type) and issubclass(function, Behaviour):
             result: object = await gen_server.start_link(function, *args, *more)
         else:
             result = await function(*args, *more)

@@ -3,6 +3,7 @@
     RaybeamError
     ├── UsageError                  you: the code or the configuration is wrong; the message says the mend
     │   ├── BlueprintError          a field of a blueprint
+    │   ├── CallbackError           a callback is missing, or returned what it may not; `.reason` says it in OTP's terms
     │   ├── InvalidArgumentsError   arguments of a typed call that do not validate
     │   ├── NotAProcessError        an operation that only a process can do was called outside one
     │   └── AlreadyRegistered       a unique key of a registry is taken; `.pid` says by whom
@@ -34,6 +35,23 @@ class UsageError(RaybeamError):
 
 class BlueprintError(UsageError):
     """A field of a blueprint is wrong."""
+
+
+class CallbackError(UsageError):
+    """A callback is missing, or it returned what it may not.
+
+    Attributes:
+        reason: OTP's term for it, e.g. `("bad_return_from_state_function", value)`, `"function_clause"`, `"undef"`.
+        mend: What is wrong and what to do.
+    """
+
+    def __init__(self, reason: object, mend: str) -> None:
+        super().__init__(reason, mend)
+        self.reason = reason
+        self.mend = mend
+
+    def __str__(self) -> str:
+        return self.mend
 
 
 class InvalidArgumentsError(UsageError):

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from .answer import await_answer, send_call
-from .errors import (
-    InvalidArgumentsError,
-    NoProcess,
-    ServiceError,
-    StartError,
-    StartIgnored,
-    UsageError,
-)
+from .behaviour import Behaviour
+from .behaviour_cell import start_message
+from .errors import NoProcess, StartError, StartIgnored, UsageError
 from .interface import Delivery, Invoke, Method, methods_of, reference
-from .kernel.mailbox import Overflow
 from .kernel.server import CallResult, Ignore, InitResult, Result
 from .message import Cast
 from .process import own_cell
 from .requests import RequestId, multi_call, receive_response, send_request, wait_response
 from .runtime import current_runtime, log
-from .server_cell import ServerCell, start_message
+from .server_cell import ServerCell
 from .system_calls import change_code, get_state, replace_state, resume, statistics, stop, suspend
 
 if TYPE_CHECKING:
@@ -39,7 +33,7 @@ R = TypeVar("R")
 DEFAULT_TIMEOUT_S = 5.0
 
 
-class GenServer:
+class GenServer(Behaviour):
     """A process that keeps state and serves one message at a time.
 
     **What it is.** A plain class: its attributes are the state, its marked methods are the interface. Each
@@ -101,8 +95,6 @@ class GenServer:
     where failures must stay apart. For explicit states use `GenStatem`.
     """
 
-    mailbox_limit: ClassVar[int] = 1000
-    mailbox_overflow: ClassVar[Overflow] = Overflow.REJECT
     interface: ClassVar[dict[str, Method[object, ..., object]]] = {}
     _trap_exit: ClassVar[bool] = False
     _cell: ServerCell
@@ -113,24 +105,6 @@ class GenServer:
             if isinstance(method, Method) and (name in _RESERVED or name.startswith("_")):
                 raise UsageError(f"{cls.__name__}.{name}: the name is OTP's or private; give the method another one")
         cls.interface = methods_of(cls)
-        if cls.mailbox_limit < 1:
-            raise UsageError(f"{cls.__name__}.mailbox_limit={cls.mailbox_limit!r}: must be 1 or more")
-
-    @property
-    def pid(self) -> Pid:
-        """The pid of this process."""
-        return self._cell.pid
-
-    @property
-    def runtime(self) -> Runtime:
-        """The runtime that this process lives in."""
-        return self._cell.runtime
-
-    async def init(self, *args: Any, **kwargs: Any) -> Any:
-        """Set the state up, from the arguments of the start. Default: none taken, nothing done."""
-        if args or kwargs:
-            raise UsageError(f"{type(self).__name__} was started with arguments but has no init() that takes them")
-        return None
 
     @classmethod
     def _new_cell(cls, runtime: Runtime, pid: Pid, parent: Pid | None) -> ServerCell:
@@ -163,37 +137,20 @@ class GenServer:
 
         return await self.handle_info(TIMEOUT_MESSAGE)
 
-    async def terminate(self, reason: ExitReason) -> None:
-        """Clean up before the end. Default: nothing to do."""
-
     async def code_change(self, old_version: object, state: object, extra: object) -> object:
         """The state for this class, from the state of `old_version`. Default: the same."""
         return state
 
     def get_state(self) -> object:
         """The state, for `get_state`, crash reports and code changes. Default: the attributes."""
-        return {name: value for name, value in vars(self).items() if name != "_cell"}
+        return self._attributes()
 
     def set_state(self, state: object) -> None:
         """Put a state in place; the opposite of `get_state`."""
-        if not isinstance(state, dict):
-            raise UsageError(f"{type(self).__name__}: state must be a dict of attributes, or override set_state()")
-        cell = vars(self).get("_cell")
-        vars(self).clear()
-        vars(self).update(state)
-        if cell is not None:
-            self._cell = cell
-
-    def redact(self, state: object) -> object:
-        """What of the state a crash report may show. Default: all of it."""
-        return state
-
-    def is_answer(self, error: Exception) -> bool:
-        """Whether an exception of a handler is an answer rather than a crash. Default: `ServiceError`s are."""
-        return isinstance(error, ServiceError | InvalidArgumentsError)
+        self._set_attributes(state, "set_state")
 
 
-_RESERVED = frozenset(name for name in vars(GenServer) if not name.startswith("_"))
+_RESERVED = frozenset(name for name in dir(GenServer) if not name.startswith("_"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +162,7 @@ class Started:
 
 
 async def start(
-    server: type[GenServer],
+    server: type[Behaviour],
     *args: object,
     name: Name | None = None,
     timeout_s: float | None = None,
@@ -214,7 +171,7 @@ async def start(
     """Start a server that nobody is linked to; returns when its `init` is done.
 
     Args:
-        server: The class, made without arguments.
+        server: The behaviour class, made without arguments.
         *args: For `init`.
         name: A name to register: a local one, or one of a registry. Default: none.
         timeout_s: Seconds that `init` may take; then it is killed. Default: for ever.
@@ -228,7 +185,7 @@ async def start(
 
 
 async def start_link(
-    server: type[GenServer],
+    server: type[Behaviour],
     *args: object,
     name: Name | None = None,
     timeout_s: float | None = None,
@@ -243,7 +200,7 @@ async def start_link(
 
 
 async def _start(
-    server: type[GenServer],
+    server: type[Behaviour],
     args: tuple[object, ...],
     kwargs: dict[str, object],
     name: Name | None,

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from typing import TYPE_CHECKING
 
-from .cell import ALIVE, Cell, crashed
-from .crash import CrashReport
-from .errors import Exit, Overloaded, UsageError
+from .behaviour_cell import BehaviourCell, Start
+from .cell import ALIVE, crashed
+from .errors import Exit, UsageError
 from .interface import Invoke
-from .kernel.mailbox import Overflow, victim
 from .kernel.reason import is_normal_end
 from .kernel.server import ABSENT, GO_ON, Error, Ignore, Ok, Reply, Stop, bad_return
-from .message import TIMEOUT_MESSAGE, Call, Cast, ExitMessage, SystemCall, Timeout
+from .message import TIMEOUT_MESSAGE, Call, Cast, SystemCall, Timeout
 from .system_calls import serve_system_call
 
 if TYPE_CHECKING:
@@ -26,83 +24,22 @@ if TYPE_CHECKING:
     from .runtime import Runtime
 
 
-class Start:
-    """The first message of a server: run `init`.
-
-    `outcome` is resolved with `None` (up), `Ignore()` or the reason of the failure in a tuple of one.
-    """
-
-    __slots__ = ("args", "kwargs", "outcome")
-
-    def __init__(
-        self,
-        args: tuple[object, ...],
-        kwargs: dict[str, object],
-        outcome: asyncio.Future[Ignore | tuple[object] | None],
-    ) -> None:
-        self.args = args
-        self.kwargs = kwargs
-        self.outcome = outcome
-
-
-class ServerCell(Cell):
+class ServerCell(BehaviourCell["GenServer"]):
     """A process that runs a `GenServer`."""
 
-    __slots__ = ("held", "last_message", "messages_handled", "server", "started_at", "suspended", "timeout_s", "timer")
+    __slots__ = ("timeout_s", "timer")
 
     def __init__(self, runtime: Runtime, pid: Pid, parent: Pid | None, server: GenServer) -> None:
-        super().__init__(runtime, pid, parent)
-        self.server = server
+        super().__init__(runtime, pid, parent, server)
         self.trap_exit = server._trap_exit
         self.timer: asyncio.TimerHandle | None = None
         self.timeout_s: float | None = None
-        self.suspended = False
-        self.held: deque[object] | None = None
-        self.messages_handled = 0
-        self.started_at = runtime.now()
-        self.last_message: object = None
-        server._cell = self
-
-    def description(self) -> str:
-        """The class of the server."""
-        return type(self.server).__qualname__
-
-    def deliver_call(self, call: Call) -> None:
-        """Accept a call, or refuse one when as many wait as may."""
-        if self.queued_calls >= self.server.mailbox_limit and not self._make_room():
-            call.sender.fail(Overloaded())
-            return
-        self.calls.add(call.sender)
-        self.queued_calls += 1
-        self.deliver(call)
-
-    def _make_room(self) -> bool:
-        """Refuse a call that waits, as the overflow policy says; whether there was one to refuse."""
-        policy = self.server.mailbox_overflow
-        if policy is Overflow.REJECT:
-            return False
-        queues = (self.held or deque(), self.mailbox)  # what came while suspended is older
-        waiting = [(queue, index) for queue in queues for index, message in enumerate(queue) if type(message) is Call]
-        position = victim(policy, len(waiting))
-        if position is None:
-            return False
-        queue, index = waiting[position]
-        refused = queue[index]
-        del queue[index]
-        assert type(refused) is Call
-        self.queued_calls -= 1
-        refused.sender.fail(Overloaded())
-        return True
 
     async def handle(self, message: object) -> None:
         """Do what one message asks for."""
         kind = type(message)
         if self.suspended and kind is not SystemCall and not self._from_parent(message):
-            if self.held is None:
-                self.held = deque()
-            self.held.append(message)
-            if kind is Call:  # it waits still
-                self.queued_calls += 1
+            self.hold(message)
             return
         self.messages_handled += 1
         if self.timeout_s is not None:
@@ -129,9 +66,6 @@ class ServerCell(Cell):
         else:
             await self._callback("handle_info", self.server.handle_info(message), message)
 
-    def _from_parent(self, message: object) -> bool:
-        return type(message) is ExitMessage and message.pid == self.parent
-
     async def _start(self, start: Start) -> None:
         failure: ExitReason
         try:
@@ -152,13 +86,7 @@ class ServerCell(Cell):
         except Exception as error:  # noqa: BLE001 (let it crash: the starter gets the reason)
             failure = crashed(error)
             outcome = (failure,)
-        if self.exit_reason is not ALIVE:
-            return
-        if self.parent is not None:  # the starter learns it from the outcome: its mailbox stays clean
-            self.runtime.unlink(self, self.parent)
-        self.runtime.finish(self, failure)
-        if not start.outcome.done():
-            start.outcome.set_result(outcome)
+        self.refuse_start(start, outcome, failure)
 
     async def _handle_call(self, call: Call) -> None:
         sender, request = call.sender, call.request
@@ -233,11 +161,6 @@ class ServerCell(Cell):
         self.last_message = message
         await self.stop(reason)
 
-    def _is_ending(self) -> bool:
-        """Whether a cancellation means the process or its carrier, and is not an error of the handler's own."""
-        task = asyncio.current_task()
-        return self.exit_reason is not ALIVE or (task is not None and task.cancelling() > 0)
-
     async def go_on(self, result: Ok | Reply | object) -> None:
         """Arm the time-out or run the continuation that a result asks for."""
         assert isinstance(result, Ok | Reply | type(GO_ON))
@@ -266,13 +189,7 @@ class ServerCell(Cell):
 
     async def stop(self, reason: ExitReason, sender: From | None = None, reply: object = ABSENT) -> None:
         """Run `terminate`, answer the last caller, end."""
-        final = reason
-        try:
-            await self.server.terminate(reason)
-        except Exit as exit_:
-            final = exit_.reason
-        except Exception as error:  # noqa: BLE001 (its failure becomes the exit reason)
-            final = crashed(error)
+        final = await self.terminated(reason, reason)
         if self.exit_reason is not ALIVE:
             return
         if sender is not None and reply is not ABSENT:
@@ -281,19 +198,9 @@ class ServerCell(Cell):
             self.report(final)
         self.runtime.finish(self, final)
 
-    def report(self, reason: ExitReason) -> None:
-        """Tell the report sink of a crash."""
-        server = self.server
-        self.runtime.report(
-            CrashReport(
-                self.pid,
-                self.description(),
-                reason,
-                self.last_message,
-                server.redact(server.get_state()),
-                self.names,
-            )
-        )
+    def reported_state(self) -> object:
+        """The state, redacted."""
+        return self.server.redact(self.server.get_state())
 
     async def serve_state_call(self, operation: str, argument: object) -> object:
         """`get_state`, `replace_state`, `change_code`: past the callbacks."""
@@ -314,20 +221,6 @@ class ServerCell(Cell):
             return None
         raise UsageError(f"a GenServer does not know the system call {operation!r}")
 
-    def unhold(self) -> None:
-        """Put back what came while suspended, in order, before what came later."""
-        if self.held:
-            self.mailbox.extendleft(reversed(self.held))
-            self.held = None
-
 
 async def _raise(error: BaseException) -> object:
     raise error
-
-
-def start_message(
-    runtime: Runtime, args: tuple[object, ...], kwargs: dict[str, object]
-) -> tuple[Start, asyncio.Future[Ignore | tuple[object] | None]]:
-    """The message that starts a server, and the future of its outcome."""
-    outcome: asyncio.Future[Ignore | tuple[object] | None] = runtime.loop.create_future()
-    return Start(args, kwargs, outcome), outcome

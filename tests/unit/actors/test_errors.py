@@ -7,6 +7,7 @@ import pytest
 from raybeam.actors import (
     AlreadyRegistered,
     BlueprintError,
+    CallbackError,
     CallFailed,
     CallTimeout,
     ChildError,
@@ -25,6 +26,7 @@ from raybeam.actors.kernel.reason import Crashed
 ERRORS = [
     AlreadyRegistered("lamp", Pid("r", 1)),
     BlueprintError("families.x.replicas: must be 1 or more"),
+    CallbackError("undef", "Door has no state function 'open'"),
     CallFailed(Crashed(ValueError("x")), ("dest", "request")),
     CallTimeout(("dest", "request")),
     ChildError("not_found"),
