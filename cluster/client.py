@@ -73,6 +73,7 @@ class Client:
         source: Of its directory.
         run: Runs a coroutine of this client from another thread.
         seed: Seeds the choice of replicas and the jitter. Default: from the OS.
+        on_table: Gets each newer table of the directory. Default: nobody does.
     """
 
     def __init__(
@@ -81,7 +82,9 @@ class Client:
         source: DirectorySource,
         run: Callable[[Coroutine[object, object, object]], object],
         seed: int | None = None,
+        on_table: Callable[[Table], None] = lambda table: None,
     ) -> None:
+        self._on_table = on_table
         self.blueprint = blueprint
         self.random = random.Random(seed)  # noqa: S311 (spreading load, not secrets)
         self.run = run
@@ -226,6 +229,7 @@ class Client:
                 await asyncio.sleep(LOOK_UP_AGAIN_S)
                 continue
             version = table.version
+            self._on_table(table)
             for family, view in table.views.items():
                 self._install(newer(self._views.get(family), view))
             members = {member.name for view in self._views.values() for member in view.members}
