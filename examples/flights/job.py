@@ -22,7 +22,7 @@ from examples.flights.checks import verdict
 from examples.flights.day import DATA, load_airports, load_day
 from examples.flights.events import events_of
 from examples.flights.record import FamilySample, FamilyTotal, Restart, Rule, RunRecord, Sample
-from examples.flights.report import write_report
+from examples.flights.report import need_plotly, write_report
 from examples.flights.services import Airports, Feed, Flights, Progress, Rebooking
 from raybeam.actors import CallFailed, ServiceError, UsageError
 from raybeam.cluster import Blueprint, System
@@ -98,6 +98,10 @@ class FlightsJob:
             }
         )
 
+    def check_report(self) -> None:
+        """See `raybeam.cluster.app.Job`."""
+        need_plotly()
+
     def play(self, context: RunContext) -> Outcome:
         """Play the day, hold the end to account, write summary and report."""
         began = time.monotonic()
@@ -110,14 +114,7 @@ class FlightsJob:
             record = asyncio.run(_Run(self, system, context, start_s).play())
         title = f"{self.config.day}: {record.rebooked:,} rebooked, {record.stranded:,} stranded"
         _print_summary(record, context.console)
-        if context.summary is not None:
-            context.summary.parent.mkdir(parents=True, exist_ok=True)
-            told = asdict(record) | {"ok": record.ok, "samples": len(record.samples)}
-            context.summary.write_text(json.dumps(told, indent=1) + "\n")
-            context.console.print(f"summary: {context.summary}")
-        if context.report is not None:
-            write_report(record, context.report)
-            context.console.print(f"report:  {context.report}")
+        _write(record, context)
         return Outcome(record.ok, title)
 
 
@@ -344,6 +341,20 @@ def _problem(problem: Mapping[str, object], workload: Mapping[str, object]) -> s
     key = str(location[0])
     group = "workload" if key in workload else "system"
     return f"{group}.{key}={problem['input']!r}: {problem['msg']}"
+
+
+def _write(record: RunRecord, context: RunContext) -> None:
+    """Write summary and report."""
+    try:
+        if context.summary is not None:
+            told = asdict(record) | {"ok": record.ok, "samples": len(record.samples)}
+            context.summary.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+            context.console.print(f"summary: {context.summary}")
+        if context.report is not None:
+            write_report(record, context.report)
+            context.console.print(f"report:  {context.report}")
+    except OSError as error:
+        raise UsageError(f"{error.filename} cannot be written: {error.strerror}") from error
 
 
 def _print_summary(record: RunRecord, console: Console) -> None:
