@@ -135,12 +135,12 @@ class FlightProcess(GenServer):
     Its time-outs notice that it should have left or landed.
     """
 
-    async def init(self, flight: Flight, board: Pid, minute_s: float) -> Ok:
+    async def init(self, flight: Flight, board: Pid, minute_s: float, scheduled_at_min: int) -> Ok:
         self.flight = flight
         self.board = board
         self.minute_s = minute_s
         self.state = "scheduled"
-        return Ok(timeout_s=(READY_AFTER_MIN * 12 + LATE_AFTER_MIN) * minute_s)
+        return Ok(timeout_s=max(0, flight.sched_dep - scheduled_at_min + LATE_AFTER_MIN) * minute_s)
 
     async def handle_call(self, request: object, sender: From) -> Reply:
         following = NEXT.get((self.state, str(request)))
@@ -182,7 +182,8 @@ class Flights(GenServer):
         if flight is None:
             raise UnknownFlight(f"event {event.event_id}: there is no flight {event.flight_id!r}")
         if event.kind == "scheduled":
-            spec = ChildSpec(flight.flight_id, (FlightProcess, flight, self.pid, self.minute_s), restart="transient")
+            start = (FlightProcess, flight, self.pid, self.minute_s, event.at_min)
+            spec = ChildSpec(flight.flight_id, start, restart="transient")
             started = await dynamic_supervisor.start_child(self.board, spec)
             assert started.pid is not None
             self.processes[flight.flight_id] = started.pid
