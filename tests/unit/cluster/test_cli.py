@@ -23,6 +23,10 @@ EXTRACT = Path(__file__).parents[3] / "examples" / "flights" / "data"
         (["run", "seed=many"], "seed"),
         (["run", "cluster.machines=three"], "three"),
         (["run", "cluster.machines=0"], "cluster.machines=0: must be from 1 to 16"),
+        (["run", "cluster.start_timeout_s=inf"], "cluster.start_timeout_s=inf: seconds above 0, at most 3600"),
+        (["run", "cluster.kind=cloud"], "cluster.kind='cloud': 'local' or 'existing'"),
+        (["run", "workload.speedup=inf"], "workload.speedup=inf: Input should be a finite number"),
+        (["run", "~workload.day"], "workload.day is missing"),
         (["run", "workload.speedup=fast"], "workload.speedup='fast'"),
         (["run", "workload.day=[unclosed"], "no viable alternative at input '[unclosed'"),
         (["run", "workload.day=2013-01-01"], "no file"),
@@ -43,6 +47,7 @@ EXTRACT = Path(__file__).parents[3] / "examples" / "flights" / "data"
         (["run", "system.job=os:getcwd"], "system.job='os:getcwd' is no job"),
         (["run", "system.job=collections:Counter"], "system.job='collections:Counter' is no job"),
         (["run", "cluster=existing", "cluster.address=127.0.0.1:1"], "nobody answers at 127.0.0.1:1"),
+        (["run", "cluster=existing", "cluster.address=a..b:6379"], "nobody answers at a..b:6379"),
         (["run", "cluster=existing", "cluster.address=here"], "write host:port"),
     ],
 )
