@@ -48,7 +48,7 @@ SYSTEM_KEYS = ("name", "rebooking_replicas")
 class FlightsConfig(BaseModel):
     """The groups `system=flights` and `workload=...` together; what each key means stands in the config files."""
 
-    model_config = ConfigDict(extra="forbid", strict=False, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
     name: Name = "flights"
     rebooking_replicas: int = Field(ge=1, le=100)

@@ -26,6 +26,7 @@ EXTRACT = Path(__file__).parents[3] / "examples" / "flights" / "data"
         (["run", "cluster.start_timeout_s=inf"], "cluster.start_timeout_s=inf: seconds above 0, at most 3600"),
         (["run", "cluster.kind=cloud"], "cluster.kind='cloud': 'local' or 'existing'"),
         (["run", "workload.speedup=inf"], "workload.speedup=inf: Input should be a finite number"),
+        (["run", "workload.speedup=true"], "workload.speedup=True: Input should be a valid number"),
         (["run", "~workload.day"], "workload.day is missing"),
         (["run", "workload.speedup=fast"], "workload.speedup='fast'"),
         (["run", "workload.day=[unclosed"], "no viable alternative at input '[unclosed'"),

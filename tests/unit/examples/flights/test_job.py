@@ -34,6 +34,8 @@ def job(**changes: object) -> FlightsJob:
         ({"speedup": float("inf")}, "workload.speedup=inf: Input should be a finite number"),
         ({"speedup": float("nan")}, "workload.speedup=nan: Input should be a finite number"),
         ({"speedup": 1e-300}, "workload.speedup=1e-300: Input should be greater than or equal to 0.01"),
+        ({"speedup": True}, "workload.speedup=True: Input should be a valid number"),
+        ({"data": 5}, "workload.data=5: Input should be a valid string"),
         ({"kill_at": float("nan")}, "workload.kill_at=nan: Input should be a finite number"),
         ({"until_min": 1.5}, "workload.until_min=1.5: Input should be a valid integer"),
         ({"until_min": 1}, "workload.until_min=1: no flight leaves before that minute"),
