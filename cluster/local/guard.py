@@ -190,6 +190,19 @@ def end_descendants(pid: int, within_s: float = math.inf) -> list[int]:
     return [process.pid for process in living]
 
 
+def end_processes_in(folder: str, within_s: float) -> None:
+    """Kill all processes that work in a cluster's folder: the agents of a raylet that was killed outlive it."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.cwd() == folder:
+                found.append(process)
+    for process in found:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(found, timeout=within_s)
+
+
 def _living_descendants(pid: int) -> list[psutil.Process]:
     living = []
     with contextlib.suppress(psutil.NoSuchProcess):

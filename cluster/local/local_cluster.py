@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from raybeam.actors import ClusterError, UsageError
 
 from .connection import Connection
-from .guard import end_descendants
+from .guard import end_descendants, end_processes_in
 from .ports import free_ports, why_refused
 
 if TYPE_CHECKING:
@@ -195,6 +195,8 @@ class LocalCluster:
             guard.kill()
             guard.wait()
         guard.stdout.close()
+        if guard.returncode != 0:  # it was killed; its nodes died with it, but not all that those had started
+            end_processes_in(self._folder, KILLED_WITHIN_S)
         shutil.rmtree(self._folder, ignore_errors=True)
         if left:
             raise ClusterError(f"processes of the local cluster could not be killed: {', '.join(map(str, left))}")

