@@ -302,7 +302,7 @@ class Runtime:
                     if cell.alive or task.uncancel() > 0:  # the carrier itself is cancelled: the runtime closes
                         self.finish(cell, KILLED)
                         raise
-                except Exception as error:  # noqa: BLE001 (an engine's mistake must not take the carrier along)
+                except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 (must not take it along)
                     self.finish(cell, crashed(error))
                 finally:
                     cell.carrier = None

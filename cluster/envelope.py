@@ -148,7 +148,9 @@ def answer_with_error(seq: int, error: BaseException) -> Answer:
     """The answer that raises `error` at the caller; what cannot travel is told in words."""
     status = SERVICE_ERROR if isinstance(error, ServiceError | InvalidArgumentsError) else FAILED
     try:
-        return Answer(seq, status, dump(error))
+        payload = dump(error)
+        load(payload)  # an exception with an `__init__` of its own may be written and yet not be read
+        return Answer(seq, status, payload)
     except InvalidArgumentsError:
         told = f"{type(error).__name__}: {error}"
         plain = ServiceError(told) if status == SERVICE_ERROR else CallFailed(told)

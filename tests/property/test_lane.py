@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raybeam.actors import CallFailed, Disconnected, GenServer, InvalidArgumentsError, Runtime, call, cast, gen_server
+from raybeam.actors import (
+    CallFailed,
+    Disconnected,
+    GenServer,
+    InvalidArgumentsError,
+    Runtime,
+    ServiceError,
+    call,
+    cast,
+    gen_server,
+)
 from raybeam.actors.interface import Invoke
 from raybeam.actors.testing import run
 from raybeam.cluster import envelope
@@ -173,7 +183,20 @@ class Unpicklable:
         raise RuntimeError("not to be sent")
 
 
+class TwoParts(ServiceError):
+    def __init__(self, one: str, two: str) -> None:
+        super().__init__(f"{one} and {two}")
+
+
 class Hider(GenServer):
+    @call
+    async def refuse(self) -> None:
+        raise TwoParts("salt", "pepper")
+
+    @call
+    async def leave(self) -> None:
+        raise SystemExit(4)
+
     @call
     async def hidden(self) -> object:
         return Unpicklable()
@@ -198,6 +221,34 @@ def test_an_answer_that_cannot_be_sent_is_told_and_its_process_lives_on() -> Non
 
     assert "Unpicklable cannot be sent to another process: not to be sent" in told
     assert answer == 1
+
+
+def test_an_error_that_cannot_be_read_again_is_told_in_words_as_the_answer_it_is() -> None:
+    async def main() -> str:
+        async with Runtime() as runtime:
+            await gen_server.start(Hider, name="service")
+            lane = Lane(FaultyLink(Sessions(runtime, "service"), 1, loss=0.0, delay_s=0.0), "test")
+            with pytest.raises(ServiceError) as told:
+                await lane.call("service", request("refuse"), timeout_s=5)
+            await lane.close()
+            return str(told.value)
+
+    assert run(main()) == "TwoParts: salt and pepper"
+
+
+def test_a_handler_that_wants_to_leave_the_program_ends_its_process_alone() -> None:
+    async def main() -> tuple[str, object]:
+        async with Runtime(reports=lambda report: None) as runtime:
+            await gen_server.start(Hider, name="service")
+            await gen_server.start(Hider, name="other")
+            lane = Lane(FaultyLink(Sessions(runtime, "service"), 1, loss=0.0, delay_s=0.0), "test")
+            with pytest.raises(CallFailed) as told:
+                await lane.call("service", request("leave"), timeout_s=5)
+            answer = await lane.call("other", request("plain"), timeout_s=5)
+            await lane.close()
+            return str(told.value.cause), answer
+
+    assert run(main()) == ("SystemExit: 4", 1)
 
 
 def test_calls_under_way_fail_as_unknown_when_the_other_end_dies() -> None:
