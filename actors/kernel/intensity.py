@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .reason import NOCONNECTION
@@ -19,11 +19,13 @@ class Restart:
         at: When it was, monotonic seconds.
         child: What the supervisor calls the child.
         domain: The failure domain whose loss caused it, `None` when it was the child's own fault.
+        absorbed: Other children that the same loss took: they do not count.
     """
 
     at: float
     child: object = None
     domain: object = None
+    absorbed: frozenset[object] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +86,28 @@ def add_restart(restarts: tuple[Restart, ...], restart: Restart, limit: Limit) -
     ...     state, borne = add_restart(state, restart, limit)
     >>> len(state), borne
     (1, True)
+    >>> len(add_restart(state, Restart(8.0, "b", "machine-3"), limit)[0])  # lost again: a loss of its own
+    2
     """
     now = counted(restarts, restart.at, limit.period_s)
-    if not _counted_with_its_domain(now, restart, limit.domain_window_s):
+    index = _loss_of_its_domain(now, restart, limit.domain_window_s)
+    if index is None:
         now = (*now, restart)
+    else:
+        loss = now[index]
+        now = (*now[:index], replace(loss, absorbed=loss.absorbed | {restart.child}), *now[index + 1 :])
     return now, len(now) <= limit.intensity
 
 
-def _counted_with_its_domain(restarts: tuple[Restart, ...], restart: Restart, window_s: float) -> bool:
+def _loss_of_its_domain(restarts: tuple[Restart, ...], restart: Restart, window_s: float) -> int | None:
+    """Where the loss that took this child too was counted; a child that is lost again counts again."""
     if restart.domain is None:
-        return False
-    for other in reversed(restarts):
+        return None
+    for index in range(len(restarts) - 1, -1, -1):
+        other = restarts[index]
         if restart.at - other.at > window_s:
-            return False
+            return None
         if other.domain == restart.domain:
-            return True
-    return False
+            again = restart.child == other.child or restart.child in other.absorbed
+            return None if again else index
+    return None

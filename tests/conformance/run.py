@@ -34,9 +34,9 @@ def problems_of(scenario: dict[str, Any]) -> list[str]:
     wanted = {**scenario, "trace": scenario.get("trace_27", scenario["trace"])}
     try:
         played = testing.run(interpreter.play(wanted))
+        return traces.diff(wanted, played, parts=("ret", "events", "snap", "reports"))
     except Exception:  # noqa: BLE001 (a scenario that cannot be played is a mismatch like any other)
         return [f"{scenario['id']}: could not be played\n{traceback.format_exc()}"]
-    return traces.diff(wanted, played, parts=("ret", "events", "snap", "reports"))
 
 
 def main(arguments: list[str] | None = None) -> int:
