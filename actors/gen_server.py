@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from .answer import await_answer, send_call
@@ -151,14 +150,6 @@ class GenServer(Behaviour):
 
 
 _RESERVED = frozenset(name for name in dir(GenServer) if not name.startswith("_"))
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """A process that started: its pid, and what more the start gave."""
-
-    pid: Pid
-    extra: object = None
 
 
 async def start(
