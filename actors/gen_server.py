@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from .answer import await_answer
+from .cell import ALIVE
 from .errors import (
     CallFailed,
     InvalidArgumentsError,
     NoProcess,
+    ProcessKilled,
     ServiceError,
     StartError,
     StartIgnored,
@@ -316,12 +318,24 @@ async def request(
     cell = runtime.cell(destination)
     if cell is None:
         raise NoProcess((destination, message))
-    sender = send_call(runtime, cell, message, timeout_s, drop_expired)
+    sender = send_call(runtime, cell, message, timeout_s, drop_expired, waits=True)
+    if sender.future.done() and sender.future.exception() is None:
+        return sender.future.result()
     return await await_answer(sender, timeout_s, (destination, message))
 
 
-def send_call(runtime: Runtime, cell: Cell, message: object, timeout_s: float | None, drop_expired: bool) -> From:
-    """Put a call into a mailbox of this runtime; its answer comes to the future of the returned `From`."""
+def send_call(
+    runtime: Runtime,
+    cell: Cell,
+    message: object,
+    timeout_s: float | None,
+    drop_expired: bool,
+    waits: bool = False,
+) -> From:
+    """Put a call into a mailbox of this runtime; its answer comes to the future of the returned `From`.
+
+    When the caller does nothing but wait (`waits`), an idle callee may serve the call at once.
+    """
     caller = current_cell.get()
     if cell is caller:
         raise CallFailed("calling_self", (cell.pid, message))
@@ -329,7 +343,16 @@ def send_call(runtime: Runtime, cell: Cell, message: object, timeout_s: float | 
     sender = From(loop.create_future(), cell, None if caller is None else caller.pid)
     now = loop.time()
     deadline = None if timeout_s is None else now + timeout_s
-    cell.deliver_call(Call(message, sender, deadline, drop_expired, now))
+    call = Call(message, sender, deadline, drop_expired, now)
+    if not waits or cell.scheduled or not runtime.carriers.can_lend():
+        cell.deliver_call(call)
+        return sender
+    cell.scheduled = True
+    cell.deliver_call(call)
+    runtime.carriers.lend(cell, caller)
+    if caller is not None and caller.exit_reason is not ALIVE:  # the call was the death of the caller
+        sender.abandon()
+        raise ProcessKilled
     return sender
 
 
@@ -426,7 +449,7 @@ class LocalChannel:
         cell = self._runtime.cell(self._destination)
         if cell is None:
             raise NoProcess((self._destination, request))
-        sender = send_call(self._runtime, cell, request, delivery.timeout_s, drop_expired=True)
+        sender = send_call(self._runtime, cell, request, delivery.timeout_s, drop_expired=True, waits=True)
         return await await_answer(sender, delivery.timeout_s, (self._destination, request))
 
     async def tell(self, request: Invoke, delivery: Delivery) -> None:
