@@ -3,17 +3,32 @@
 if not __name__.startswith("raybeam."):
     raise ImportError(f"import raybeam.{__name__}, not {__name__}: the bare name belongs to other packages")
 
-from . import dynamic_supervisor, gen_server, process, registry, supervisor, task_supervisor
+from . import (
+    alarm_handler,
+    dynamic_supervisor,
+    gen_event,
+    gen_server,
+    gen_statem,
+    pg,
+    process,
+    registry,
+    supervisor,
+    task_supervisor,
+)
 from .crash import CrashReport
+from .distribution import Distribution, PeerDown, PeerUp, Transport
 from .dynamic_supervisor import DynamicSpec, DynamicSupervisor
 from .errors import (
     AlreadyRegistered,
     BlueprintError,
+    CallbackError,
     CallFailed,
     CallTimeout,
     ClusterError,
     Disconnected,
     Exit,
+    HandlerError,
+    Interrupted,
     InvalidArgumentsError,
     NoProcess,
     NotAProcessError,
@@ -25,16 +40,53 @@ from .errors import (
     StartIgnored,
     UsageError,
 )
+from .event_handler import EventHandler, HandlerExit, HandlerReport, HandlerState
+from .gen_event import GenEvent
 from .gen_server import GenServer
+from .gen_statem import GenStatem
 from .interface import call, query
 from .interface import cast_ as cast
+from .kernel.backoff import Backoff
+from .kernel.event import RemoveHandler, SwapHandler
 from .kernel.mailbox import Overflow
 from .kernel.reason import Crashed
 from .kernel.retry import AtLeastOnce, AtMostOnce
 from .kernel.server import Error, Ignore, NoReply, Ok, Reply, Stop
+from .kernel.statem_actions import (
+    Action,
+    ChangeCallbackModule,
+    EventTimeout,
+    FirstState,
+    Hibernate,
+    KeepState,
+    NamedTimeout,
+    NextEvent,
+    NextState,
+    PopCallbackModule,
+    Postpone,
+    PushCallbackModule,
+    RepeatState,
+    ReplyTo,
+    StateResult,
+    StateTimeout,
+    StopAndReply,
+)
+from .kernel.statem_events import (
+    CallEvent,
+    CastEvent,
+    EnterEvent,
+    EventTimeoutEvent,
+    InfoEvent,
+    InternalEvent,
+    NamedTimeoutEvent,
+    StateEvent,
+    StateTimeoutEvent,
+)
+from .kernel.supervision import Restarting
 from .message import Down, ExitMessage, From, Timeout
-from .pid import Pid, Ref, Via
+from .pid import Pid, Ref, RemoteName, Via
 from .registry import Registered, Registry, RegistrySpec, Unregistered
+from .requests import Response
 from .runtime import Runtime
 from .supervisor import ChildError, ChildSpec, InvalidSpecError, Supervisor, SupervisorReport, SupervisorSpec
 from .task import Completed, Exited, Task, TaskReply
@@ -45,12 +97,30 @@ __all__ = [
     "process",
     "Pid",
     "Ref",
+    "RemoteName",
+    "Distribution",
+    "Transport",
+    "PeerUp",
+    "PeerDown",
     "gen_server",
     "GenServer",
+    "gen_statem",
+    "GenStatem",
+    "pg",
+    "alarm_handler",
+    "gen_event",
+    "GenEvent",
+    "EventHandler",
+    "RemoveHandler",
+    "SwapHandler",
+    "HandlerExit",
+    "HandlerReport",
+    "HandlerState",
     "supervisor",
     "Supervisor",
     "SupervisorSpec",
     "ChildSpec",
+    "Backoff",
     "dynamic_supervisor",
     "DynamicSupervisor",
     "DynamicSpec",
@@ -67,6 +137,7 @@ __all__ = [
     "Unregistered",
     "Via",
     "SupervisorReport",
+    "Restarting",
     "call",
     "cast",
     "query",
@@ -79,7 +150,34 @@ __all__ = [
     "Reply",
     "NoReply",
     "Stop",
+    "NextState",
+    "KeepState",
+    "RepeatState",
+    "StopAndReply",
+    "StateResult",
+    "FirstState",
+    "Action",
+    "ReplyTo",
+    "Postpone",
+    "NextEvent",
+    "StateTimeout",
+    "EventTimeout",
+    "NamedTimeout",
+    "Hibernate",
+    "ChangeCallbackModule",
+    "PushCallbackModule",
+    "PopCallbackModule",
+    "StateEvent",
+    "CallEvent",
+    "CastEvent",
+    "InfoEvent",
+    "InternalEvent",
+    "StateTimeoutEvent",
+    "EventTimeoutEvent",
+    "NamedTimeoutEvent",
+    "EnterEvent",
     "From",
+    "Response",
     "Down",
     "ExitMessage",
     "Timeout",
@@ -89,8 +187,10 @@ __all__ = [
     "RaybeamError",
     "UsageError",
     "BlueprintError",
+    "CallbackError",
     "InvalidArgumentsError",
     "NotAProcessError",
+    "HandlerError",
     "AlreadyRegistered",
     "StartError",
     "ChildError",
@@ -100,6 +200,7 @@ __all__ = [
     "CallTimeout",
     "NoProcess",
     "Disconnected",
+    "Interrupted",
     "Overloaded",
     "ServiceError",
     "ClusterError",

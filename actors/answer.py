@@ -1,14 +1,52 @@
-"""Waiting for the answer to a call, at most until its deadline."""
+"""Calls within a runtime: sending one, and waiting for its answer at most until its deadline."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
 
-from .errors import CallFailed, CallTimeout, NoProcess, Overloaded
+from .cell import ALIVE
+from .errors import CallFailed, CallTimeout, Disconnected, NoProcess, Overloaded, ProcessKilled
+from .message import Call, From
+from .runtime import current_cell
 
 if TYPE_CHECKING:
-    from .message import From
+    from .cell import Cell
+    from .runtime import Runtime
+
+
+def send_call(
+    runtime: Runtime,
+    cell: Cell,
+    message: object,
+    timeout_s: float | None,
+    drop_expired: bool,
+    sender: From | None = None,
+    waits: bool = False,
+) -> From:
+    """Put a call into a mailbox of this runtime; its answer comes to the future of the returned `From`.
+
+    When the caller does nothing but wait (`waits`), an idle callee may serve the call at once.
+    """
+    caller = current_cell.get()
+    if cell is caller:
+        raise CallFailed("calling_self", (cell.pid, message))
+    loop = runtime.loop
+    if sender is None:
+        sender = From(loop.create_future(), cell, None if caller is None else caller.pid)
+    now = loop.time()
+    deadline = None if timeout_s is None else now + timeout_s
+    call = Call(message, sender, deadline, drop_expired, now)
+    if not waits or cell.scheduled or not runtime.carriers.can_lend():
+        cell.deliver_call(call)
+        return sender
+    cell.scheduled = True
+    cell.deliver_call(call)
+    runtime.carriers.lend(cell, caller)
+    if caller is not None and caller.exit_reason is not ALIVE:  # the call was the death of the caller
+        sender.abandon()
+        raise ProcessKilled
+    return sender
 
 
 async def await_answer(sender: From, timeout_s: float | None, described: object) -> object:
@@ -23,6 +61,7 @@ async def await_answer(sender: From, timeout_s: float | None, described: object)
         CallTimeout: The deadline passed.
         NoProcess: The callee was not there.
         Overloaded: The callee's mailbox is full.
+        Disconnected: The connection to the callee's runtime was lost.
         CallFailed: The callee ended without an answer.
     """
     future = sender.future
@@ -36,7 +75,7 @@ async def await_answer(sender: From, timeout_s: float | None, described: object)
             sender.abandon()
         if failure.call is not None:
             raise
-        if isinstance(failure, NoProcess | CallTimeout):
+        if isinstance(failure, NoProcess | CallTimeout | Disconnected):
             raise type(failure)(described) from None
         if isinstance(failure, Overloaded):
             raise Overloaded(described, failure.retry_after_s) from None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from .kernel.reason import ExitReason
     from .message import From
-    from .pid import Pid, Ref
+    from .pid import Pid, Ref, RemoteName
     from .runtime import Runtime
 
 ALIVE = object()
@@ -61,7 +61,7 @@ class Cell:
         self.mailbox: deque[object] = deque()
         self.links: set[Pid] = set()
         self.watchers: dict[Ref, Pid | Callable[[ExitReason], object]] | None = None
-        self.watching: dict[Ref, Pid] | None = None
+        self.watching: dict[Ref, Pid | RemoteName] | None = None
         self.calls: set[From] = set()
         self.queued_calls = 0
         self.names: tuple[str, ...] = ()
@@ -69,6 +69,27 @@ class Cell:
         self.exit_reason: ExitReason = ALIVE
         self.scheduled = False
         self.carrier: asyncio.Task[None] | None = None
+
+    def linked_by(self, pid: Pid) -> None:
+        """Another process links itself to this one."""
+        self.links.add(pid)
+
+    def unlinked_by(self, pid: Pid) -> None:
+        """Another process undoes its link."""
+        self.links.discard(pid)
+
+    def watched_by(self, ref: Ref, watcher: Pid | Callable[[ExitReason], object]) -> None:
+        """Somebody monitors this process."""
+        if self.watchers is None:
+            self.watchers = {}
+        self.watchers[ref] = watcher
+
+    def unwatched_by(self, ref: Ref) -> None:
+        """Somebody undoes a monitor."""
+        if self.watchers is not None:
+            self.watchers.pop(ref, None)
+            if not self.watchers:
+                self.watchers = None  # an emptied dict keeps its room; most processes are watched at their start only
 
     @property
     def alive(self) -> bool:

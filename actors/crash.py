@@ -15,6 +15,11 @@ _short.maxother = _short.maxstring = 1000
 _short.maxdict = _short.maxlist = _short.maxtuple = 20
 
 
+def shown(term: object) -> str:
+    """A term as a report prints it: at most a few thousand characters."""
+    return _short.repr(term)
+
+
 @dataclass(frozen=True, slots=True)
 class CrashReport:
     """A process ended abnormally.
@@ -39,6 +44,6 @@ class CrashReport:
         traceback = getattr(self.reason, "traceback", "")
         return (
             f"{self.behaviour} {self.pid} {' '.join(self.names)} ended: {self.reason}\n"
-            f"  last message: {_short.repr(self.last_message)}\n"
-            f"  state: {_short.repr(self.state)}" + (f"\n{traceback.rstrip()}" if traceback else "")
+            f"  last message: {shown(self.last_message)}\n"
+            f"  state: {shown(self.state)}" + (f"\n{traceback.rstrip()}" if traceback else "")
         )

@@ -3,14 +3,17 @@
     RaybeamError
     ├── UsageError                  you: the code or the configuration is wrong; the message says the mend
     │   ├── BlueprintError          a field of a blueprint
+    │   ├── CallbackError           a callback is missing, or returned what it may not; `.reason` says it in OTP's terms
     │   ├── InvalidArgumentsError   arguments of a typed call that do not validate
     │   ├── NotAProcessError        an operation that only a process can do was called outside one
     │   └── AlreadyRegistered       a unique key of a registry is taken; `.pid` says by whom
     ├── StartError                  a process did not start; `.reason` says why
+    ├── HandlerError                an event handler is not there, did not start or failed; `.reason` says why
     ├── CallFailed                  a call has no answer; `.reason` says why, `.call` what was asked
     │   ├── CallTimeout             the deadline passed: the outcome is unknown
     │   ├── NoProcess               nobody lives there (any more)
     │   ├── Disconnected            the connection was lost under way: the outcome is unknown
+    │   ├── Interrupted             the callee ended of something else before it answered: the outcome is unknown
     │   └── Overloaded              refused at once, not done; `.retry_after_s` says when to come again
     ├── ServiceError                base for *your* errors: raised in a handler it is an answer, not a crash
     ├── ClusterError                Ray or a machine: cannot start, cannot be reached
@@ -32,6 +35,23 @@ class UsageError(RaybeamError):
 
 class BlueprintError(UsageError):
     """A field of a blueprint is wrong."""
+
+
+class CallbackError(UsageError):
+    """A callback is missing, or it returned what it may not.
+
+    Attributes:
+        reason: OTP's term for it, e.g. `("bad_return_from_state_function", value)`, `"function_clause"`, `"undef"`.
+        mend: What is wrong and what to do.
+    """
+
+    def __init__(self, reason: object, mend: str) -> None:
+        super().__init__(reason, mend)
+        self.reason = reason
+        self.mend = mend
+
+    def __str__(self) -> str:
+        return self.mend
 
 
 class InvalidArgumentsError(UsageError):
@@ -69,6 +89,24 @@ class StartError(RaybeamError):
     def __init__(self, reason: object) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class HandlerError(RaybeamError):
+    """An event handler is not installed, did not start, or failed at what was asked of it.
+
+    Attributes:
+        reason: OTP's term: `"bad_module"` (a call to a handler that is not there), `"module_not_found"` (the same for
+            `delete_handler`), `("error", reason)` (its `init` returned `Error(reason)`), `("EXIT", reason)` (a callback
+            failed), or what a callback returned that means nothing.
+    """
+
+    def __init__(self, reason: object, message: str) -> None:
+        super().__init__(reason, message)
+        self.reason = reason
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class StartIgnored(RaybeamError):
@@ -133,6 +171,10 @@ class Disconnected(CallFailed):
 
     def __reduce__(self) -> tuple[object, ...]:
         return (type(self), (self.call,))
+
+
+class Interrupted(CallFailed):
+    """The callee in a replica ended of something else before it answered this call: the outcome is unknown."""
 
 
 class Overloaded(CallFailed):

@@ -4,34 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
-from .answer import await_answer
-from .cell import ALIVE
-from .errors import (
-    CallFailed,
-    InvalidArgumentsError,
-    NoProcess,
-    ProcessKilled,
-    ServiceError,
-    StartError,
-    StartIgnored,
-    UsageError,
-)
+from .answer import await_answer, send_call
+from .behaviour import Behaviour
+from .behaviour_cell import start_message
+from .errors import NoProcess, StartError, StartIgnored, UsageError
 from .interface import Delivery, Invoke, Method, methods_of, reference
-from .kernel.mailbox import Overflow
 from .kernel.server import CallResult, Ignore, InitResult, Result
-from .message import Call, Cast, From
+from .message import Cast
 from .process import own_cell
-from .runtime import current_cell, current_runtime, log
-from .server_cell import ServerCell, start_message
+from .requests import RequestId, multi_call, receive_response, send_request, wait_response
+from .runtime import current_runtime, log
+from .server_cell import ServerCell
 from .system_calls import change_code, get_state, replace_state, resume, statistics, stop, suspend
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
+    from collections.abc import Coroutine
 
     from .cell import Cell
     from .kernel.reason import ExitReason
+    from .message import From
     from .pid import Destination, Name, Pid
     from .runtime import Runtime
 
@@ -40,7 +33,7 @@ R = TypeVar("R")
 DEFAULT_TIMEOUT_S = 5.0
 
 
-class GenServer:
+class GenServer(Behaviour):
     """A process that keeps state and serves one message at a time.
 
     **What it is.** A plain class: its attributes are the state, its marked methods are the interface. Each
@@ -102,9 +95,8 @@ class GenServer:
     where failures must stay apart. For explicit states use `GenStatem`.
     """
 
-    mailbox_limit: ClassVar[int] = 1000
-    mailbox_overflow: ClassVar[Overflow] = Overflow.REJECT
     interface: ClassVar[dict[str, Method[object, ..., object]]] = {}
+    _trap_exit: ClassVar[bool] = False
     _cell: ServerCell
 
     def __init_subclass__(cls, **options: object) -> None:
@@ -113,24 +105,10 @@ class GenServer:
             if isinstance(method, Method) and (name in _RESERVED or name.startswith("_")):
                 raise UsageError(f"{cls.__name__}.{name}: the name is OTP's or private; give the method another one")
         cls.interface = methods_of(cls)
-        if cls.mailbox_limit < 1:
-            raise UsageError(f"{cls.__name__}.mailbox_limit={cls.mailbox_limit!r}: must be 1 or more")
 
-    @property
-    def pid(self) -> Pid:
-        """The pid of this process."""
-        return self._cell.pid
-
-    @property
-    def runtime(self) -> Runtime:
-        """The runtime that this process lives in."""
-        return self._cell.runtime
-
-    async def init(self, *args: Any, **kwargs: Any) -> Any:
-        """Set the state up, from the arguments of the start. Default: none taken, nothing done."""
-        if args or kwargs:
-            raise UsageError(f"{type(self).__name__} was started with arguments but has no init() that takes them")
-        return None
+    @classmethod
+    def _new_cell(cls, runtime: Runtime, pid: Pid, parent: Pid | None) -> ServerCell:
+        return ServerCell(runtime, pid, parent, cls())
 
     async def _boot(self, result: InitResult) -> InitResult:
         """What the engine does with the result of `init`; behaviours built on this one do more."""
@@ -159,37 +137,20 @@ class GenServer:
 
         return await self.handle_info(TIMEOUT_MESSAGE)
 
-    async def terminate(self, reason: ExitReason) -> None:
-        """Clean up before the end. Default: nothing to do."""
-
     async def code_change(self, old_version: object, state: object, extra: object) -> object:
         """The state for this class, from the state of `old_version`. Default: the same."""
         return state
 
     def get_state(self) -> object:
         """The state, for `get_state`, crash reports and code changes. Default: the attributes."""
-        return {name: value for name, value in vars(self).items() if name != "_cell"}
+        return self._attributes()
 
     def set_state(self, state: object) -> None:
         """Put a state in place; the opposite of `get_state`."""
-        if not isinstance(state, dict):
-            raise UsageError(f"{type(self).__name__}: state must be a dict of attributes, or override set_state()")
-        cell = vars(self).get("_cell")
-        vars(self).clear()
-        vars(self).update(state)
-        if cell is not None:
-            self._cell = cell
-
-    def redact(self, state: object) -> object:
-        """What of the state a crash report may show. Default: all of it."""
-        return state
-
-    def is_answer(self, error: Exception) -> bool:
-        """Whether an exception of a handler is an answer rather than a crash. Default: `ServiceError`s are."""
-        return isinstance(error, ServiceError | InvalidArgumentsError)
+        self._set_attributes(state, "set_state")
 
 
-_RESERVED = frozenset(name for name in vars(GenServer) if not name.startswith("_"))
+_RESERVED = frozenset(name for name in dir(GenServer) if not name.startswith("_"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +162,7 @@ class Started:
 
 
 async def start(
-    server: type[GenServer],
+    server: type[Behaviour],
     *args: object,
     name: Name | None = None,
     timeout_s: float | None = None,
@@ -210,7 +171,7 @@ async def start(
     """Start a server that nobody is linked to; returns when its `init` is done.
 
     Args:
-        server: The class, made without arguments.
+        server: The behaviour class, made without arguments.
         *args: For `init`.
         name: A name to register: a local one, or one of a registry. Default: none.
         timeout_s: Seconds that `init` may take; then it is killed. Default: for ever.
@@ -224,7 +185,7 @@ async def start(
 
 
 async def start_link(
-    server: type[GenServer],
+    server: type[Behaviour],
     *args: object,
     name: Name | None = None,
     timeout_s: float | None = None,
@@ -239,7 +200,7 @@ async def start_link(
 
 
 async def _start(
-    server: type[GenServer],
+    server: type[Behaviour],
     args: tuple[object, ...],
     kwargs: dict[str, object],
     name: Name | None,
@@ -249,7 +210,7 @@ async def _start(
     runtime = current_runtime()
     if name is not None and (holder := runtime.whereis(name)) is not None:
         raise StartError(("already_started", holder))
-    cell = ServerCell(runtime, runtime.new_pid(), None if parent is None else parent.pid, server())
+    cell = server._new_cell(runtime, runtime.new_pid(), None if parent is None else parent.pid)
     runtime.add(cell, link_to=parent, name=name)
     message, outcome = start_message(runtime, args, kwargs)
     cell.deliver(message)
@@ -269,7 +230,7 @@ async def started(cell: Cell, outcome: asyncio.Future[Ignore | tuple[object] | N
     try:
         result = await outcome
     finally:
-        runtime.unwatch(cell, watch)
+        cell.unwatched_by(watch)
         if timer is not None:
             timer.cancel()
     if result is None:
@@ -324,112 +285,11 @@ async def request(
     return await await_answer(sender, timeout_s, (destination, message))
 
 
-def send_call(
-    runtime: Runtime,
-    cell: Cell,
-    message: object,
-    timeout_s: float | None,
-    drop_expired: bool,
-    waits: bool = False,
-) -> From:
-    """Put a call into a mailbox of this runtime; its answer comes to the future of the returned `From`.
-
-    When the caller does nothing but wait (`waits`), an idle callee may serve the call at once.
-    """
-    caller = current_cell.get()
-    if cell is caller:
-        raise CallFailed("calling_self", (cell.pid, message))
-    loop = runtime.loop
-    sender = From(loop.create_future(), cell, None if caller is None else caller.pid)
-    now = loop.time()
-    deadline = None if timeout_s is None else now + timeout_s
-    call = Call(message, sender, deadline, drop_expired, now)
-    if not waits or cell.scheduled or not runtime.carriers.can_lend():
-        cell.deliver_call(call)
-        return sender
-    cell.scheduled = True
-    cell.deliver_call(call)
-    runtime.carriers.lend(cell, caller)
-    if caller is not None and caller.exit_reason is not ALIVE:  # the call was the death of the caller
-        sender.abandon()
-        raise ProcessKilled
-    return sender
-
-
 def tell(destination: Destination, message: object) -> None:
     """Send a cast: OTP's `gen_server:cast`. To nobody it vanishes."""
     cell = current_runtime().cell(destination)
     if cell is not None:
         cell.deliver(Cast(message))
-
-
-class RequestId:
-    """A call under way, from `send_request`."""
-
-    __slots__ = ("_described", "_sender")
-
-    def __init__(self, sender: From | None, described: object) -> None:
-        self._sender = sender
-        self._described = described
-
-    async def _answer(self, timeout_s: float | None) -> object:
-        if self._sender is None:
-            raise NoProcess(self._described)
-        return await await_answer(self._sender, timeout_s, self._described)
-
-
-def send_request(destination: Destination, message: object) -> RequestId:
-    """Send a call and go on; take its answer with `receive_response` or `wait_response`."""
-    runtime = current_runtime()
-    cell = runtime.cell(destination)
-    sender = None if cell is None else send_call(runtime, cell, message, None, drop_expired=False)
-    if sender is not None:
-        sender.future.add_done_callback(lambda done: done.cancelled() or done.exception())
-    return RequestId(sender, (destination, message))
-
-
-async def receive_response(request_id: RequestId, timeout_s: float | None = None) -> object:
-    """The answer to `send_request`; a request that is not answered in time is abandoned.
-
-    Raises:
-        CallTimeout: No answer in time: it will never be seen.
-        CallFailed: As from `request`.
-    """
-    return await request_id._answer(timeout_s)
-
-
-async def wait_response(request_id: RequestId, timeout_s: float | None = None) -> object:
-    """The answer to `send_request`; when it is not there in time, it can be waited for again.
-
-    Raises:
-        TimeoutError: No answer yet.
-        CallFailed: As from `request`.
-    """
-    if request_id._sender is not None and not request_id._sender.future.done():
-        await asyncio.wait([request_id._sender.future], timeout=timeout_s)
-        if not request_id._sender.future.done():
-            raise TimeoutError(f"no answer within {timeout_s} s; it may still come")
-    return await request_id._answer(None)
-
-
-async def multi_call(
-    destinations: Iterable[Destination], message: object, timeout_s: float | None = None
-) -> tuple[dict[Destination, object], dict[Destination, CallFailed]]:
-    """Ask several processes at once: the answers, and for the others why there is none."""
-    requests = {destination: send_request(destination, message) for destination in destinations}
-    answers = await asyncio.gather(
-        *(receive_response(request_id, timeout_s) for request_id in requests.values()), return_exceptions=True
-    )
-    replies: dict[Destination, object] = {}
-    failures: dict[Destination, CallFailed] = {}
-    for destination, answer in zip(requests, answers, strict=True):
-        if isinstance(answer, CallFailed):
-            failures[destination] = answer
-        elif isinstance(answer, BaseException):
-            raise answer
-        else:
-            replies[destination] = answer
-    return replies, failures
 
 
 class LocalChannel:

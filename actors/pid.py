@@ -33,6 +33,16 @@ class Ref(NamedTuple):
     serial: int
 
 
+class RemoteName(NamedTuple):
+    """A name registered in another runtime: Erlang's `{Name, Node}`."""
+
+    runtime: str
+    name: str
+
+    def __repr__(self) -> str:
+        return f"<{self.name!r} in {self.runtime}>"
+
+
 class NameResolver(Protocol):
     """Keeps names of its own: a registry of processes is one (`raybeam.actors.registry`)."""
 
@@ -67,5 +77,5 @@ class Via(NamedTuple):
 Name: TypeAlias = str | Via
 """A name in the runtime, or in what a resolver keeps."""
 
-Destination: TypeAlias = Pid | str | Via
-"""A pid, a name registered in the runtime of the sender, or a name that a resolver keeps."""
+Destination: TypeAlias = Pid | str | Via | RemoteName
+"""A pid, a name registered in the runtime of the sender, a name that a resolver keeps, or one in another runtime."""

@@ -182,7 +182,7 @@ class Registry(GenServer):
     def _detach(self, cell: Cell) -> None:
         cell.links.discard(self.pid)
         self._cell.links.discard(cell.pid)
-        self.runtime.unwatch(cell, self._watches.pop(cell.pid))
+        cell.unwatched_by(self._watches.pop(cell.pid))
 
     def _ended(self, pid: Pid) -> None:
         assert self._table is not None

@@ -22,12 +22,13 @@ from .deadlines import Deadlines
 from .errors import NotAProcessError, ProcessKilled, UsageError
 from .kernel.reason import KILL, KILLED, NOPROC, NORMAL, SHUTDOWN
 from .message import Down, ExitMessage
-from .pid import Pid, Ref, Via
+from .pid import Pid, Ref, RemoteName, Via
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from types import TracebackType
 
+    from .distribution import Distribution
     from .kernel.reason import ExitReason
     from .pid import Destination, Name
 
@@ -77,6 +78,12 @@ class Runtime:
         seed: Seeds `random`, the only source of randomness of the processes. Default: from the OS.
         reports: Gets each crash and supervisor report. Default: logs it.
 
+    Attributes:
+        on_served: Called after each call: the process, seconds waited, seconds served. Default: nobody is.
+        distribution: The connections to other runtimes. Default: none; processes elsewhere are `noproc`.
+        on_ended: Called with pid and exit reason when a process ends, before anybody else learns of it. Default: nobody
+            is.
+
     Example:
         >>> import asyncio
         >>> from raybeam.actors import GenServer, Runtime, call, gen_server
@@ -106,6 +113,8 @@ class Runtime:
         self.random = random.Random(seed)  # noqa: S311 (jitter, not secrets)
         self.report = reports
         self.on_served: Callable[[Cell, float, float], None] | None = None
+        self.on_ended: Callable[[Pid, ExitReason], None] | None = None
+        self.distribution: Distribution | None = None
         self.loop: asyncio.AbstractEventLoop = _NOT_OPEN
         self.deadlines: Deadlines
         self._cells: dict[int, Cell] = {}
@@ -198,10 +207,14 @@ class Runtime:
         if type(destination) is str:
             return self._names.get(destination)
         if destination[0] == self.name:
+            if type(destination) is RemoteName:
+                return self._names.get(destination.name)
             return self._cells.get(destination[1])  # type: ignore[call-overload, no-any-return]  # a Pid: (str, int)
         if type(destination) is Via:
             pid = destination.resolver.whereis_name(self, destination.key)
             return None if pid is None else self.cell(pid)
+        if self.distribution is not None:
+            return self.distribution.cell(destination)  # type: ignore[arg-type]  # neither a name here nor one of a resolver
         return None
 
     def processes(self) -> list[Pid]:
@@ -243,17 +256,17 @@ class Runtime:
         cell = self.cell(other)
         if cell is None:
             one.links.add(other)
-            self._signal(other, one.pid, NOPROC, via_link=True)
+            self.exit_signal(other, one.pid, NOPROC, via_link=True)
             return
         one.links.add(other)
-        cell.links.add(one.pid)
+        cell.linked_by(one.pid)
 
     def unlink(self, one: Cell, other: Pid) -> None:
         """Undo a link, from either side."""
         one.links.discard(other)
         cell = self.cell(other)
         if cell is not None:
-            cell.links.discard(one.pid)
+            cell.unlinked_by(one.pid)
 
     def monitor(self, watcher: Cell, target: Destination) -> Ref:
         """Have `watcher` get one `Down` when `target` ends (at once when it is not there)."""
@@ -262,24 +275,21 @@ class Runtime:
         if cell is None:
             watcher.deliver(Down(ref, target, NOPROC))
             return ref
-        if cell.watchers is None:
-            cell.watchers = {}
-        if not isinstance(target, Pid):
-            name = target
-            cell.watchers[ref] = lambda reason: self._down(watcher, Down(ref, name, reason))
-        else:
-            cell.watchers[ref] = watcher.pid
         if watcher.watching is None:
             watcher.watching = {}
-        watcher.watching[ref] = cell.pid
+        watcher.watching[ref] = target if isinstance(target, RemoteName) else cell.pid
+        if isinstance(target, Pid):
+            cell.watched_by(ref, watcher.pid)
+        else:
+            cell.watched_by(ref, lambda reason: self._down(watcher, Down(ref, target, reason)))
         return ref
 
     def demonitor(self, watcher: Cell, ref: Ref, *, flush: bool = True) -> None:
         """Undo a monitor; with `flush`, a `Down` already in the mailbox is removed too."""
         target = watcher.watching.pop(ref, None) if watcher.watching else None
         cell = self.cell(target) if target is not None else None
-        if cell is not None and cell.watchers is not None:
-            cell.watchers.pop(ref, None)
+        if cell is not None:
+            cell.unwatched_by(ref)
         if flush:
             for message in watcher.mailbox:
                 if isinstance(message, Down) and message.ref == ref:
@@ -294,33 +304,26 @@ class Runtime:
             future.set_result(NOPROC)
             return future
         ref = self.watch(cell, lambda reason: None if future.done() else future.set_result(reason))
-        future.add_done_callback(lambda _: self.unwatch(cell, ref))
+        future.add_done_callback(lambda _: cell.unwatched_by(ref))
         return future
 
     def watch(self, cell: Cell, told: Callable[[ExitReason], object]) -> Ref:
         """Have `told` called with the exit reason of a living process when it ends, before anybody else runs."""
-        if cell.watchers is None:
-            cell.watchers = {}
         ref = self.new_ref()
-        cell.watchers[ref] = told
+        cell.watched_by(ref, told)
         return ref
-
-    def unwatch(self, cell: Cell, ref: Ref) -> None:
-        """Undo `watch`."""
-        if cell.watchers is not None:
-            cell.watchers.pop(ref, None)
-            if not cell.watchers:
-                cell.watchers = None  # an emptied dict keeps its room; most processes are watched at their start only
 
     def exit(self, sender: Pid | None, target: Pid, reason: ExitReason) -> None:
         """Send an exit signal; `kill` cannot be trapped."""
-        self._signal(sender, target, reason, via_link=False)
+        self.exit_signal(sender, target, reason, via_link=False)
 
     def finish(self, cell: Cell, reason: ExitReason) -> None:
         """End a process now: free its names, tell links, monitors and callers. Does nothing to the dead."""
         if cell.exit_reason is not ALIVE:
             return
         cell.exit_reason = reason
+        if self.on_ended is not None:
+            self.on_ended(cell.pid, reason)
         self._cells.pop(cell.pid.serial, None)
         for name in cell.names:
             self._names.pop(name, None)
@@ -331,18 +334,13 @@ class Runtime:
         if cell.watching:
             for ref, target in cell.watching.items():
                 watched = self.cell(target)
-                if watched is not None and watched.watchers is not None:
-                    watched.watchers.pop(ref, None)
+                if watched is not None:
+                    watched.unwatched_by(ref)
         for linked in cell.links:
             self._signals.append((cell.pid, linked, reason, True))
         if cell.watchers:
             for ref, watcher in list(cell.watchers.items()):
-                if callable(watcher):
-                    watcher(reason)
-                else:
-                    watching = self.cell(watcher)
-                    if watching is not None:
-                        self._down(watching, Down(ref, cell.pid, reason))
+                self.tell_watcher(watcher, Down(ref, cell.pid, reason))
         cell.watchers = None
         self.released(cell)
         self._drain()
@@ -353,13 +351,23 @@ class Runtime:
         if carrier is not None and not carrier.done() and carrier is not _current_task():
             carrier.cancel()
 
+    def tell_watcher(self, watcher: Pid | Callable[[ExitReason], object], message: Down) -> None:
+        """Tell who monitors a process that it has ended."""
+        if callable(watcher):
+            watcher(message.reason)
+        else:
+            cell = self.cell(watcher)
+            if cell is not None:
+                self._down(cell, message)
+
     def _down(self, watcher: Cell, message: Down) -> None:
         if watcher.watching is not None:
             watcher.watching.pop(message.ref, None)
         if watcher.alive:
             watcher.deliver(message)
 
-    def _signal(self, sender: Pid | None, target: Pid, reason: ExitReason, *, via_link: bool) -> None:
+    def exit_signal(self, sender: Pid | None, target: Pid, reason: ExitReason, *, via_link: bool) -> None:
+        """Send an exit signal, or let one of a link take effect."""
         self._signals.append((sender, target, reason, via_link))
         self._drain()
 
@@ -371,6 +379,9 @@ class Runtime:
         try:
             while self._signals:
                 sender, target, reason, via_link = self._signals.popleft()
+                if target.runtime != self.name and self.distribution is not None:
+                    self.distribution.exit_signal(sender, target, reason, via_link=via_link)
+                    continue
                 cell = self.cell(target)
                 if cell is None:
                     continue

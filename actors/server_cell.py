@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from typing import TYPE_CHECKING
 
-from .cell import ALIVE, Cell, crashed
-from .crash import CrashReport
-from .errors import Exit, Overloaded, UsageError
+from .behaviour_cell import BehaviourCell, Start
+from .cell import ALIVE, crashed
+from .errors import Exit, UsageError
 from .interface import Invoke
-from .kernel.mailbox import victim
 from .kernel.reason import is_normal_end
 from .kernel.server import ABSENT, GO_ON, Error, Ignore, Ok, Reply, Stop, bad_return
-from .message import TIMEOUT_MESSAGE, Call, Cast, ExitMessage, SystemCall, Timeout
+from .message import TIMEOUT_MESSAGE, Call, Cast, SystemCall, Timeout
 from .system_calls import serve_system_call
 
 if TYPE_CHECKING:
@@ -26,75 +24,28 @@ if TYPE_CHECKING:
     from .runtime import Runtime
 
 
-class Start:
-    """The first message of a server: run `init`.
-
-    `outcome` is resolved with `None` (up), `Ignore()` or the reason of the failure in a tuple of one.
-    """
-
-    __slots__ = ("args", "kwargs", "outcome")
-
-    def __init__(
-        self,
-        args: tuple[object, ...],
-        kwargs: dict[str, object],
-        outcome: asyncio.Future[Ignore | tuple[object] | None],
-    ) -> None:
-        self.args = args
-        self.kwargs = kwargs
-        self.outcome = outcome
-
-
-class ServerCell(Cell):
+class ServerCell(BehaviourCell["GenServer"]):
     """A process that runs a `GenServer`."""
 
-    __slots__ = ("held", "last_message", "messages_handled", "server", "started_at", "suspended", "timer")
+    __slots__ = ("timeout_s", "timer")
 
     def __init__(self, runtime: Runtime, pid: Pid, parent: Pid | None, server: GenServer) -> None:
-        super().__init__(runtime, pid, parent)
-        self.server = server
+        super().__init__(runtime, pid, parent, server)
+        self.trap_exit = server._trap_exit
         self.timer: asyncio.TimerHandle | None = None
-        self.suspended = False
-        self.held: deque[object] | None = None
-        self.messages_handled = 0
-        self.started_at = runtime.now()
-        self.last_message: object = None
-        server._cell = self
-
-    def description(self) -> str:
-        """The class of the server."""
-        return type(self.server).__qualname__
-
-    def deliver_call(self, call: Call) -> None:
-        """Accept a call, or refuse one when as many wait as may."""
-        server = self.server
-        if self.queued_calls >= server.mailbox_limit:
-            waiting = [index for index, message in enumerate(self.mailbox) if type(message) is Call]
-            position = victim(server.mailbox_overflow, waiting)
-            if position is None:
-                call.sender.fail(Overloaded())
-                return
-            refused = self.mailbox[position]
-            del self.mailbox[position]
-            assert type(refused) is Call
-            self.queued_calls -= 1
-            refused.sender.fail(Overloaded())
-        self.calls.add(call.sender)
-        self.queued_calls += 1
-        self.deliver(call)
+        self.timeout_s: float | None = None
 
     async def handle(self, message: object) -> None:
         """Do what one message asks for."""
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
         kind = type(message)
         if self.suspended and kind is not SystemCall and not self._from_parent(message):
-            if self.held is None:
-                self.held = deque()
-            self.held.append(message)
+            self.hold(message)
             return
         self.messages_handled += 1
+        if self.timeout_s is not None:
+            self._disarm()
+            if kind is not SystemCall:  # after a system call the time-out begins anew, as in OTP
+                self.timeout_s = None
         if kind is Call:
             await self._handle_call(message)  # type: ignore[arg-type]  # a Call
         elif kind is Cast:
@@ -105,6 +56,7 @@ class ServerCell(Cell):
                 await self._callback("handle_cast", self.server.handle_cast(request), request)
         elif kind is SystemCall:
             await serve_system_call(self, message)  # type: ignore[arg-type]  # a SystemCall
+            self._arm()
         elif kind is Start:
             await self._start(message)  # type: ignore[arg-type]  # a Start
         elif kind is Timeout:
@@ -113,9 +65,6 @@ class ServerCell(Cell):
             await self.stop(message.reason)  # type: ignore[attr-defined]  # an ExitMessage
         else:
             await self._callback("handle_info", self.server.handle_info(message), message)
-
-    def _from_parent(self, message: object) -> bool:
-        return type(message) is ExitMessage and message.pid == self.parent
 
     async def _start(self, start: Start) -> None:
         failure: ExitReason
@@ -137,13 +86,7 @@ class ServerCell(Cell):
         except Exception as error:  # noqa: BLE001 (let it crash: the starter gets the reason)
             failure = crashed(error)
             outcome = (failure,)
-        if self.exit_reason is not ALIVE:
-            return
-        if self.parent is not None:  # the starter learns it from the outcome: its mailbox stays clean
-            self.runtime.unlink(self, self.parent)
-        self.runtime.finish(self, failure)
-        if not start.outcome.done():
-            start.outcome.set_result(outcome)
+        self.refuse_start(start, outcome, failure)
 
     async def _handle_call(self, call: Call) -> None:
         sender, request = call.sender, call.request
@@ -218,11 +161,6 @@ class ServerCell(Cell):
         self.last_message = message
         await self.stop(reason)
 
-    def _is_ending(self) -> bool:
-        """Whether a cancellation means the process or its carrier, and is not an error of the handler's own."""
-        task = asyncio.current_task()
-        return self.exit_reason is not ALIVE or (task is not None and task.cancelling() > 0)
-
     async def go_on(self, result: Ok | Reply | object) -> None:
         """Arm the time-out or run the continuation that a result asks for."""
         assert isinstance(result, Ok | Reply | type(GO_ON))
@@ -231,8 +169,18 @@ class ServerCell(Cell):
         if result.continue_with is not ABSENT:
             term = result.continue_with
             await self._callback("handle_continue", self.server.handle_continue(term), ("continue", term))
-        elif result.timeout_s is not None and not self.mailbox:
-            self.timer = self.runtime.loop.call_later(result.timeout_s, self._time_out)
+        elif result.timeout_s is not None:
+            self.timeout_s = result.timeout_s
+            self._arm()
+
+    def _arm(self) -> None:
+        if self.timeout_s is not None and not self.mailbox and not self.suspended and self.exit_reason is ALIVE:
+            self.timer = self.runtime.loop.call_later(self.timeout_s, self._time_out)
+
+    def _disarm(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
 
     def _time_out(self) -> None:
         self.timer = None
@@ -241,13 +189,7 @@ class ServerCell(Cell):
 
     async def stop(self, reason: ExitReason, sender: From | None = None, reply: object = ABSENT) -> None:
         """Run `terminate`, answer the last caller, end."""
-        final = reason
-        try:
-            await self.server.terminate(reason)
-        except Exit as exit_:
-            final = exit_.reason
-        except Exception as error:  # noqa: BLE001 (its failure becomes the exit reason)
-            final = crashed(error)
+        final = await self.terminated(reason, reason)
         if self.exit_reason is not ALIVE:
             return
         if sender is not None and reply is not ABSENT:
@@ -256,19 +198,9 @@ class ServerCell(Cell):
             self.report(final)
         self.runtime.finish(self, final)
 
-    def report(self, reason: ExitReason) -> None:
-        """Tell the report sink of a crash."""
-        server = self.server
-        self.runtime.report(
-            CrashReport(
-                self.pid,
-                self.description(),
-                reason,
-                self.last_message,
-                server.redact(server.get_state()),
-                self.names,
-            )
-        )
+    def reported_state(self) -> object:
+        """The state, redacted."""
+        return self.server.redact(self.server.get_state())
 
     async def serve_state_call(self, operation: str, argument: object) -> object:
         """`get_state`, `replace_state`, `change_code`: past the callbacks."""
@@ -289,20 +221,6 @@ class ServerCell(Cell):
             return None
         raise UsageError(f"a GenServer does not know the system call {operation!r}")
 
-    def unhold(self) -> None:
-        """Put back what came while suspended, in order, before what came later."""
-        if self.held:
-            self.mailbox.extendleft(reversed(self.held))
-            self.held = None
-
 
 async def _raise(error: BaseException) -> object:
     raise error
-
-
-def start_message(
-    runtime: Runtime, args: tuple[object, ...], kwargs: dict[str, object]
-) -> tuple[Start, asyncio.Future[Ignore | tuple[object] | None]]:
-    """The message that starts a server, and the future of its outcome."""
-    outcome: asyncio.Future[Ignore | tuple[object] | None] = runtime.loop.create_future()
-    return Start(args, kwargs, outcome), outcome

@@ -4,7 +4,8 @@ if not __name__.startswith("raybeam."):
     raise ImportError(f"import raybeam.{__name__}, not {__name__}: the bare name belongs to other packages")
 
 from . import peers
-from .blueprint import Blueprint, Family, HealthLimits
+from .blueprint import Blueprint, Family
+from .kernel.health import HealthLimits
 from .system import System
 
 __all__ = ["Blueprint", "Family", "HealthLimits", "System", "peers"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 import time
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 
 from raybeam.actors import UsageError
 
+from .import_path import import_object
 from .local import LocalCluster, LocalClusterOptions, connect, existing
 
 if TYPE_CHECKING:
@@ -129,20 +129,18 @@ def load_job(path: str) -> type[Job]:
     """The job class behind an import path.
 
     Raises:
-        UsageError: It cannot be imported.
+        UsageError: It cannot be imported, or is no job.
     """
-    module_name, _, class_name = path.partition(":")
-    if not module_name or not class_name:
-        raise UsageError(f"system.job={path!r}: write it as 'package.module:Class'")
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        hint = " (the examples need a checkout: run this in its folder)" if module_name.startswith("examples.") else ""
-        raise UsageError(f"system.job={path!r} cannot be imported: {error}{hint}") from None
-    job: type[Job] | None = getattr(module, class_name, None)
-    if job is None:
-        raise UsageError(f"system.job={path!r}: {module_name} has no {class_name!r}")
-    return job
+        job = import_object(path)
+    except ValueError as error:
+        absent = isinstance(error.__cause__, ModuleNotFoundError) and path.startswith("examples.")
+        hint = " (the examples need a checkout: run this in its folder)" if absent else ""
+        raise UsageError(f"system.job: {error}{hint}") from None
+    if not (isinstance(job, type) and callable(getattr(job, "play", None))):
+        raise UsageError(f"system.job={path!r} is no job: name a class like raybeam.cluster.app.Job, with `play`")
+    found: type[Job] = job
+    return found

@@ -2,44 +2,25 @@
 
 from __future__ import annotations
 
-import importlib
-import re
+from collections.abc import Mapping
+from dataclasses import fields
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
 from raybeam.actors import BlueprintError, GenServer
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from .import_path import import_object
+from .kernel.health import HealthLimits
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
+LONGEST_SHOWN = 120
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
-
-
-class HealthLimits(_Strict):
-    """How long the silence of a replica is borne.
-
-    Attributes:
-        beat_s: Seconds between two heartbeats. Default 0.5.
-        unknown_after_s: Silence after which it gets no new calls. Default 1.5.
-        down_after_s: Silence after which it is given up and replaced. Default 4.
-    """
-
-    beat_s: float = Field(default=0.5, gt=0)
-    unknown_after_s: float = Field(default=1.5, gt=0)
-    down_after_s: float = Field(default=4.0, gt=0)
-
-    @pydantic.model_validator(mode="after")
-    def _ordered(self) -> HealthLimits:
-        if not self.beat_s < self.unknown_after_s < self.down_after_s:
-            raise ValueError("need beat_s < unknown_after_s < down_after_s")
-        return self
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, allow_inf_nan=False)
 
 
 class Family(_Strict):
@@ -101,9 +82,12 @@ class Blueprint(_Strict):
     Attributes:
         name: Name of the system, unique in its Ray cluster: small letters, digits, `-` and `_`.
         families: The families by name.
-        health: How long silence of a replica is borne.
-        orphan_timeout_s: Seconds without a sign of life from its root after which a replica ends itself, and
-            without one from its driver after which an attached system does. Default 10.
+        health: How long silence of a replica is borne: `HealthLimits`, or its fields as a mapping. Default: `beat_s`
+            0.5, `unknown_after_s` 1.5, `down_after_s` 4.
+        driver_timeout_s: Seconds without a sign of life from any driver after which a system that is not detached
+            ends. Default 10.
+        orphan_timeout_s: Seconds without a sign of life from the root after which a replica ends itself. Must be
+            longer than Ray takes to see the loss of the root's machine and to restart the root elsewhere. Default 60.
         max_restarts: Times that whole families may fail within `period_s` before the system gives up. Default 3.
         period_s: The window of `max_restarts`, seconds. Default 60.
     """
@@ -111,7 +95,8 @@ class Blueprint(_Strict):
     name: Name
     families: dict[Name, Family] = Field(min_length=1)
     health: HealthLimits = HealthLimits()
-    orphan_timeout_s: float = Field(default=10.0, ge=2.0)
+    driver_timeout_s: float = Field(default=10.0, ge=2.0)
+    orphan_timeout_s: float = Field(default=60.0, ge=2.0)
     max_restarts: int = Field(default=3, ge=0)
     period_s: float = Field(default=60.0, gt=0)
 
@@ -139,6 +124,11 @@ class Blueprint(_Strict):
         """
         if isinstance(data, Blueprint):
             return data
+        if not isinstance(data, Mapping):
+            raise BlueprintError(
+                f"a blueprint is a mapping of its fields or a Blueprint, not {_shown(data)}: "
+                "write {'name': ..., 'families': {...}}, or read the file that holds them first"
+            )
         try:
             return cls.model_validate(dict(data))
         except pydantic.ValidationError as error:
@@ -151,20 +141,7 @@ def resolve_service(service: object) -> type[GenServer]:
     Raises:
         ValueError: It cannot be imported or is no `GenServer`.
     """
-    found = service
-    if isinstance(service, str):
-        if not re.fullmatch(r"[\w.]+:\w+", service):
-            raise ValueError(f"{service!r} is no import path: write it as 'package.module:Class'")
-        module_name, class_name = service.split(":")
-        try:
-            module = importlib.import_module(module_name)
-        except ImportError as error:
-            raise ValueError(f"{service!r} cannot be imported: {error}") from error
-        found = getattr(module, class_name, None)
-        if found is None:
-            close = get_close_matches(class_name, dir(module), n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise ValueError(f"{service!r}: the module has no {class_name!r}{hint}")
+    found = import_object(service) if isinstance(service, str) else service
     if not (isinstance(found, type) and issubclass(found, GenServer)):
         raise ValueError(f"{service!r} is no service: derive the class from raybeam.actors.GenServer")
     return found
@@ -175,13 +152,30 @@ def _problems(error: pydantic.ValidationError) -> list[str]:
     for problem in error.errors(include_url=False):
         where = ".".join(str(part) for part in problem["loc"] if part != "[key]")
         message = problem["msg"].removeprefix("Value error, ")
-        if problem["type"] == "extra_forbidden":
-            known = Family.model_fields if len(problem["loc"]) > 2 else Blueprint.model_fields
+        if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+            known = _fields_at(problem["loc"])
             close = get_close_matches(str(problem["loc"][-1]), known, n=1)
             message = "no such field" + (
                 f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(known)}"
             )
         got = problem["input"]
-        shown = "" if isinstance(got, dict | BaseModel) else f" (got {got!r})"
+        shown = "" if isinstance(got, dict | BaseModel) else f" (got {_shown(got)})"
         lines.append(f"{where or 'blueprint'}: {message}{shown}")
     return lines
+
+
+def _fields_at(location: tuple[int | str, ...]) -> list[str]:
+    """The fields that exist where a problem is."""
+    match location:
+        case ("health", _):
+            return [field.name for field in fields(HealthLimits)]
+        case ("families", _, _):
+            return list(Family.model_fields)
+        case _:
+            return list(Blueprint.model_fields)
+
+
+def _shown(value: object) -> str:
+    """A value, short enough for one line."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."

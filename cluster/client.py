@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from raybeam.actors import AtLeastOnce, BlueprintError, CallFailed, CallTimeout, Disconnected, GenServer, NoProcess
+from raybeam.actors import (
+    AtLeastOnce,
+    BlueprintError,
+    CallTimeout,
+    Disconnected,
+    GenServer,
+    Interrupted,
+    NoProcess,
+    RaybeamError,
+)
 from raybeam.actors.interface import Delivery, Invoke, reference
+from raybeam.actors.runtime import log
 
 from . import envelope
 from .kernel.routing import two_choices
@@ -22,15 +31,28 @@ if TYPE_CHECKING:
     from .lane import Link
 
 SERVICE = "service"
+LOOK_UP_AGAIN_S = 0.2
+DEPTH_HOLDS_S = 1.0
+IDLE_LANE_S = 300.0
+"""After that long a lane is closed; replicas forget lanes not heard of for twice as long."""
 G = TypeVar("G", bound=GenServer)
 R = TypeVar("R")
+
+
+class DirectoryGone(Exception):
+    """There is no way to the directory any more: this process has left the cluster."""
 
 
 class DirectorySource(Protocol):
     """Where views come from and how members are reached."""
 
     async def watch(self, version: int) -> Table:
-        """The table, as soon as its version is above `version`; raises when the directory is out of reach."""
+        """The table, as soon as its version is above `version`.
+
+        Raises:
+            DirectoryGone: For good.
+            Exception: The directory is out of reach at the moment.
+        """
         ...
 
     async def link(self, name: str) -> Link:
@@ -38,6 +60,7 @@ class DirectorySource(Protocol):
 
         Raises:
             LookupError: There is no such member any more.
+            Exception: It cannot be looked up at the moment.
         """
         ...
 
@@ -69,20 +92,30 @@ class Client:
         self._opening: dict[str, asyncio.Task[Lane]] = {}
         self._changed = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
+        self._over: RaybeamError | None = None
 
     def open(self) -> None:
         """Begin to follow the directory."""
-        self._watching = asyncio.get_running_loop().create_task(self._watch())
+        if self._over is None:
+            self._watching = asyncio.get_running_loop().create_task(self._watch())
 
-    async def close(self) -> None:
-        """Stop following and close the lanes."""
+    def end(self, why: RaybeamError) -> None:
+        """Let calls that wait for a replica, and all later ones, fail with `why`."""
+        self._over = why
+        self._changed.set()
+
+    async def close(self, why: RaybeamError) -> None:
+        """Stop following and close the lanes; see `end`."""
+        self.end(why)
         tasks: list[asyncio.Task[object]] = [*self._opening.values()]
         if self._watching is not None:
             tasks.append(self._watching)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for lane in list(self._lanes.values()):
+        lanes = list(self._lanes.values())
+        self._lanes.clear()
+        for lane in lanes:
             await lane.close()
 
     def ref(self, service: type[G], family: str | None = None) -> G:
@@ -118,24 +151,32 @@ class Client:
 
         Raises:
             TimeoutError: There was none until then (loop time).
+            RaybeamError: Why the client has ended.
         """
         while True:
+            if self._over is not None:
+                raise self._over
             view = self._views.get(family)
             chosen = None if view is None else two_choices(self._serving[family], self._depth, self.random)
             if chosen is not None:
                 lane = self._lanes.get(chosen)
                 if lane is None:
-                    lane = await self._open_lane(chosen)
-                if lane is not None:
-                    return lane
+                    async with asyncio.timeout_at(until):
+                        lane = await self._open_lane(chosen)
+                if lane is None:
+                    continue  # it is suspected now, so another is chosen
+                return lane
             self._changed.clear()
             async with asyncio.timeout_at(until):
                 await self._changed.wait()
 
     def _depth(self, name: str) -> int:
-        """How much waits at a member, as far as this client knows."""
+        """How much waits at a member, as far as this client knows; old news counts for nothing."""
         lane = self._lanes.get(name)
-        return 0 if lane is None else lane.depth + lane.outstanding
+        if lane is None:
+            return 0
+        fresh = asyncio.get_running_loop().time() - lane.heard_at < DEPTH_HOLDS_S
+        return lane.outstanding + (lane.depth if fresh else 0)
 
     async def _open_lane(self, name: str) -> Lane | None:
         task = self._opening.get(name)
@@ -146,17 +187,24 @@ class Client:
             return await asyncio.shield(task)
         except LookupError:
             self._suspect(name)
-            return None
+        except Exception as error:  # noqa: BLE001 (Ray's head may be away: the deadline of the call decides)
+            log.info("%s cannot be looked up: %s", name, error)
+            await asyncio.sleep(LOOK_UP_AGAIN_S)
+        return None
 
     async def _connect(self, name: str) -> Lane:
         link = await self._source.link(name)
-        lane = Lane(link, name, on_down=lambda: self._suspect(name))
+        lane = Lane(link, name, on_end=lambda dead: self._lane_ended(name, dead))
         self._lanes[name] = lane
         return lane
 
+    def _lane_ended(self, name: str, dead: bool) -> None:
+        self._lanes.pop(name, None)
+        if dead:
+            self._suspect(name)
+
     def _suspect(self, name: str) -> None:
         """A member turned out to be dead: do without it before the directory says so."""
-        self._lanes.pop(name, None)
         for family, view in list(self._views.items()):
             if any(member.name == name for member in view.members):
                 members = tuple(member for member in view.members if member.name != name)
@@ -171,19 +219,21 @@ class Client:
         while True:
             try:
                 table = await self._source.watch(version)
-            except asyncio.CancelledError:
-                raise
-            except Exception:  # noqa: BLE001 (the root restarts; views known so far go on to serve)
-                version = 0
-                await asyncio.sleep(0.2)
+            except DirectoryGone:
+                return
+            except Exception as error:  # noqa: BLE001 (the root restarts; views known so far go on to serve)
+                log.info("the directory of %s is out of reach: %s", self.blueprint.name, error)
+                await asyncio.sleep(LOOK_UP_AGAIN_S)
                 continue
             version = table.version
             for family, view in table.views.items():
                 self._install(newer(self._views.get(family), view))
             members = {member.name for view in self._views.values() for member in view.members}
-            for name in [name for name in self._lanes if name not in members]:
-                lane = self._lanes.pop(name)
-                await lane.close()
+            idle_since = asyncio.get_running_loop().time() - IDLE_LANE_S
+            for name, lane in list(self._lanes.items()):
+                if name not in members or (lane.used_at < idle_since and not lane.outstanding):
+                    del self._lanes[name]
+                    await lane.close()
             self._changed.set()
 
 
@@ -202,7 +252,8 @@ class FamilyChannel:
     async def ask(self, request: Invoke, delivery: Delivery) -> object:
         """Call a replica; again after an unknown outcome, if the method allows it.
 
-        A call that is known not to have been done goes to another replica whatever the method allows.
+        A call that is known not to have been done goes to another replica whatever the method allows. A call that
+        the callee crashed of is never sent again: it would crash the next replica too.
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + delivery.timeout_s
@@ -216,13 +267,10 @@ class FamilyChannel:
                 raise CallTimeout(described) from None
             try:
                 return await lane.call(SERVICE, payload, max(0.001, until - loop.time()), described)
-            except (NoProcess, Disconnected) as failure:
-                again = isinstance(failure, NoProcess) or isinstance(delivery.retry, AtLeastOnce)
-                if not again:
-                    raise
-            except CallFailed as failure:
-                crashed = isinstance(delivery.retry, AtLeastOnce) and type(failure) is CallFailed
-                if not crashed:
+            except NoProcess:
+                pass  # known not to have been done
+            except (Disconnected, Interrupted):
+                if not isinstance(delivery.retry, AtLeastOnce):
                     raise
             attempt += 1
             policy = delivery.retry if isinstance(delivery.retry, AtLeastOnce) else AtLeastOnce()
@@ -242,9 +290,10 @@ class FamilyChannel:
                 lane = await self._client.lane(self._family, until)
             except TimeoutError:
                 raise CallTimeout(described) from None
-            with contextlib.suppress(NoProcess):
-                await lane.cast(SERVICE, payload, max(0.001, until - loop.time()), described)
-                return
+            try:
+                return await lane.cast(SERVICE, payload, max(0.001, until - loop.time()), described)
+            except NoProcess:  # the lane has ended: another replica takes it
+                await asyncio.sleep(LOOK_UP_AGAIN_S / 10)
 
     def run(self, coroutine: Coroutine[object, object, R]) -> R:
         """Run one of the above from a thread without an event loop."""

@@ -25,6 +25,9 @@ VALUE = 0
 SERVICE_ERROR = 1
 FAILED = 2
 
+FORGOTTEN = b""
+"""The reply to a batch of a lane that the receiver does not know any more."""
+
 
 Row: TypeAlias = tuple[int, str, bytes, float | None]
 """A message on its way: `CALL` or `CAST`; a name registered in the receiving runtime; the request, pickled; seconds
@@ -59,7 +62,7 @@ def dump(value: object) -> bytes:
     """Pickle a payload, by value where a reference would not be found at the other end."""
     try:
         data = pickle.dumps(value, protocol=5)
-    except (pickle.PicklingError, AttributeError, TypeError):
+    except Exception:  # noqa: BLE001 (a class may raise anything while it is pickled)
         return _dump_by_value(value)
     return _dump_by_value(value) if b"__main__" in data else data
 
@@ -89,7 +92,7 @@ def load(data: bytes) -> object:
 
 def dump_batch(sender: str, batch: Send, rows: list[Row]) -> bytes:
     """A batch as it travels."""
-    header = (VERSION, sender, batch.number, batch.first, batch.ack, batch.resync)
+    header = (VERSION, sender, batch.first, batch.ack, batch.resync, batch.begun)
     return pickle.dumps((header, rows), protocol=5)
 
 
@@ -102,8 +105,8 @@ def load_batch(data: bytes) -> tuple[str, Send, list[Row]]:
     header, rows = pickle.loads(data)
     if header[0] != VERSION:
         raise LaneVersionError(f"lane protocol {header[0]} met {VERSION}: run the same raybeam at both ends")
-    _, sender, number, first, ack, resync = header
-    return sender, Send(number, first, len(rows), ack, resync), rows
+    _, sender, first, ack, resync, begun = header
+    return sender, Send(first, len(rows), ack, resync, begun), rows
 
 
 def dump_reply(reply: Replied, answers: list[Answer], depth: int) -> bytes:

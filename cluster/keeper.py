@@ -7,19 +7,21 @@ actor does. So the supervisor above it is an ordinary one: to restart the keeper
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import ActorUnavailableError, RayError
 
 from raybeam.actors import GenServer, Ok, Stop, process
 
-from .kernel.health import Health, HealthLimits, Pulse, check, heard
+from .kernel.health import Health, HealthLimits, Pulse, check, heard, not_asked
 from .kernel.views import Member
 from .names import ReplicaName
-from .replica import Beat, create_replica
+from .ray_errors import in_one_line
+from .replica import Beat, End, create_replica
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 class Records(Protocol):
     """Where a keeper tells what it sees."""
 
-    def next_incarnation(self, family: str, index: int) -> int:
+    async def next_incarnation(self, family: str, index: int) -> int:
         """A number that no replica at this place had before."""
         ...
 
@@ -43,8 +45,8 @@ class Records(Protocol):
         """A living replica at this place from before a restart of the root; taken at most once."""
         ...
 
-    def up(self, family: str, member: Member) -> None:
-        """The replica serves."""
+    async def up(self, family: str, member: Member, *, adopted: bool) -> None:
+        """The replica serves; `adopted`: it did before a restart of the root."""
         ...
 
     def down(self, name: ReplicaName, cause: str) -> None:
@@ -59,7 +61,7 @@ class Records(Protocol):
         """What it told at a heartbeat."""
         ...
 
-    def placement(self, family: str, index: int) -> object:
+    async def placement(self, family: str, index: int) -> object:
         """Ray's scheduling strategy for the replica at this place."""
         ...
 
@@ -70,13 +72,19 @@ class _Came:
 
     handle: ActorHandle[Any]
     machine: str
+    adopted: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _Failed:
-    """The replica ended or did not come up."""
+    """The replica was lost or did not come up."""
 
     cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """The service ended by itself, as it should."""
 
 
 class Keeper(GenServer):
@@ -93,6 +101,8 @@ class Keeper(GenServer):
         self.limits = HealthLimits(limits.beat_s, limits.unknown_after_s, limits.down_after_s)
         self.handle: ActorHandle[Any] | None = None
         self.name: ReplicaName | None = None
+        self.creation: asyncio.Future[ActorHandle[Any]] | None = None
+        self.came_up = False
         self.told_down = False
         self.tasks: set[asyncio.Task[None]] = set()
         return Ok(continue_with="start")
@@ -104,7 +114,7 @@ class Keeper(GenServer):
             self.name, self.handle = adopted
             self._spawn(self._adopt(self.handle))
             return None
-        incarnation = self.records.next_incarnation(self.family, self.index)
+        incarnation = await self.records.next_incarnation(self.family, self.index)
         self.name = ReplicaName(self.blueprint.name, self.family, self.index, incarnation)
         self._spawn(self._bring_up(self.name))
         return None
@@ -113,22 +123,28 @@ class Keeper(GenServer):
         """The replica came up or ended."""
         assert self.name is not None
         if isinstance(message, _Came):
-            self.handle = message.handle
+            self.came_up = True
             member = Member(str(self.name), self.index, self.name.incarnation, Health.UP, message.machine)
-            self.records.up(self.family, member)
+            await self.records.up(self.family, member, adopted=message.adopted)
             self._spawn(self._hold_lifeline(message.handle))
             self._spawn(self._heartbeats(message.handle))
             return None
         if isinstance(message, _Failed):
             self._tell_down(message.cause)
             return Stop(("replica_lost", message.cause))
+        if isinstance(message, _Ended):
+            self._tell_down("ended")
+            return Stop("normal")
         return await super().handle_info(message)
 
     async def terminate(self, reason: ExitReason) -> None:
         """End the replica: in order if asked to, at once if it is lost; nothing of it may stay behind."""
         for task in self.tasks:
             task.cancel()
-        if reason in ("shutdown", "normal") and self.handle is not None:
+        if self.handle is None and self.creation is not None:
+            with contextlib.suppress(RayError, ValueError):  # then there is nothing to end
+                self.handle = await self.creation
+        if reason in ("shutdown", "normal") and self.handle is not None and self.came_up:
             shutdown_s = self.blueprint.families[self.family].shutdown_s
             try:
                 async with asyncio.timeout(shutdown_s):
@@ -155,45 +171,67 @@ class Keeper(GenServer):
         timeout_s = self.blueprint.families[self.family].start_timeout_s
         try:
             async with asyncio.timeout(timeout_s):
-                placement = self.records.placement(self.family, self.index)
-                self.handle = await create_replica(name, self.blueprint, placement)
-                machine = await self.handle.start.remote()
+                placement = await self.records.placement(self.family, self.index)
+                self.creation = asyncio.ensure_future(create_replica(name, self.blueprint, placement))
+                self.handle = await asyncio.shield(self.creation)  # cancelled, the actor would come all the same
+                starting = asyncio.ensure_future(self._renew_while_starting(self.handle))
+                try:
+                    machine = await self.handle.start.remote()
+                finally:
+                    starting.cancel()
         except TimeoutError:
             self._tell(_Failed(f"did not come up within {timeout_s} s"))
         except (RayError, ValueError) as error:
-            self._tell(_Failed(_cause(error)))
+            self._tell(_Failed(in_one_line(error)))
         else:
-            self._tell(_Came(self.handle, machine))
+            self._tell(_Came(self.handle, machine, adopted=False))
+
+    async def _renew_while_starting(self, handle: ActorHandle[Any]) -> None:
+        """A service may take longer to start than a lease lasts."""
+        while True:
+            with contextlib.suppress(RayError):
+                await handle.renew.remote()
+            await asyncio.sleep(self.limits.beat_s)
 
     async def _adopt(self, handle: ActorHandle[Any]) -> None:
         try:
             async with asyncio.timeout(self.limits.down_after_s):
                 machine = await handle.machine.remote()
         except (TimeoutError, RayError) as error:
-            self._tell(_Failed(_cause(error)))
+            self._tell(_Failed(in_one_line(error)))
         else:
-            self._tell(_Came(handle, machine) if machine else _Failed("was not up when the root restarted"))
+            came = _Came(handle, machine, adopted=True)
+            self._tell(came if machine else _Failed("was not up when the root restarted"))
 
     async def _hold_lifeline(self, handle: ActorHandle[Any]) -> None:
         while True:
             try:
-                self._tell(_Failed(await handle.lifeline.remote()))
-                return
-            except RayError as error:
-                if type(error).__name__ != "ActorUnavailableError":
-                    self._tell(_Failed(_cause(error)))
-                    return
+                end: End | None = await handle.lifeline.remote()
+            except ActorUnavailableError:
                 await asyncio.sleep(self.limits.beat_s)
+            except RayError as error:
+                self._tell(_Failed(in_one_line(error)))
+                return
+            else:
+                if end is not None:
+                    self._tell(_Ended() if end.orderly else _Failed(f"its service ended: {end.reason}"))
+                    return
 
     async def _heartbeats(self, handle: ActorHandle[Any]) -> None:
         assert self.name is not None
         pulse = Pulse(time.monotonic())
+        due = time.monotonic()
         while True:
             began = time.monotonic()
+            pulse = not_asked(pulse, began - due)
             try:
                 async with asyncio.timeout(self.limits.unknown_after_s):
                     beat: Beat = await handle.beat.remote()
-            except (TimeoutError, RayError):
+            except TimeoutError:
+                now = time.monotonic()
+                pulse = not_asked(pulse, now - began - self.limits.unknown_after_s)
+                judged = check(pulse, self.limits, now)
+            except RayError:
                 judged = check(pulse, self.limits, time.monotonic())
             else:
                 self.records.beat(self.name, beat)
@@ -204,16 +242,10 @@ class Keeper(GenServer):
             if judged.health is not pulse.health:
                 self.records.health(self.name, judged.health)
             pulse = judged
-            await asyncio.sleep(max(0.0, self.limits.beat_s - (time.monotonic() - began)))
+            due = max(began + self.limits.beat_s, time.monotonic())
+            await asyncio.sleep(due - time.monotonic())
 
     def _tell_down(self, cause: str) -> None:
         if not self.told_down and self.name is not None:
             self.told_down = True
             self.records.down(self.name, cause)
-
-
-def _cause(error: BaseException) -> str:
-    """The end of a Ray error in one line."""
-    told = getattr(error, "cause", None) or error
-    lines = [line.strip() for line in str(told).splitlines() if line.strip()]
-    return f"{type(told).__name__}: {lines[0] if lines else ''}"

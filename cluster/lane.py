@@ -8,7 +8,7 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
-from raybeam.actors import CallFailed, CallTimeout, Disconnected, NoProcess, Overloaded
+from raybeam.actors import CallFailed, CallTimeout, Disconnected, InvalidArgumentsError, NoProcess, Overloaded
 from raybeam.actors.deadlines import Deadlines
 
 from . import envelope
@@ -44,20 +44,30 @@ class Link(Protocol):
 class Lane:
     """Messages to one incarnation of a replica, in order.
 
+    A lane ends when the other end is dead, or alive but unable to go on with it. Calls under way fail then, as a rule
+    with `Disconnected`, since nobody can say whether they were done.
+
     Args:
         link: Carries the batches.
         name: Whom the lane leads to, for errors.
-        on_down: Called once when the other end is dead.
+        on_end: Called once when the lane has ended by itself, with whether the other end is dead.
+
+    Attributes:
+        depth: Messages that waited at the other end when it was last heard.
+        heard_at: Loop time of that.
+        ended: Whether the lane has ended.
+        used_at: Loop time at which it last took a message.
     """
 
-    def __init__(self, link: Link, name: str, on_down: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, link: Link, name: str, on_end: Callable[[bool], None] = lambda dead: None) -> None:
         self.name = name
         self.depth = 0
-        self.down = False
+        self.ended = False
         self._link = link
-        self._on_down = on_down
+        self._on_end = on_end
         self._id = uuid.uuid4().hex
         self._loop = asyncio.get_running_loop()
+        self.used_at = self.heard_at = self._loop.time()
         self._deadlines = Deadlines(self._loop)
         self._state = Sender()
         self._outbox: deque[envelope.Row] = deque()  # messages accepted + 1 .. last, with deadlines in loop time
@@ -105,10 +115,10 @@ class Lane:
             Overloaded: It took no more for `timeout_s` seconds; the cast was not sent.
             NoProcess: The other end is dead.
         """
-        if self._state.last >= self._state.limit and not self.down:
+        if self._last >= self._state.limit and not self.ended:
             try:
                 async with asyncio.timeout(timeout_s):
-                    while self._last >= self._state.limit and not self.down:
+                    while self._last >= self._state.limit and not self.ended:
                         self._room.clear()
                         await self._room.wait()
             except TimeoutError:
@@ -118,7 +128,7 @@ class Lane:
 
     async def close(self) -> None:
         """End the lane; calls under way fail with `Disconnected`."""
-        self._fail_all()
+        self._end()
         self._deadlines.close()
         tasks = list(self._tasks)
         for task in tasks:
@@ -126,13 +136,14 @@ class Lane:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _check_room(self, described: object) -> None:
-        if self.down:
+        if self.ended:
             raise NoProcess(described)
         if len(self._outbox) >= MAX_WAITING_TO_BE_SENT:
             raise Overloaded(described)
 
     def _offer(self, row: envelope.Row) -> int:
         self._last += 1
+        self.used_at = self._loop.time()
         self._outbox.append(row)
         if not self._flush_due:
             self._flush_due = True
@@ -141,7 +152,7 @@ class Lane:
 
     def _flush(self) -> None:
         self._flush_due = False
-        if not self.down:
+        if not self.ended:
             self._step(Offered(self._last))
 
     def _step(self, event: SenderEvent) -> None:
@@ -157,7 +168,7 @@ class Lane:
             event = Offered(self._last)
 
     def _resume(self) -> None:
-        if not self.down:
+        if not self.ended:
             self._step(Resumed())
 
     def _send(self, batch: Send) -> None:
@@ -173,13 +184,21 @@ class Lane:
 
     async def _exchange(self, data: bytes) -> None:
         try:
-            reply, answers, self.depth = envelope.load_reply(await self._link.exchange(data))
+            replied = await self._link.exchange(data)
+            if replied == envelope.FORGOTTEN:
+                self._ended_by_itself(dead=False)
+                return
+            reply, answers, self.depth = envelope.load_reply(replied)
+            self.heard_at = self._loop.time()
         except LinkLost:
-            self._step(Lost())
+            if not self.ended:
+                self._step(Lost())
         except LinkDown:
-            self._fail_all()
+            self._ended_by_itself(dead=True)
+        except Exception as error:  # noqa: BLE001 (the other end runs another raybeam, or has a bug: callers are told)
+            self._ended_by_itself(dead=False, why=f"{type(error).__name__}: {error}")
         else:
-            if not self.down:
+            if not self.ended:
                 self._replied(reply, answers)
 
     def _replied(self, reply: Replied, answers: list[tuple[int, int, bytes]]) -> None:
@@ -190,10 +209,7 @@ class Lane:
                 continue
             try:
                 value = envelope.load(payload)
-            except CallFailed as error:
-                future.set_exception(error)
-                continue
-            except Exception as error:  # noqa: BLE001 (an answer that cannot be read is the caller's to know)
+            except InvalidArgumentsError as error:
                 future.set_exception(error)
                 continue
             if status == envelope.VALUE:
@@ -208,17 +224,19 @@ class Lane:
         self._step(reply)
         self._room.set()
 
-    def _fail_all(self) -> None:
-        if self.down:
-            return
-        self.down = True
+    def _ended_by_itself(self, *, dead: bool, why: str | None = None) -> None:
+        if not self.ended:
+            self._end(why)
+            self._on_end(dead)
+
+    def _end(self, why: str | None = None) -> None:
+        self.ended = True
         self._room.set()
         for future in list(self._waiting.values()):
             if not future.done():
-                future.set_exception(Disconnected())
+                future.set_exception(Disconnected() if why is None else CallFailed(why))
         self._waiting.clear()
         self._outbox.clear()
-        self._on_down()
 
 
 def _described(failure: CallFailed, described: object) -> CallFailed:
@@ -226,4 +244,4 @@ def _described(failure: CallFailed, described: object) -> CallFailed:
         return Overloaded(described, failure.retry_after_s)
     if isinstance(failure, CallTimeout | NoProcess | Disconnected):
         return type(failure)(described)
-    return CallFailed(failure.cause, described)
+    return type(failure)(failure.cause, described)

@@ -20,19 +20,13 @@ class Lease:
         self._timeout_s = timeout_s
         self._on_expiry = on_expiry
         self._renewed_at = time.monotonic()
-        self._ended = threading.Event()
         threading.Thread(target=self._watch, name="lease", daemon=True).start()
 
     def renew(self) -> None:
         """The owner lives."""
         self._renewed_at = time.monotonic()
 
-    def end(self) -> None:
-        """The lease is not needed any more."""
-        self._ended.set()
-
     def _watch(self) -> None:
-        while not self._ended.wait(min(1.0, self._timeout_s / 4)):
-            if time.monotonic() - self._renewed_at > self._timeout_s:
-                self._on_expiry()
-                return
+        while time.monotonic() - self._renewed_at <= self._timeout_s:
+            time.sleep(min(1.0, self._timeout_s / 4))
+        self._on_expiry()

@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+import asyncio
+from typing import TYPE_CHECKING, TypeVar
 
 from raybeam.actors import GenServer, UsageError
 
 from .client import Client
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Sequence
 
     from .blueprint import Blueprint
     from .client import DirectorySource
 
 G = TypeVar("G", bound=GenServer)
+R = TypeVar("R")
 
 _client: Client | None = None  # a replica is an OS process of its own
+_loop: asyncio.AbstractEventLoop | None = None
 
 
 def open(blueprint: Blueprint, callees: Sequence[str], source: DirectorySource) -> None:  # noqa: A001 (its word)
     """Begin to follow the directory, in the replica's event loop."""
-    global _client  # noqa: PLW0603 (see above)
+    global _client, _loop  # noqa: PLW0603 (see above)
+    _loop = asyncio.get_running_loop()
     families = {name: blueprint.families[name] for name in callees}
-    _client = Client(blueprint.model_copy(update={"families": families}), source, _refuse)
+    _client = Client(blueprint.model_copy(update={"families": families}), source, _run)
     _client.open()
 
 
 def ref(service: type[G], family: str | None = None) -> G:
-    """A typed reference to a family that this one may call.
+    """A typed reference to a family that this one may call: `await ref.method(...)`, or `ref.method.sync(...)` in a
+    blocking handler.
 
     Args:
         service: The class that the family runs.
@@ -43,5 +48,7 @@ def ref(service: type[G], family: str | None = None) -> G:
     return _client.ref(service, family)
 
 
-def _refuse(coroutine: object) -> NoReturn:
-    raise UsageError("inside a replica calls are awaited: `await ref.method(...)`, not `ref.method.sync(...)`")
+def _run(coroutine: Coroutine[object, object, R]) -> R:
+    """Run a call for a blocking handler, which has a thread of its own."""
+    assert _loop is not None
+    return asyncio.run_coroutine_threadsafe(coroutine, _loop).result()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +17,16 @@ _STRATEGIES = {"spread": "SPREAD", "strict_spread": "STRICT_SPREAD", "pack": "PA
 
 
 def ensure_group(system: str, family_name: str, family: Family) -> PlacementGroup:
-    """The family's placement group, made if it is not there; one bundle for each replica. Blocks on Ray."""
+    """The family's placement group, made if it is not there; one bundle for each replica. Blocks on Ray.
+
+    One that a system of the same name left behind with another number of bundles is made anew.
+    """
     name = group_name(system, family_name)
     with contextlib.suppress(ValueError):
         found: PlacementGroup = get_placement_group(name)
-        return found
+        if found.bundle_count == family.replicas:
+            return found
+        remove_placement_group(found)
     made: PlacementGroup = placement_group(
         [{"CPU": family.cpus}] * family.replicas,
         strategy=_STRATEGIES[family.spread],
@@ -36,15 +40,6 @@ def remove_group(system: str, family_name: str) -> None:
     """Remove the family's placement group; nothing happens when there is none. Blocks on Ray."""
     with contextlib.suppress(ValueError):
         remove_placement_group(get_placement_group(group_name(system, family_name)))
-
-
-async def wait_placed(group: PlacementGroup, timeout_s: float) -> bool:
-    """Whether all bundles got a machine in time."""
-    try:
-        await asyncio.wait_for(group.ready(), timeout_s)
-    except TimeoutError:
-        return False
-    return True
 
 
 def doubled_up(machines: list[str], machines_there: int) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import ray
 
+from .client import DirectoryGone
 from .names import NAMESPACE, root_name
 from .ray_link import RayLink
 
@@ -25,6 +26,8 @@ class RayDirectory:
 
     async def watch(self, version: int) -> Table:
         """The table, as soon as it is newer; a root that cannot be reached is looked up afresh next time."""
+        if not ray.is_initialized():  # Ray would start a cluster of its own to look for the root in
+            raise DirectoryGone
         try:
             if self._root is None:
                 self._root = await find_actor(root_name(self._system))
@@ -48,6 +51,7 @@ async def find_actor(name: str) -> ActorHandle[Any]:
 
     Raises:
         LookupError: There is none.
+        RayError: Ray cannot be asked at the moment.
     """
     try:
         return await asyncio.to_thread(ray.get_actor, name, NAMESPACE)

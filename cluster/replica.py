@@ -14,14 +14,24 @@ from typing import TYPE_CHECKING, Any
 
 import ray
 
-from raybeam.actors import ChildSpec, Pid, Runtime, Supervisor, SupervisorSpec, gen_server
+from raybeam.actors import (
+    ChildSpec,
+    CrashReport,
+    Pid,
+    Runtime,
+    Supervisor,
+    SupervisorReport,
+    SupervisorSpec,
+    gen_server,
+)
+from raybeam.actors.kernel.reason import is_normal_end
 from raybeam.actors.runtime import ambient_runtime, log_report
 
 from . import peers
-from .client import SERVICE
+from .client import IDLE_LANE_S, SERVICE
 from .kernel.histogram import Histogram
 from .lease import Lease
-from .names import NAMESPACE, ReplicaName
+from .names import NAMESPACE, ReplicaName, root_name
 from .placement import remove_group
 from .ray_directory import RayDirectory
 from .session import Sessions
@@ -34,8 +44,11 @@ if TYPE_CHECKING:
     from .blueprint import Blueprint, Family
 
 SERVICE_PERIOD_S = 5.0
+MAX_INTENSITY = "reached_max_restart_intensity"
 STUCK_AFTER_S = 3.0
-FORGET_SENDERS_AFTER_S = 600.0
+LAST_ANSWERS_S = 1.0
+LIFELINE_S = 20.0
+FORGET_LANES_AFTER_S = 2 * IDLE_LANE_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +74,36 @@ class Beat:
     stack: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class End:
+    """The service of a replica has ended.
+
+    Attributes:
+        orderly: Whether by itself and as it should; else its process kept crashing.
+        reason: The exit reason, in words.
+    """
+
+    orderly: bool
+    reason: str
+
+
 class _Tree(Supervisor):
-    """The top of a replica's supervision tree."""
+    """The top of a replica's supervision tree; a service that may end takes the tree with it."""
 
     async def init(self, family: Family) -> SupervisorSpec:
         async def start_service() -> Pid:
             return await gen_server.start_link(family.service_class(), *family.args, name=SERVICE)
 
-        child = ChildSpec(SERVICE, start_service, restart=family.restart, shutdown=family.shutdown_s)
-        return SupervisorSpec([child], intensity=family.process_restarts, period_s=SERVICE_PERIOD_S)
+        may_end = family.restart != "permanent"
+        child = ChildSpec(
+            SERVICE, start_service, restart=family.restart, shutdown=family.shutdown_s, significant=may_end
+        )
+        return SupervisorSpec(
+            [child],
+            intensity=family.process_restarts,
+            period_s=SERVICE_PERIOD_S,
+            auto_shutdown="any_significant" if may_end else "never",
+        )
 
 
 class Replica:
@@ -85,10 +119,11 @@ class Replica:
         self._waits = Histogram()
         self._services = Histogram()
         self._crashes = 0
+        self._gave_up = False
         self._moved_at = time.monotonic()
         self._loop_thread = 0
         self._top: Pid | None = None
-        self._end: concurrent.futures.Future[str] = concurrent.futures.Future()
+        self._end: concurrent.futures.Future[End] = concurrent.futures.Future()
         self._background: set[asyncio.Task[None]] = set()
 
     # -- data path, on the actor's own loop --------------------------------------------------------
@@ -113,12 +148,18 @@ class Replica:
         return await self._sessions.exchange(data)
 
     async def stop(self) -> None:
-        """End the service in order; the actor itself is ended by its keeper."""
+        """End the service in order and let its last answers out; the actor itself is ended by its keeper."""
         if self._top is not None and self._runtime.cell(self._top) is not None:
             ambient_runtime.set(self._runtime)
             await gen_server.stop(self._top, "shutdown")
+        await self._sessions.drain(LAST_ANSWERS_S)
 
     # -- system messages, on a thread of their own: a busy service is busy, not dead ---------------
+
+    @ray.method(concurrency_group="system")
+    async def renew(self) -> None:
+        """Renews the lease while the service starts."""
+        self._lease.renew()
 
     @ray.method(concurrency_group="system")
     async def beat(self) -> Beat:
@@ -139,9 +180,16 @@ class Replica:
         )
 
     @ray.method(concurrency_group="system")
-    async def lifeline(self) -> str:
-        """Returns, with the reason, when the service has ended; fails at once when the process dies."""
-        return await asyncio.wrap_future(self._end)
+    async def lifeline(self) -> End | None:
+        """Returns when the service has ended; fails at once when the process dies.
+
+        After a while it returns `None` and is called again: nobody cancels the calls of a root that died, and each
+        would hold one of the group's few places for ever.
+        """
+        try:
+            return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(self._end)), LIFELINE_S)
+        except TimeoutError:
+            return None
 
     @ray.method(concurrency_group="system")
     async def machine(self) -> str:
@@ -153,24 +201,43 @@ class Replica:
     async def _tick(self) -> None:
         while True:
             self._moved_at = time.monotonic()
-            self._sessions.forget_silent(FORGET_SENDERS_AFTER_S)
+            self._sessions.forget_silent(FORGET_LANES_AFTER_S)
             await asyncio.sleep(0.25)
 
     async def _watch_top(self, top: Pid) -> None:
-        self._end.set_result(str(await self._runtime.ended(top)))
+        reason = await self._runtime.ended(top)
+        self._end.set_result(End(is_normal_end(reason) and not self._gave_up, str(reason)))
 
     def _served(self, cell: Cell, waited_s: float, served_s: float) -> None:
         self._waits.add(waited_s)
         self._services.add(served_s)
 
     def _report(self, report: object) -> None:
-        self._crashes += 1
+        if isinstance(report, CrashReport):
+            self._crashes += 1
+        elif isinstance(report, SupervisorReport) and report.reason == MAX_INTENSITY:
+            self._gave_up = True
         log_report(report)
 
     def _orphaned(self) -> None:
-        """Nobody has asked for a beat for too long: leave nothing behind."""
-        remove_group(self._blueprint.name, self._name.family)
-        os._exit(1)
+        """Nobody has asked for a beat for too long: leave nothing behind.
+
+        While there is a root it was only forgotten, and the placement group is its siblings'.
+        """
+        try:
+            if not root_is_there(self._blueprint.name):
+                remove_group(self._blueprint.name, self._name.family)
+        finally:
+            os._exit(1)
+
+
+def root_is_there(system: str) -> bool:
+    """Whether Ray knows a root of that system, if only one that is being restarted. Blocks on Ray."""
+    try:
+        ray.get_actor(root_name(system), NAMESPACE)
+    except ValueError:
+        return False
+    return True
 
 
 def replica_class(family: str) -> Any:

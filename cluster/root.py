@@ -12,31 +12,35 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import ray
+from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from raybeam.actors import ChildSpec, Pid, Runtime, Supervisor, SupervisorReport, SupervisorSpec, gen_server
 from raybeam.actors.runtime import ambient_runtime, log
 
+from .counters import forget_counters, next_generation, next_incarnation
 from .keeper import Keeper
 from .kernel.histogram import Histogram
-from .kernel.views import Member, Table, member_down, member_health, member_up
+from .kernel.views import Member, Table, first_table, member_down, member_health, member_up
 from .names import NAMESPACE, ReplicaName, root_name
 from .placement import doubled_up, ensure_group, living_machines, remove_group
 
 if TYPE_CHECKING:
     from ray.actor import ActorHandle
-    from ray.util.placement_group import PlacementGroup
 
     from .blueprint import Blueprint, Family
     from .kernel.health import Health
     from .replica import Beat
 
 WATCH_S = 20.0
+FIRST_CALL_S = 0.2
+FIRST_CALL_WITHIN_S = 10.0
 EVENTS_KEPT = 1000
 
 
@@ -136,16 +140,15 @@ class _RootTree(Supervisor):
 
 
 class Root:
-    """The root actor. `attached` systems end when no driver has renewed its lease for `orphan_timeout_s`."""
+    """The root actor. `attached` systems end when no driver has renewed its lease for `driver_timeout_s`."""
 
     def __init__(self, blueprint: Blueprint, attached: bool) -> None:
         self.blueprint = blueprint
         self._attached = attached
         self._renewed_at = time.monotonic()
-        self._table = Table()
+        self._table = Table()  # until `_prepare` knows what lives
         self._changed: asyncio.Event | None = None
-        self._groups: dict[str, PlacementGroup] = {}
-        self._incarnations: dict[tuple[str, int], int] = {}
+        self._came_up: set[tuple[str, int]] = set()
         self._adoptable: dict[tuple[str, int], tuple[ReplicaName, ActorHandle[Any]]] = {}
         self._beats: dict[str, Beat] = {}
         self._past_waits: dict[str, Histogram] = {name: Histogram() for name in blueprint.families}
@@ -154,10 +157,13 @@ class Root:
         self._occurrences: list[Occurrence] = []
         self._failed: str | None = None
         self._stopping = False
+        self._ending: asyncio.Task[None] | None = None
         self._top: Pid | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._runtime: Runtime | None = None
         self._starting: asyncio.Lock | None = None
+        self._reconstructed = ray.get_runtime_context().was_current_actor_reconstructed
+        threading.Thread(target=self._call_myself, name="first call", daemon=True).start()
 
     # -- interface of the actor ----------------------------------------------------------------------
 
@@ -167,7 +173,7 @@ class Root:
         assert self._changed is not None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(WATCH_S):
-                while self._table.version <= version and not self._failed:
+                while self._table.version <= version:
                     changed = self._changed
                     await changed.wait()
         return self._table
@@ -210,31 +216,31 @@ class Root:
 
     # -- what keepers tell (Records) -----------------------------------------------------------------
 
-    def next_incarnation(self, family: str, index: int) -> int:
+    async def next_incarnation(self, family: str, index: int) -> int:
         """See `Records`."""
-        number = self._incarnations.get((family, index), 0) + 1
-        self._incarnations[family, index] = number
-        return number
+        return await asyncio.to_thread(next_incarnation, self.blueprint.name, family, index)
 
     def adoptable(self, family: str, index: int) -> tuple[ReplicaName, ActorHandle[Any]] | None:
         """See `Records`."""
         return self._adoptable.pop((family, index), None)
 
-    def placement(self, family: str, index: int) -> object:
+    async def placement(self, family: str, index: int) -> object:
         """See `Records`."""
-        return PlacementGroupSchedulingStrategy(self._groups[family], placement_group_bundle_index=index)
+        group = await asyncio.to_thread(ensure_group, self.blueprint.name, family, self.blueprint.families[family])
+        return PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=index)
 
-    def up(self, family: str, member: Member) -> None:
+    async def up(self, family: str, member: Member, *, adopted: bool) -> None:
         """See `Records`."""
-        if member.incarnation > 1:
+        place = (family, member.index)
+        if not adopted and (place in self._came_up or self._reconstructed):
             self._restarts[family] += 1
+        self._came_up.add(place)
         self._install(member_up(self._table, family, member))
         self._occurred("up", member.name, f"serves on machine {member.machine[:8]}")
-        members = self._table.view(family).members
-        machines = [other.machine for other in members]
-        wanted = self.blueprint.families[family]
-        if wanted.spread != "pack" and doubled_up(machines, len(living_machines())):
-            self._occurred("placement", family, "replicas share a machine although there are others")
+        if self.blueprint.families[family].spread != "pack":
+            there = len(await asyncio.to_thread(living_machines))
+            if doubled_up([other.machine for other in self._table.view(family).members], there):
+                self._occurred("placement", family, "replicas share a machine although there are others")
 
     def down(self, name: ReplicaName, cause: str) -> None:
         """See `Records`."""
@@ -259,6 +265,14 @@ class Root:
 
     # -- inside --------------------------------------------------------------------------------------
 
+    def _call_myself(self) -> None:
+        """Make the first call: restarted by Ray, nobody else may for long, and the replicas wait for their beats."""
+        while self._top is None:
+            time.sleep(FIRST_CALL_S)
+            with contextlib.suppress(ValueError, RayError, GetTimeoutError):
+                myself = ray.get_actor(root_name(self.blueprint.name), NAMESPACE)
+                ray.get(myself.described.remote(), timeout=FIRST_CALL_WITHIN_S)
+
     async def _ensure_started(self) -> None:
         """Start the tree with the first call: an actor's `__init__` has no running loop."""
         if self._top is not None:
@@ -281,16 +295,23 @@ class Root:
     def _prepare(self) -> None:
         """Make the placement groups; find replicas that a former process of this root left. Blocks on Ray."""
         for name, family in self.blueprint.families.items():
-            self._groups[name] = ensure_group(self.blueprint.name, name, family)
+            ensure_group(self.blueprint.name, name, family)
         pattern = re.compile(re.escape(self.blueprint.name) + r"/[^/]+/\d+#\d+")
         for entry in ray.util.list_named_actors(all_namespaces=True):
             if entry["namespace"] != NAMESPACE or not pattern.fullmatch(entry["name"]):
                 continue
             replica = ReplicaName.parse(entry["name"])
             key = (replica.family, replica.place)
-            self._incarnations[key] = max(self._incarnations.get(key, 0), replica.incarnation)
-            with contextlib.suppress(ValueError):
-                self._adoptable[key] = (replica, ray.get_actor(str(replica), NAMESPACE))
+            known = self._adoptable.get(key)
+            if known is None or known[0].incarnation < replica.incarnation:  # an older one ends by its lease
+                with contextlib.suppress(ValueError):
+                    self._adoptable[key] = (replica, ray.get_actor(str(replica), NAMESPACE))
+        found: dict[str, list[Member]] = {name: [] for name in self.blueprint.families}
+        for replica, _ in self._adoptable.values():
+            if replica.family in found:
+                found[replica.family].append(Member(str(replica), replica.place, replica.incarnation))
+        # The clock serves as a floor for a system that follows another of its name: its clients may still be there.
+        self._table = first_table(next_generation(self.blueprint.name, int(time.time())), found)
 
     async def _watch_top(self, top: Pid) -> None:
         assert self._runtime is not None
@@ -299,17 +320,23 @@ class Root:
             self._failed = f"its families keep failing{self._last_words()}"
             self._occurred("system", self.blueprint.name, self._failed)
             self._wake()
-            await self._end(self._failed, linger_s=self.blueprint.orphan_timeout_s)
+            await self._end(self._failed, linger_s=self.blueprint.driver_timeout_s)
 
     async def _watch_drivers(self) -> None:
         while self._attached and not self._stopping:
             await asyncio.sleep(0.5)
-            if time.monotonic() - self._renewed_at > self.blueprint.orphan_timeout_s:
-                log.warning("%s: no driver for %.0f s: stopping", self.blueprint.name, self.blueprint.orphan_timeout_s)
+            if time.monotonic() - self._renewed_at > self.blueprint.driver_timeout_s:
+                log.warning("%s: no driver for %.0f s: stopping", self.blueprint.name, self.blueprint.driver_timeout_s)
                 self._stopping = True
                 await self._end("no driver")
 
     async def _end(self, why: str, linger_s: float = 0.0) -> None:
+        """End everything, once, whoever asks for it."""
+        if self._ending is None:
+            self._ending = asyncio.get_running_loop().create_task(self._end_once(why, linger_s))
+        await asyncio.shield(self._ending)
+
+    async def _end_once(self, why: str, linger_s: float) -> None:
         assert self._runtime is not None
         assert self._top is not None
         ambient_runtime.set(self._runtime)
@@ -318,6 +345,7 @@ class Root:
         self._occurred("system", self.blueprint.name, why)
         for name in self.blueprint.families:
             await asyncio.to_thread(remove_group, self.blueprint.name, name)
+        await asyncio.to_thread(forget_counters, self.blueprint.name)
         loop = asyncio.get_running_loop()
         loop.call_later(linger_s + 0.2, _kill_self)
 

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
-from raybeam.actors import CallFailed, InvalidArgumentsError, NoProcess
+from raybeam.actors import CallFailed, Interrupted, InvalidArgumentsError, NoProcess
 from raybeam.actors.message import Call, Cast, From
 
 from . import envelope
@@ -19,18 +19,20 @@ if TYPE_CHECKING:
 
 HOLD_S = 10.0
 DRAIN_S = 0.02
+DRAIN_POLL_S = 0.005
 ROOM = 2000
 
 
 class _RemoteFrom(From):
     """The right to answer a call that came over a lane."""
 
-    __slots__ = ("done", "seq", "session")
+    __slots__ = ("done", "request", "seq", "session")
 
-    def __init__(self, session: _Session, seq: int, server: Cell) -> None:
+    def __init__(self, session: _Session, seq: int, server: Cell, request: object) -> None:
         self.session = session
         self.seq = seq
         self.server = server
+        self.request = request
         self.caller: Pid | None = None
         self.done = False
 
@@ -51,7 +53,13 @@ class _RemoteFrom(From):
         self.fail(CallFailed("timeout"))
 
     def server_ended(self, reason: object) -> None:
-        self.fail(NoProcess() if reason == "noproc" else CallFailed(reason))
+        """The callee died: of this very call, or while this one waited for it."""
+        if reason == "noproc":
+            self.fail(NoProcess())
+        elif getattr(self.server, "last_message", None) is self.request:
+            self.fail(CallFailed(reason))
+        else:
+            self.fail(Interrupted(reason))
 
     def _once(self) -> bool:
         self.server.calls.discard(self)
@@ -103,11 +111,17 @@ class Sessions:
         return 0 if cell is None else max(len(cell.mailbox), len(cell.calls))
 
     async def exchange(self, data: bytes) -> bytes:
-        """Take one batch in; returns when there are answers, a newer batch has come, or the hold time is over."""
+        """Take one batch in; returns when there are answers, a newer batch has come, or the hold time is over.
+
+        A batch of a lane that was forgotten is not taken in: the reply is `envelope.FORGOTTEN`.
+        """
         sender, batch, messages = envelope.load_batch(data)
         session = self._sessions.get(sender)
         if session is None:
+            if batch.begun:
+                return envelope.FORGOTTEN
             session = self._sessions[sender] = _Session()
+        session.last_heard = self._runtime.now()
         confirmed = session.state.confirmed
         session.state, new = accept(session.state, batch)
         for _ in range(session.state.confirmed - confirmed):
@@ -123,6 +137,16 @@ class Sessions:
         answers = [session.answers[first + offset] for offset in range(reply.answers)]
         session.last_heard = self._runtime.now()
         return envelope.dump_reply(reply, answers, self.depth())
+
+    async def drain(self, timeout_s: float) -> None:
+        """Wait until all answers made have left, at most so long: before the end, so that none is lost with it."""
+        until = self._runtime.now() + timeout_s
+        while any(session.state.returned < session.made for session in self._sessions.values()):
+            if self._runtime.now() > until:
+                return
+            for session in self._sessions.values():
+                session.release()
+            await asyncio.sleep(DRAIN_POLL_S)
 
     def forget_silent(self, older_than_s: float) -> int:
         """Drop the state of lanes not heard of for that long; how many."""
@@ -166,7 +190,7 @@ class Sessions:
         except InvalidArgumentsError as error:
             session.answer(envelope.answer_with_error(seq, error))
             return
-        sender = _RemoteFrom(session, seq, cell)
+        sender = _RemoteFrom(session, seq, cell, request)
         session.pending += 1
         now = self._runtime.now()
         deadline = None if timeout_s is None else now + timeout_s

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import threading
+import time
 from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakKeyDictionary
 
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError, RayError
+from ray.exceptions import ActorDiedError, ActorUnavailableError, GetTimeoutError, RayError
 
-from raybeam.actors import ClusterError, GenServer, UsageError
+from raybeam.actors import BlueprintError, ClusterError, GenServer, UsageError
 from raybeam.actors.interface import Delivery, Invoke, reference
+from raybeam.actors.runtime import log
 
 from .blueprint import Blueprint
 from .client import Client, FamilyChannel
 from .names import NAMESPACE, root_name
 from .ray_directory import RayDirectory
+from .ray_errors import in_one_line
 from .root import SystemStatus, create_root
 
 if TYPE_CHECKING:
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 G = TypeVar("G", bound=GenServer)
 R = TypeVar("R")
 ROOT_ANSWERS_S = 30.0
+ASK_AGAIN_S = 0.1
+CLOSE_S = 10.0
 
 
 class System:
@@ -47,10 +52,11 @@ class System:
         self.name = blueprint.name
         self._root = root
         self._owner = owner
-        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Client] = WeakKeyDictionary()
+        self._clients: dict[asyncio.AbstractEventLoop, Client] = {}
         self._clients_lock = threading.Lock()
         self._loop = asyncio.new_event_loop()
         self._closed = threading.Event()
+        self._failed: str | None = None
         self._thread = threading.Thread(target=self._loop.run_forever, name=f"raybeam {self.name}", daemon=True)
         self._thread.start()
         self._renewing = threading.Thread(target=self._renew, name=f"raybeam lease {self.name}", daemon=True)
@@ -67,7 +73,7 @@ class System:
         Args:
             blueprint: A `Blueprint`, or its fields as a mapping.
             detached: Whether it goes on without this driver until somebody stops it. Default: it ends by itself
-                when no driver has been there for the blueprint's `orphan_timeout_s`.
+                when no driver has been there for the blueprint's `driver_timeout_s`.
             timeout_s: Seconds to wait. Then it is stopped again.
 
         Raises:
@@ -79,6 +85,10 @@ class System:
         _need_ray()
         try:
             root = create_root(parsed, attached=not detached)
+        except TypeError as error:
+            raise BlueprintError(
+                f"the blueprint of {parsed.name!r} cannot be sent to the cluster, most likely some `args`: {error}"
+            ) from None
         except ValueError:
             raise UsageError(
                 f"a system named {parsed.name!r} runs already: "
@@ -86,15 +96,14 @@ class System:
             ) from None
         system = cls(parsed, root, owner=not detached)
         try:
-            problem = _get(root.wait_ready.remote(timeout_s), timeout_s + ROOT_ANSWERS_S)
+            problem = _ask(root.wait_ready, timeout_s, within_s=timeout_s + ROOT_ANSWERS_S)
         except (RayError, GetTimeoutError) as error:
-            system.stop()
-            raise ClusterError(f"the root of {parsed.name!r} did not come up: {error}") from error
+            problem = f"its root: {in_one_line(error)}"
         except BaseException:
-            system.stop()
+            system._give_up()
             raise
         if problem is not None:
-            system.stop()
+            system._give_up()
             raise ClusterError(f"the system {parsed.name!r} did not come up: {problem}")
         return system
 
@@ -109,11 +118,11 @@ class System:
         _need_ray()
         try:
             root = ray.get_actor(root_name(name), NAMESPACE)
-            blueprint: Blueprint = _get(root.described.remote(), ROOT_ANSWERS_S)
-        except (ValueError, RayActorError):
+            blueprint: Blueprint = _ask(root.described)
+        except (ValueError, ActorDiedError):
             raise UsageError(f"no system named {name!r} runs in this cluster") from None
         except (RayError, GetTimeoutError) as error:
-            raise ClusterError(f"the root of {name!r} does not answer: {error}") from error
+            raise ClusterError(f"the root of {name!r} does not answer: {in_one_line(error)}") from error
         return cls(blueprint, root, owner=False)
 
     def stop(self, timeout_s: float = 60.0) -> None:
@@ -123,13 +132,17 @@ class System:
             ClusterError: It did not end in time; what is left ends by its leases.
         """
         self._end_handle()
+        until = time.monotonic() + timeout_s
         try:
-            ray.get(self._root.stop.remote(), timeout=timeout_s)
-        except RayActorError:
+            _ask(self._root.stop, within_s=timeout_s)
+            while True:  # the name is free again when the root is gone: a call that never returns tells
+                _ask(self._root.watch, 1 << 90, within_s=max(0.1, until - time.monotonic()))
+        except ActorDiedError:
             return
         except (RayError, GetTimeoutError) as error:
-            raise ClusterError(f"the system {self.name!r} did not end within {timeout_s} s: {error}") from error
-        self._wait_root_gone(timeout_s)
+            raise ClusterError(
+                f"the system {self.name!r} did not end within {timeout_s} s: {in_one_line(error)}"
+            ) from error
 
     def close(self) -> None:
         """End this handle only: the system goes on while other drivers are there, or detached."""
@@ -168,58 +181,103 @@ class System:
             ClusterError: The root does not answer.
         """
         try:
-            status: SystemStatus = _get(self._root.status.remote(), ROOT_ANSWERS_S)
+            status: SystemStatus = _ask(self._root.status)
         except (RayError, GetTimeoutError) as error:
-            raise ClusterError(f"the root of {self.name!r} does not answer: {error}") from error
+            raise ClusterError(f"the root of {self.name!r} does not answer: {in_one_line(error)}") from error
         return status
 
     # -- inside --------------------------------------------------------------------------------------
 
     def run(self, coroutine: Coroutine[object, object, R]) -> R:
-        """Run a coroutine on the loop of this handle and wait for it."""
-        if self._closed.is_set():
-            coroutine.close()
-            raise UsageError(f"this handle of {self.name!r} is closed")
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+        """Run a coroutine on the loop of this handle and wait for it.
+
+        Raises:
+            UsageError: The handle is closed, or was while this waited.
+        """
+        with self._clients_lock:  # closing takes it too: nothing is given to a loop that has stopped
+            if self._closed.is_set():
+                coroutine.close()
+                raise self._closed_error()
+            running = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            return running.result()
+        except concurrent.futures.CancelledError:
+            raise self._closed_error() from None
 
     def _client_here(self, loop: asyncio.AbstractEventLoop) -> Client:
         with self._clients_lock:
             client = self._clients.get(loop)
             if client is None:
                 if self._closed.is_set():
-                    raise UsageError(f"this handle of {self.name!r} is closed")
+                    raise self._closed_error()
+                for ended in [known for known in self._clients if known.is_closed()]:
+                    del self._clients[ended]
                 client = Client(self.blueprint, RayDirectory(self.name), self.run)
+                if self._failed is not None:
+                    client.end(self._failed_error(self._failed))
                 loop.call_soon_threadsafe(client.open)
                 self._clients[loop] = client
             return client
 
+    def _closed_error(self) -> UsageError:
+        return UsageError(f"this handle of {self.name!r} is closed")
+
+    def _failed_error(self, why: str) -> ClusterError:
+        return ClusterError(f"the system {self.name!r} has given up: {why}")
+
     def _renew(self) -> None:
         """Tell the root that this driver lives, until the handle is closed."""
-        interval_s = min(1.0, self.blueprint.orphan_timeout_s / 5)
+        interval_s = min(1.0, self.blueprint.driver_timeout_s / 5)
         while not self._closed.wait(interval_s):
+            if not ray.is_initialized():
+                return
             try:
-                ray.get(self._root.renew.remote(), timeout=self.blueprint.orphan_timeout_s)
+                failed: str | None = _ask(self._root.renew, within_s=self.blueprint.driver_timeout_s)
             except (RayError, GetTimeoutError):
                 continue  # the root restarts, or the system has ended; whoever calls it will learn
+            if failed is not None:
+                self._tell_failed(failed)
+                return
+
+    def _tell_failed(self, why: str) -> None:
+        """The system has given up: let every call fail with the reason."""
+        with self._clients_lock:
+            self._failed = why
+            for loop, client in self._clients.items():
+                if not loop.is_closed():
+                    loop.call_soon_threadsafe(client.end, self._failed_error(why))
+
+    def _give_up(self) -> None:
+        """Stop what did not come up; the reason for that is more telling than how the clean-up went."""
+        try:
+            self.stop()
+        except ClusterError as error:
+            log.warning("%s", error)
 
     def _end_handle(self) -> None:
-        if self._closed.is_set():
-            return
-        client = self._clients.get(self._loop)
-        if client is not None:
-            asyncio.run_coroutine_threadsafe(client.close(), self._loop).result(timeout=10)
-        self._closed.set()
+        """Close the clients of all loops, let go of who waits in `run`, end the loop. Only the first time."""
+        with self._clients_lock:
+            if self._closed.is_set():
+                return
+            self._closed.set()
+            clients = dict(self._clients)
+        ours = clients.pop(self._loop, None)
+        for loop, client in clients.items():
+            if loop.is_running():  # its own thread closes it, which may be this one: nobody waits for that
+                loop.call_soon_threadsafe(loop.create_task, client.close(self._closed_error()))
+        asyncio.run_coroutine_threadsafe(self._end_loop(ours), self._loop).result(timeout=CLOSE_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=5)
+        self._thread.join(timeout=CLOSE_S)
         if not self._thread.is_alive():
             self._loop.close()
 
-    def _wait_root_gone(self, timeout_s: float) -> None:
-        """The name is free again when the root is gone; a pending call tells."""
-        try:
-            ray.get(self._root.watch.remote(1 << 60), timeout=timeout_s)
-        except RayError:
-            return
+    async def _end_loop(self, client: Client | None) -> None:
+        if client is not None:
+            await client.close(self._closed_error())
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
 
 class _SystemChannel:
@@ -254,8 +312,16 @@ class _SystemChannel:
         return self._system.run(coroutine)
 
 
-def _get(answer: object, timeout_s: float) -> Any:
-    return ray.get(answer, timeout=timeout_s)  # type: ignore[call-overload]  # Ray types no answers of named actors
+def _ask(method: Any, *args: object, within_s: float = ROOT_ANSWERS_S) -> Any:
+    """Ask the root something that may be asked again: while Ray restarts it, it is unavailable for a moment."""
+    until = time.monotonic() + within_s
+    while True:
+        try:
+            return ray.get(method.remote(*args), timeout=max(0.1, until - time.monotonic()))
+        except ActorUnavailableError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(ASK_AGAIN_S)
 
 
 def _need_ray() -> None:

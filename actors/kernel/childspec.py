@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Final, TypeAlias
 
+from .backoff import Backoff
+from .reason import KILLED, SHUTDOWN, ExitReason, is_normal_end
+
 BRUTAL_KILL: Final = "brutal_kill"
 INFINITY: Final = "infinity"
 _MISSING: Final = object()
@@ -27,6 +30,7 @@ class ChildSpec:
         type: `"worker"` or `"supervisor"`. Default `"worker"`.
         significant: Whether its own end can end the supervisor, see `auto_shutdown`. Default no.
         modules: For tools: the classes that run in it. Default: none named.
+        backoff: How long to wait before it is restarted. Default: as its supervisor says.
     """
 
     id: object
@@ -36,6 +40,7 @@ class ChildSpec:
     type: str = "worker"
     significant: bool = False
     modules: Sequence[object] | str = ()
+    backoff: Backoff | None = None
 
     @property
     def shutdown_s(self) -> float | str:
@@ -89,8 +94,12 @@ def read_spec(spec: object) -> ChildSpec:
     return ChildSpec(**dict(spec))
 
 
-def check_spec(spec: ChildSpec, auto_shutdown: str = "never") -> None:
-    """Check every field.
+def check_spec(spec: ChildSpec, auto_shutdown: str | None = "never") -> None:
+    """Check every field, in OTP's order.
+
+    Args:
+        spec: The specification.
+        auto_shutdown: Of the supervisor; with `None` a significant child is right under some supervisor.
 
     Raises:
         InvalidSpecError: Names field, value and mend.
@@ -107,10 +116,7 @@ def check_spec(spec: ChildSpec, auto_shutdown: str = "never") -> None:
             ("invalid_restart_type", spec.restart),
             f"{where}restart={spec.restart!r}: 'permanent', 'transient' or 'temporary'",
         )
-    if not (isinstance(spec.significant, bool)):
-        raise InvalidSpecError(
-            ("invalid_significant", spec.significant), f"{where}significant={spec.significant!r}: True or False"
-        )
+    _check_significant(spec, auto_shutdown, where)
     if spec.type not in ("worker", "supervisor"):
         raise InvalidSpecError(
             ("invalid_child_type", spec.type), f"{where}type={spec.type!r}: 'worker' or 'supervisor'"
@@ -119,6 +125,17 @@ def check_spec(spec: ChildSpec, auto_shutdown: str = "never") -> None:
     if isinstance(spec.modules, str) and spec.modules != "dynamic":
         raise InvalidSpecError(
             ("invalid_modules", spec.modules), f"{where}modules={spec.modules!r}: a list, or 'dynamic'"
+        )
+    if not isinstance(spec.backoff, Backoff | None):
+        raise InvalidSpecError(
+            ("invalid_backoff", spec.backoff), f"{where}backoff={spec.backoff!r}: a Backoff, or None"
+        )
+
+
+def _check_significant(spec: ChildSpec, auto_shutdown: str | None, where: str) -> None:
+    if not isinstance(spec.significant, bool):
+        raise InvalidSpecError(
+            ("invalid_significant", spec.significant), f"{where}significant={spec.significant!r}: True or False"
         )
     if spec.significant and auto_shutdown == "never":
         raise InvalidSpecError(
@@ -145,8 +162,8 @@ def _check_shutdown(spec: ChildSpec, where: str) -> None:
         )
 
 
-def check_specs(specs: Sequence[object], auto_shutdown: str = "never") -> tuple[ChildSpec, ...]:
-    """Check a whole list before anything is started.
+def check_specs(specs: Sequence[object], auto_shutdown: str | None = "never") -> tuple[ChildSpec, ...]:
+    """Check a whole list before anything is started, see `check_spec`.
 
     Raises:
         InvalidSpecError: One is wrong, or two have the same id.
@@ -161,3 +178,18 @@ def check_specs(specs: Sequence[object], auto_shutdown: str = "never") -> tuple[
             )
         checked[spec.id] = spec
     return tuple(checked.values())
+
+
+def is_orderly(spec: ChildSpec, reason: ExitReason) -> bool:
+    """Whether a child that was told to stop ended as it should; anything else is worth a report.
+
+    A permanent child has no reason of its own to end normally.
+
+    >>> is_orderly(ChildSpec("a", print), "shutdown"), is_orderly(ChildSpec("a", print), "normal")
+    (True, False)
+    >>> is_orderly(ChildSpec("a", print, restart="transient"), "normal")
+    True
+    """
+    if spec.restart != "permanent" and is_normal_end(reason):
+        return True
+    return reason == (KILLED if spec.shutdown_s == BRUTAL_KILL else SHUTDOWN)

@@ -7,61 +7,123 @@ with a hundred thousand.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from .intensity import add_restart
+from .backoff import next_failure
+from .intensity import Restart, add_restart, failure_domain
 from .reason import ExitReason, is_normal_end
+from .supervision_protocol import Handle, Restarting
 
 if TYPE_CHECKING:
-    from .supervision import Flags
+    from .childspec import ChildSpec
+    from .supervision_state import Flags
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A child.
+
+    Attributes:
+        key: What the supervisor calls it, whatever its pid is.
+        spec: How it is started and stopped.
+        args: More arguments for its start.
+        handle: The running child; the one it was while `restarting`.
+        restarting: Whether a restart waits: for a backoff, or to be tried again after it failed.
+        counted: Whether the restart that waits has been counted already.
+        restarts: How often it was restarted.
+        started_at: When it was started last, monotonic seconds.
+        failures: How often it failed without recovering in between.
+    """
+
+    key: int
+    spec: ChildSpec
+    args: tuple[object, ...]
+    handle: Handle
+    restarting: bool = False
+    counted: bool = False
+    restarts: int = 0
+    started_at: float = 0.0
+    failures: int = 0
+
+    @property
+    def shown(self) -> Handle | Restarting:
+        """What reports say in place of its pid."""
+        return Restarting(self.handle) if self.restarting else self.handle
 
 
 class Verdict(Enum):
-    """What follows the end of a child: it comes back, it is forgotten, or the supervisor gives up."""
+    """What follows: the child is started, its start waits, it is forgotten, or the supervisor gives up."""
 
-    RESTART = "restart"
+    START = "start"
+    WAIT = "wait"
     FORGET = "forget"
     GIVE_UP = "give_up"
 
 
 @dataclass(frozen=True, slots=True)
-class Intensity:
-    """The restarts that count, of all children together."""
+class Decision:
+    """What follows an event.
 
-    restarts: tuple[float, ...] = ()
+    Attributes:
+        verdict: What is done.
+        member: The child from now on.
+        restarts: Those that count now, of all children together.
+        delay_s: How long a start waits, seconds.
+        told: Whether the end is worth a report.
+    """
+
+    verdict: Verdict
+    member: Member
+    restarts: tuple[Restart, ...]
+    delay_s: float = 0.0
+    told: bool = True
 
 
 def after_end(
-    intensity: Intensity, flags: Flags, restart: str, reason: ExitReason, now: float
-) -> tuple[Intensity, Verdict, bool]:
+    restarts: tuple[Restart, ...], flags: Flags, member: Member, reason: ExitReason, now: float, chance: float
+) -> Decision:
     """Judge the end of a child.
 
     Args:
-        intensity: Restarts so far.
+        restarts: Those that counted before.
         flags: Of the supervisor.
-        restart: The child's restart type.
+        member: The child.
         reason: Why it ended.
         now: Monotonic seconds.
-
-    Returns:
-        The restarts that count now, what follows, and whether the end is worth a report.
+        chance: A random number from 0 to 1, for the jitter of a backoff.
     """
-    match restart:
-        case "permanent":
-            wanted, told = True, True
-        case "transient":
-            wanted = told = not is_normal_end(reason)
-        case _:
-            wanted, told = False, not is_normal_end(reason)
-    if not wanted:
-        return intensity, Verdict.FORGET, told
-    counted, verdict = attempt(intensity, flags, now)
-    return counted, verdict, told
+    normal = is_normal_end(reason)
+    if member.spec.restart == "temporary" or (member.spec.restart == "transient" and normal):
+        return Decision(Verdict.FORGET, member, restarts, told=not normal)
+    restart = Restart(now, member.key, failure_domain(reason))
+    restarts, borne = add_restart(restarts, restart, flags.limit)
+    if not borne:
+        return Decision(Verdict.GIVE_UP, member, restarts)
+    backoff = member.spec.backoff or flags.backoff
+    failures, delay_s = next_failure(backoff, member.failures, now - member.started_at, chance)
+    member = replace(member, failures=failures)
+    if backoff is None:
+        return Decision(Verdict.START, member, restarts)
+    return Decision(Verdict.WAIT, replace(member, restarting=True, counted=True), restarts, delay_s)
 
 
-def attempt(intensity: Intensity, flags: Flags, now: float) -> tuple[Intensity, Verdict]:
-    """Count one attempt to restart a child; failed attempts that are tried again count too."""
-    restarts, borne = add_restart(intensity.restarts, now, flags.intensity, flags.period_s)
-    return Intensity(restarts), Verdict.RESTART if borne else Verdict.GIVE_UP
+def after_wait(restarts: tuple[Restart, ...], flags: Flags, member: Member, now: float) -> Decision:
+    """The time for a restart that waits has come; one that failed before counts like any other."""
+    borne = True
+    if not member.counted:
+        restarts, borne = add_restart(restarts, Restart(now, member.key), flags.limit)
+    return Decision(Verdict.START if borne else Verdict.GIVE_UP, member, restarts)
+
+
+def after_failed_start(restarts: tuple[Restart, ...], flags: Flags, member: Member, chance: float) -> Decision:
+    """A restart failed: it will be tried again."""
+    failures, delay_s = next_failure(member.spec.backoff or flags.backoff, member.failures, 0.0, chance)
+    waiting = replace(member, restarting=True, counted=False, restarts=member.restarts + 1, failures=failures)
+    return Decision(Verdict.WAIT, waiting, restarts, delay_s)
+
+
+def after_start(member: Member, handle: Handle, now: float) -> Member:
+    """A restart worked."""
+    return replace(member, handle=handle, restarting=False, counted=False, restarts=member.restarts + 1, started_at=now)

@@ -15,16 +15,16 @@ class Overflow(Enum):
     DROP_NEWEST = "drop_newest"
 
 
-def victim(policy: Overflow, waiting_calls: list[int]) -> int | None:
-    """The position in the mailbox of the call to refuse; `None`: the new one itself.
+def victim(policy: Overflow, waiting: int) -> int | None:
+    """Which of the waiting calls, oldest first, is refused; `None`: the new one itself.
 
     Args:
         policy: What to do.
-        waiting_calls: Positions of the waiting calls in the mailbox, oldest first.
+        waiting: How many calls wait.
 
-    >>> victim(Overflow.REJECT, [0, 2]), victim(Overflow.DROP_OLDEST, [0, 2]), victim(Overflow.DROP_NEWEST, [0, 2])
+    >>> victim(Overflow.REJECT, 3), victim(Overflow.DROP_OLDEST, 3), victim(Overflow.DROP_NEWEST, 3)
     (None, 0, 2)
     """
-    if policy is Overflow.REJECT or not waiting_calls:
+    if policy is Overflow.REJECT or waiting == 0:
         return None
-    return waiting_calls[0] if policy is Overflow.DROP_OLDEST else waiting_calls[-1]
+    return 0 if policy is Overflow.DROP_OLDEST else waiting - 1

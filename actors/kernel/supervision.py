@@ -9,285 +9,98 @@ A child is an opaque handle here: a light process or a Ray actor.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, TypeAlias
 
-from .childspec import ChildSpec
-from .intensity import add_restart
+from .backoff import next_failure
+from .childspec import ChildSpec, is_orderly
+from .intensity import Restart, add_restart, failure_domain
 from .reason import NORMAL, SHUTDOWN, ExitReason, is_normal_end
+from .supervision_protocol import (
+    Answer,
+    Boot,
+    Effect,
+    Ended,
+    Event,
+    Exit,
+    Handle,
+    Report,
+    Request,
+    Restarting,
+    Retry,
+    RetryRestart,
+    Start,
+    Started,
+    StartFailed,
+    Stop,
+    Stopped,
+    Terminate,
+    Up,
+)
+from .supervision_state import (
+    Booting,
+    Child,
+    EndingAll,
+    Flags,
+    RestartingGroup,
+    Serving,
+    StartChild,
+    StopChild,
+    Supervision,
+    Waiting,
+)
 
 RESTARTING: Final = "restarting"
-Handle: TypeAlias = object
-
-
-@dataclass(frozen=True, slots=True)
-class Flags:
-    """Options of a supervisor; see `raybeam.actors.supervisor.Supervisor` for their meaning."""
-
-    strategy: str = "one_for_one"
-    intensity: int = 1
-    period_s: float = 5.0
-    auto_shutdown: str = "never"
-
-
-@dataclass(frozen=True, slots=True)
-class Child:
-    """A child as its supervisor sees it.
-
-    Attributes:
-        spec: How it is started and stopped.
-        handle: The running child, `None` when it is not running.
-        restarting: Whether a restart failed and will be tried again.
-        restarts: How often it was restarted.
-    """
-
-    spec: ChildSpec
-    handle: Handle | None = None
-    restarting: bool = False
-    restarts: int = 0
-
-
-# -- events ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Boot:
-    """Start all children."""
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """Outcome of `Start`: the child runs; without a handle it wished not to."""
-
-    id: object
-    handle: Handle | None
-    extra: object = None
-
-
-@dataclass(frozen=True, slots=True)
-class StartFailed:
-    """Outcome of `Start`: it failed."""
-
-    id: object
-    reason: ExitReason
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """Outcome of `Stop`: the child ended with `reason`."""
-
-    id: object
-    reason: ExitReason
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A child ended by itself."""
-
-    handle: Handle
-    reason: ExitReason
-
-
-@dataclass(frozen=True, slots=True)
-class RetryRestart:
-    """The time for another attempt to restart a child has come."""
-
-    id: object
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A call of the API: `operation` is its name, `argument` a child id or a `ChildSpec`."""
-
-    operation: str
-    argument: object
-
-
-@dataclass(frozen=True, slots=True)
-class Terminate:
-    """The supervisor itself shall end: stop all children."""
-
-
-Event: TypeAlias = Boot | Started | StartFailed | Stopped | Ended | RetryRestart | Request | Terminate
-
-
-# -- effects ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Start a child and feed `Started` or `StartFailed` back."""
-
-    spec: ChildSpec
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Stop a child as its `shutdown` says and feed `Stopped` back."""
-
-    spec: ChildSpec
-    handle: Handle
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """Feed `RetryRestart` after the messages that wait already."""
-
-    id: object
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The outcome of the `Request` that was handled: `ok`, or the reason why not."""
-
-    ok: bool
-    value: object = None
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """Something for the log.
-
-    Attributes:
-        context: `"child_terminated"`, `"start_error"`, `"shutdown_error"` or `"shutdown"`.
-        reason: Why.
-        spec: The child concerned.
-        handle: It, while it ran.
-    """
-
-    context: str
-    reason: ExitReason
-    spec: ChildSpec
-    handle: Handle | None
-
-
-@dataclass(frozen=True, slots=True)
-class Up:
-    """The supervisor has started."""
-
-
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """The supervisor ends with `reason`; its children are stopped already after `Boot` or `Terminate`, else not."""
-
-    reason: ExitReason
-
-
-Effect: TypeAlias = Start | Stop | Retry | Answer | Report | Up | Exit
-
-
-# -- state -----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _StartChild:
-    id: object
-
-
-@dataclass(frozen=True, slots=True)
-class _StopChild:
-    id: object
-
-
-@dataclass(frozen=True, slots=True)
-class _Booting:
-    """All children start for the first time; `failure` is set when one did not and the others are being stopped."""
-
-    failure: ExitReason = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Restarting:
-    """A child, or the group behind it, is being restarted after its end."""
-
-    id: object
-
-
-@dataclass(frozen=True, slots=True)
-class _Serving:
-    """A request is being served."""
-
-    operation: str
-    id: object
-
-
-@dataclass(frozen=True, slots=True)
-class _Ending:
-    """All children are being stopped for good."""
-
-
-@dataclass(frozen=True, slots=True)
-class Supervision:
-    """State of a supervisor.
-
-    Attributes:
-        flags: Its options.
-        children: In the order of their start.
-        restarts: When the restarts that still count were.
-        plan: Instructions still to be carried out, the one under way first.
-        task: What the plan is for.
-    """
-
-    flags: Flags
-    children: tuple[Child, ...] = ()
-    restarts: tuple[float, ...] = ()
-    plan: tuple[_StartChild | _StopChild, ...] = ()
-    task: _Booting | _Restarting | _Serving | _Ending | None = None
-
-    def find(self, id: object) -> Child | None:
-        """The child with that id."""
-        return next((child for child in self.children if child.spec.id == id), None)
-
-    def by_handle(self, handle: Handle) -> Child | None:
-        """The child with that handle."""
-        return next((child for child in self.children if child.handle == handle), None)
 
 
 Step: TypeAlias = tuple[Supervision, tuple[Effect, ...]]
 
 
-def step(state: Supervision, event: Event, now: float) -> Step:
+def step(state: Supervision, event: Event, now: float, chance: float = 0.0) -> Step:
     """One step: the new state, and what to do.
 
     Args:
         state: Where the supervisor stands.
         event: What happened.
         now: Monotonic seconds.
+        chance: A random number from 0 to 1, for the jitter of a backoff.
     """
     match event:
         case Boot():
-            plan = tuple(_StartChild(child.spec.id) for child in state.children)
-            return _advance(replace(state, task=_Booting(), plan=plan))
+            plan = tuple(StartChild(child.spec.id) for child in state.children)
+            return _advance(replace(state, task=Booting(), plan=plan))
         case Started(id, handle, extra):
-            return _started(state, id, handle, extra)
+            return _started(state, id, handle, extra, now)
         case StartFailed(id, reason):
-            return _start_failed(state, id, reason)
+            return _start_failed(state, id, reason, chance)
         case Stopped(id, reason):
             return _stopped(state, id, reason)
         case Ended(handle, reason):
             child = state.by_handle(handle)
-            return (state, ()) if child is None else _ended(state, child, reason, now)
-        case RetryRestart(id):
+            return (state, ()) if child is None else _ended(state, child, reason, now, chance)
+        case RetryRestart(id, number):
             child = state.find(id)
-            return (state, ()) if child is None or not child.restarting else _restart(state, child, now)
+            if child is None or child.waiting is None or child.waiting.number != number:
+                return state, ()
+            return _begin_restart(state, child) if child.waiting.counted else _retry(state, child, now)
         case Request(operation, argument):
             return _request(state, operation, argument)
         case Terminate():
-            return _advance(replace(state, task=_Ending(), plan=_stops(state.children)))
+            return _advance(replace(state, task=EndingAll(), plan=_stops(state.children)))
 
 
 # -- ends and restarts -----------------------------------------------------------------------------------------------
 
 
-def _ended(state: Supervision, child: Child, reason: ExitReason, now: float) -> Step:
+def _ended(state: Supervision, child: Child, reason: ExitReason, now: float, chance: float) -> Step:
     """Restart or not: one row for each restart type and kind of reason."""
-    report = Report("child_terminated", reason, child.spec, child.handle)
+    report = Report("child_terminated", reason, child.spec, child.shown)
     match child.spec.restart:
         case "permanent":
-            state, effects = _restart(state, child, now)
+            state, effects = _restart(state, child, reason, now, chance)
             return state, (report, *effects)
         case "transient" if not is_normal_end(reason):
-            state, effects = _restart(state, child, now)
+            state, effects = _restart(state, child, reason, now, chance)
             return state, (report, *effects)
         case "temporary" if not is_normal_end(reason):
             state, effects = _auto_shutdown(_mark_down(state, child), child)
@@ -307,24 +120,70 @@ def _auto_shutdown(state: Supervision, child: Child) -> Step:
     return state, (Exit(SHUTDOWN),)
 
 
-def _restart(state: Supervision, child: Child, now: float) -> Step:
-    restarts, borne = add_restart(state.restarts, now, state.flags.intensity, state.flags.period_s)
-    state = replace(state, restarts=restarts)
+def _restart(state: Supervision, child: Child, reason: ExitReason, now: float, chance: float) -> Step:
+    """Restart a child that ended: at once, or after its backoff."""
+    state, borne = _count(state, child, now, failure_domain(reason))
     if not borne:
-        report = Report("shutdown", "reached_max_restart_intensity", child.spec, child.handle)
-        return _mark_down(state, child), (report, Exit(SHUTDOWN))
-    state = _put(state, replace(child, handle=None, restarting=False, restarts=child.restarts + 1))
+        return _give_up(state, child)
+    backoff = child.spec.backoff or state.flags.backoff
+    failures, delay_s = next_failure(backoff, child.failures, now - child.started_at, chance)
+    child = replace(child, failures=failures)
+    if backoff is None:
+        return _begin_restart(state, child)
+    state, retry = _wait(state, child, _waiting_for(child.shown), delay_s, counted=True)
+    others = tuple(other for other in _group(state, child) if other.spec.id != child.spec.id)
+    state, effects = _advance(replace(state, task=RestartingGroup(child.spec.id, None), plan=_stops(others)))
+    return state, (retry, *effects)
+
+
+def _retry(state: Supervision, child: Child, now: float) -> Step:
+    """Try a failed restart again, which counts like any other."""
+    state, borne = _count(state, child, now, None)
+    return _begin_restart(state, child) if borne else _give_up(state, child)
+
+
+def _count(state: Supervision, child: Child, now: float, domain: object) -> tuple[Supervision, bool]:
+    restarts, borne = add_restart(state.restarts, Restart(now, child.spec.id, domain), state.flags.limit)
+    return replace(state, restarts=restarts), borne
+
+
+def _give_up(state: Supervision, child: Child) -> Step:
+    report = Report("shutdown", "reached_max_restart_intensity", child.spec, child.shown)
+    return _mark_down(state, child), (report, Exit(SHUTDOWN))
+
+
+def _begin_restart(state: Supervision, child: Child) -> Step:
+    """Stop and start the group of a child that is down."""
+    task = RestartingGroup(child.spec.id, child.shown)
+    state = _put(state, replace(child, handle=None, restarting=None, waiting=None, restarts=child.restarts + 1))
+    group = _group(state, child)
+    starts = tuple(StartChild(other.spec.id) for other in group if _comes_back(other, child))
+    return _advance(replace(state, task=task, plan=(*_stops(group), *starts)))
+
+
+def _wait(
+    state: Supervision, child: Child, restarting: Restarting, delay_s: float, *, counted: bool
+) -> tuple[Supervision, Retry]:
+    """Put a restart off."""
+    number = state.waits + 1
+    child = replace(child, handle=None, restarting=restarting, waiting=Waiting(number, counted))
+    return replace(_put(state, child), waits=number), Retry(child.spec.id, number, delay_s)
+
+
+def _waiting_for(shown: Handle | Restarting | None) -> Restarting:
+    return shown if isinstance(shown, Restarting) else Restarting(shown)
+
+
+def _group(state: Supervision, child: Child) -> tuple[Child, ...]:
+    """Who is restarted with a child, in the order of the start."""
     position = [other.spec.id for other in state.children].index(child.spec.id)
     match state.flags.strategy:
         case "one_for_all":
-            group = state.children
+            return state.children
         case "rest_for_one":
-            group = state.children[position:]
+            return state.children[position:]
         case _:
-            group = (state.children[position],)
-    starts = tuple(_StartChild(other.spec.id) for other in group if _comes_back(other, child))
-    task = _Restarting(child.spec.id)
-    return _advance(replace(state, task=task, plan=(*_stops(group), *starts)))
+            return (state.children[position],)
 
 
 def _comes_back(other: Child, failed: Child) -> bool:
@@ -335,54 +194,57 @@ def _comes_back(other: Child, failed: Child) -> bool:
 # -- outcomes --------------------------------------------------------------------------------------------------------
 
 
-def _started(state: Supervision, id: object, handle: Handle | None, extra: object) -> Step:
+def _started(state: Supervision, id: object, handle: Handle | None, extra: object, now: float) -> Step:
     child = state.find(id)
     assert child is not None
     forgotten = handle is None and child.spec.restart == "temporary"
-    state = _drop(state, id) if forgotten else _put(state, replace(child, handle=handle, restarting=False))
+    state = _drop(state, id) if forgotten else _put(state, replace(child, handle=handle, started_at=now))
     state = replace(state, plan=state.plan[1:])
-    if isinstance(state.task, _Serving):
+    if isinstance(state.task, Serving):
         return replace(state, task=None), (Answer(True, (handle, extra)),)
     return _advance(state)
 
 
-def _start_failed(state: Supervision, id: object, reason: ExitReason) -> Step:
+def _start_failed(state: Supervision, id: object, reason: ExitReason, chance: float) -> Step:
     child = state.find(id)
     assert child is not None
-    report = Report("start_error", reason, child.spec, None)
     match state.task:
-        case _Booting():
+        case Booting():
+            report = Report("start_error", reason, child.spec, None)
             failure = (SHUTDOWN, ("failed_to_start_child", id, reason))
-            state = replace(state, task=_Booting(failure), plan=_stops(state.children))
+            state = replace(state, task=Booting(failure), plan=_stops(state.children))
             state, effects = _advance(state)
             return state, (report, *effects)
-        case _Restarting():
-            state = _put(state, replace(child, handle=None, restarting=True))
-            return replace(state, task=None, plan=()), (report, Retry(id))
-        case _Serving("start_child"):
+        case RestartingGroup() as task:
+            report = Report("start_error", reason, child.spec, _shown_at_start(state, task))
+            backoff = child.spec.backoff or state.flags.backoff
+            failures, delay_s = next_failure(backoff, child.failures, 0.0, chance)
+            restarting = _waiting_for(task.last if id == task.id else None)
+            child = replace(child, failures=failures)
+            state, retry = _wait(replace(state, task=None, plan=()), child, restarting, delay_s, counted=False)
+            return state, (report, retry)
+        case Serving("start_child"):
             already = isinstance(reason, tuple) and len(reason) == 2 and reason[0] == "already_started"
             value = reason if already else (reason, child.spec)
-            return replace(_drop(state, id), task=None, plan=()), (report, Answer(False, value))
+            return replace(_drop(state, id), task=None, plan=()), (Answer(False, value),)
         case _:
-            return replace(state, task=None, plan=()), (report, Answer(False, reason))
+            return replace(state, task=None, plan=()), (Answer(False, reason),)
+
+
+def _shown_at_start(state: Supervision, task: RestartingGroup) -> Handle | Restarting | None:
+    """A child that is restarted alone is reported with the pid it had; in a group they are all gone by then."""
+    return task.last if state.flags.strategy == "one_for_one" else None
 
 
 def _stopped(state: Supervision, id: object, reason: ExitReason) -> Step:
     child = state.find(id)
     assert child is not None
-    reports = () if _orderly(child.spec, reason) else (Report("shutdown_error", reason, child.spec, child.handle),)
+    reports = () if is_orderly(child.spec, reason) else (Report("shutdown_error", reason, child.spec, child.handle),)
     state = _mark_down(replace(state, plan=state.plan[1:]), child)
-    if isinstance(state.task, _Serving):
+    if isinstance(state.task, Serving):
         return replace(state, task=None), (*reports, Answer(True))
     state, effects = _advance(state)
     return state, (*reports, *effects)
-
-
-def _orderly(spec: ChildSpec, reason: ExitReason) -> bool:
-    """Whether a child that was told to stop ended as it should."""
-    if spec.shutdown_s == "brutal_kill":
-        return reason == "killed" or (spec.restart != "permanent" and is_normal_end(reason))
-    return reason == SHUTDOWN or (spec.restart != "permanent" and (reason == NORMAL or is_normal_end(reason)))
 
 
 def _advance(state: Supervision) -> Step:
@@ -391,7 +253,7 @@ def _advance(state: Supervision) -> Step:
         instruction = state.plan[0]
         child = state.find(instruction.id)
         if child is not None:
-            if isinstance(instruction, _StartChild):
+            if isinstance(instruction, StartChild):
                 return state, (Start(child.spec),)
             if child.handle is not None:
                 return state, (Stop(child.spec, child.handle),)
@@ -399,11 +261,11 @@ def _advance(state: Supervision) -> Step:
         state = replace(state, plan=state.plan[1:])
     task, state = state.task, replace(state, task=None)
     match task:
-        case _Booting(None):
+        case Booting(None):
             return state, (Up(),)
-        case _Booting(failure):
+        case Booting(failure):
             return state, (Exit(failure),)
-        case _Ending():
+        case EndingAll():
             return state, (Exit(NORMAL),)
         case _:
             return state, ()
@@ -423,16 +285,16 @@ def _request(state: Supervision, operation: str, argument: object) -> Step:
         case "terminate_child":
             if child.handle is None:
                 return _mark_down(state, child), (Answer(True),)
-            task = _Serving(operation, child.spec.id)
-            return _advance(replace(state, task=task, plan=(_StopChild(child.spec.id),)))
+            task = Serving(operation, child.spec.id)
+            return _advance(replace(state, task=task, plan=(StopChild(child.spec.id),)))
         case "get_childspec":
             return state, (Answer(True, child.spec),)
     if child.restarting or child.handle is not None:
         return state, (Answer(False, RESTARTING if child.restarting else "running"),)
     if operation == "delete_child":
         return _drop(state, child.spec.id), (Answer(True),)
-    task = _Serving("restart_child", child.spec.id)
-    return _advance(replace(state, task=task, plan=(_StartChild(child.spec.id),)))
+    task = Serving("restart_child", child.spec.id)
+    return _advance(replace(state, task=task, plan=(StartChild(child.spec.id),)))
 
 
 def _request_start(state: Supervision, spec: ChildSpec) -> Step:
@@ -441,15 +303,15 @@ def _request_start(state: Supervision, spec: ChildSpec) -> Step:
         running = child.handle is not None
         return state, (Answer(False, ("already_started", child.handle) if running else "already_present"),)
     state = replace(state, children=(*state.children, Child(spec)))
-    return _advance(replace(state, task=_Serving("start_child", spec.id), plan=(_StartChild(spec.id),)))
+    return _advance(replace(state, task=Serving("start_child", spec.id), plan=(StartChild(spec.id),)))
 
 
 # -- children --------------------------------------------------------------------------------------------------------
 
 
-def _stops(children: tuple[Child, ...]) -> tuple[_StopChild, ...]:
+def _stops(children: tuple[Child, ...]) -> tuple[StopChild, ...]:
     """Stop in the reverse order of the start."""
-    return tuple(_StopChild(child.spec.id) for child in reversed(children))
+    return tuple(StopChild(child.spec.id) for child in reversed(children))
 
 
 def _put(state: Supervision, child: Child) -> Supervision:
@@ -466,4 +328,32 @@ def _mark_down(state: Supervision, child: Child) -> Supervision:
     """The child is not running any more; a temporary one is forgotten, unless its group is about to start it."""
     if child.spec.restart == "temporary":
         return _drop(state, child.spec.id)
-    return _put(state, replace(child, handle=None, restarting=False))
+    return _put(state, replace(child, handle=None, restarting=None, waiting=None))
+
+
+__all__ = [
+    "Answer",
+    "Boot",
+    "Child",
+    "Effect",
+    "Ended",
+    "Event",
+    "Exit",
+    "Flags",
+    "Handle",
+    "RESTARTING",
+    "Report",
+    "Request",
+    "Restarting",
+    "Retry",
+    "RetryRestart",
+    "Start",
+    "StartFailed",
+    "Started",
+    "Stop",
+    "Stopped",
+    "Supervision",
+    "Terminate",
+    "Up",
+    "step",
+]

@@ -51,6 +51,19 @@ def heard(pulse: Pulse, now: float) -> Pulse:
     return Pulse(now, Health.UP)
 
 
+def not_asked(pulse: Pulse, late_s: float) -> Pulse:
+    """Leave time out of the silence in which nobody listened: a stall of the asker is not the asked one's fault.
+
+    Args:
+        pulse: Before.
+        late_s: Seconds by which the asker was behind its own clock; nothing changes when it was not.
+
+    >>> not_asked(Pulse(10.0), 2.5).heard_at, not_asked(Pulse(10.0), -0.1).heard_at
+    (12.5, 10.0)
+    """
+    return replace(pulse, heard_at=pulse.heard_at + max(0.0, late_s))
+
+
 def check(pulse: Pulse, limits: HealthLimits, now: float) -> Pulse:
     """Judge the silence; a silence of exactly a limit is still borne."""
     silence = now - pulse.heard_at

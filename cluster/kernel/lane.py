@@ -23,18 +23,21 @@ FIRST_LIMIT: Final = 2000
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Effect: send the messages `first .. first + count - 1` as batch `number`.
+    """Effect: send the messages `first .. first + count - 1` as one batch.
 
     Attributes:
         ack: All answers up to this number have arrived.
         resync: Whether the receiver must send again the answers above `ack`.
+        begun: Whether the sender has heard from the receiver on this lane. A receiver that does not know the lane
+            has forgotten it then, and must not take the batch in: numbers that go on from where they stood would
+            leave a gap for ever.
     """
 
-    number: int
     first: int
     count: int
     ack: int
     resync: bool
+    begun: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +61,10 @@ class Sender:
         limit: The receiver takes messages up to this number.
         answered: All answers up to this number have arrived.
         under_way: Batches under way.
-        batches: Batches sent so far.
         resync: Whether a batch was lost and its answers with it.
         losses: Losses since the last reply, for the growing pause.
         paused: Whether the lane waits before it sends again.
+        heard: Whether the receiver has ever replied.
     """
 
     last: int = 0
@@ -70,10 +73,10 @@ class Sender:
     limit: int = FIRST_LIMIT
     answered: int = 0
     under_way: int = 0
-    batches: int = 0
     resync: bool = False
     losses: int = 0
     paused: bool = False
+    heard: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,7 @@ def send_step(state: Sender, event: SenderEvent, waiting: int) -> tuple[Sender, 
         case Replied():
             state = _replied(state, event)
         case Lost():
-            delay_s = min(1.0, 0.02 * 2.0 ** min(state.losses, 10))
+            pause = () if state.paused else (Pause(min(1.0, 0.02 * 2.0 ** min(state.losses, 10))),)
             state = replace(
                 state,
                 under_way=state.under_way - 1,
@@ -143,7 +146,7 @@ def send_step(state: Sender, event: SenderEvent, waiting: int) -> tuple[Sender, 
                 losses=state.losses + 1,
                 paused=True,
             )
-            return state, () if state.under_way else (Pause(delay_s),)
+            return state, pause
         case Resumed():
             state = replace(state, paused=False)
     return _send(state, waiting)
@@ -168,6 +171,7 @@ def _replied(state: Sender, event: Replied) -> Sender:
         resync=state.resync or gap,
         losses=0,
         paused=False,
+        heard=True,
     )
 
 
@@ -176,17 +180,12 @@ def _send(state: Sender, waiting: int) -> tuple[Sender, tuple[SenderEffect, ...]
         return state, ()
     count = min(state.last, state.limit) - state.sent
     count = max(0, min(count, MAX_BATCH))
-    wanted = count > 0 or (state.under_way == 0 and (waiting > 0 or state.last > state.accepted))
+    idle = state.under_way == 0
+    wanted = count > 0 or state.resync or (idle and (waiting > 0 or state.last > state.accepted))
     if not wanted or state.under_way >= WINDOW:
         return state, ()
-    batch = Send(state.batches + 1, state.sent + 1, count, state.answered, state.resync)
-    state = replace(
-        state,
-        batches=batch.number,
-        sent=state.sent + count,
-        under_way=state.under_way + 1,
-        resync=False,
-    )
+    batch = Send(state.sent + 1, count, state.answered, state.resync, state.heard)
+    state = replace(state, sent=state.sent + count, under_way=state.under_way + 1, resync=False)
     return state, (batch,)
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from .health import Health
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,10 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """All views, and a version that grows with every change of any of them."""
+    """All views, and a version that grows with every change of any of them.
+
+    Version and epochs of a table made by a later process of the root are above all earlier ones.
+    """
 
     version: int = 0
     views: dict[str, View] = field(default_factory=dict)
@@ -50,6 +57,29 @@ class Table:
     def view(self, family: str) -> View:
         """The view of a family; empty before its first member."""
         return self.views.get(family, View(family))
+
+
+EPOCHS_OF_A_GENERATION = 1 << 32
+
+
+def first_table(generation: int, members: Mapping[str, Sequence[Member]]) -> Table:
+    """What a root that has just started says: the replicas it found, none of which may be taken for gone.
+
+    Args:
+        generation: Number of the root's process, above those of all former ones.
+        members: The replicas that live, by family.
+
+    >>> before = member_up(first_table(1, {}), "stock", Member("shop/stock/0#1", 0, 1))
+    >>> after = first_table(2, {"stock": [Member("shop/stock/0#1", 0, 1)]})
+    >>> newer(before.view("stock"), after.view("stock")) is after.view("stock")
+    True
+    """
+    base = generation * EPOCHS_OF_A_GENERATION
+    views = {
+        family: View(family, base, tuple(sorted(found, key=lambda member: member.index)))
+        for family, found in members.items()
+    }
+    return Table(base, views)
 
 
 def member_up(table: Table, family: str, member: Member) -> Table:

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import ray
+from ray._private import worker
 from ray._raylet import Config  # type: ignore[attr-defined]  # a compiled module
 
 from raybeam.actors import ClusterError, UsageError
+from raybeam.actors.runtime import log
 
 from ..names import NAMESPACE
 
@@ -93,6 +95,25 @@ def connect(connection: Connection) -> Iterator[None]:
             f"Ray at {connection.address} does not let us in: {type(error).__name__}: {first}"
         ) from error
     try:
-        yield
+        with _deaths_untold():
+            yield
     finally:
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def _deaths_untold() -> Iterator[None]:
+    """Keep Ray from printing a paragraph about each dead worker into the driver's output.
+
+    A keeper tells the same in one line and acts on it. Ray 2.60 has no option for this.
+    """
+    shown = worker.print_to_stdstream
+
+    def log_instead(data: dict[str, Any], ignore_prefix: bool) -> None:
+        log.info("Ray: %s", " ".join(data["lines"]))
+
+    worker.print_to_stdstream = log_instead
+    try:
+        yield
+    finally:
+        worker.print_to_stdstream = shown

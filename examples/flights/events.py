@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from .day import SHORTEST_ID
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -36,7 +38,7 @@ class Event(BaseModel):
     event_id: int = Field(ge=0)
     at_min: int = Field(ge=0, le=6000)
     kind: Literal["scheduled", "cancelled", "departed", "arrived", "diverted"]
-    flight_id: str = Field(min_length=3)
+    flight_id: str = Field(min_length=SHORTEST_ID)
 
 
 class Group(BaseModel):

@@ -138,7 +138,7 @@ class _Run:
         self.sent = 0
         self.refused = 0
         self.day_min = 0.0
-        self.killed: tuple[str, float] | None = None
+        self.killed: str | None = None
         self.samples: list[Sample] = []
         self.before: dict[str, Histogram] = {}
         self.status: SystemStatus = system.status()
@@ -190,7 +190,7 @@ class _Run:
         """SIGKILL the OS process of a rebooking replica, wherever it runs."""
         name, machine, pid = await self.rebooking.whereabouts()
         await asyncio.to_thread(_kill_process, machine, pid)
-        self.killed = (name, time.time())
+        self.killed = name
 
     async def _watch(self) -> None:
         """Take samples and show where the day stands."""
@@ -206,7 +206,7 @@ class _Run:
             await self._sample()
             if self.samples and self.samples[-1].at_s - shown >= PLAIN_LINE_EVERY_S:
                 shown = self.samples[-1].at_s
-                console.print(self._line())
+                console.print(self._line(), soft_wrap=True)
             await asyncio.sleep(SAMPLE_S)
 
     async def _sample(self) -> None:
@@ -253,7 +253,7 @@ class _Run:
             )
         if progress is not None:
             states = ", ".join(f"{count} {state}" for state, count in sorted(progress.states.items()))
-            killed = "" if self.killed is None else f"\n{self.killed[0]} was killed"
+            killed = "" if self.killed is None else f"\n{self.killed} was killed"
             table.caption = (
                 f"{states}\n{progress.rebooked:,} groups rebooked, {progress.stranded:,} stranded, "
                 f"{progress.groups - progress.rebooked - progress.stranded:,} to do{killed}"
@@ -285,7 +285,7 @@ class _Run:
             stranded=sum(booking.size for booking in board.outcomes.values() if not booking.seats),
             groups=progress.groups,
             late_noticed=progress.late_noticed,
-            killed=None if self.killed is None else self.killed[0],
+            killed=self.killed,
             recovered_s=self._recovered_s(),
             departures_per_hour=_per_hour([event.at_min for event in job.events if event.kind == "departed"]),
             cancellations_per_hour=_per_hour([event.at_min for event in job.events if event.kind == "cancelled"]),
@@ -307,17 +307,14 @@ class _Run:
         )
 
     def _recovered_s(self) -> float | None:
-        """Seconds from the kill until the replica that took its place served."""
+        """Seconds from the loss of the killed replica, as the root saw it, until another served in its place."""
         if self.killed is None:
             return None
-        name, at = self.killed
-        place = name.partition("#")[0]
-        ups = [
-            occurred.at - at
-            for occurred in self.status.occurrences
-            if occurred.kind == "up" and occurred.subject.startswith(f"{place}#") and occurred.at > at
-        ]
-        return min(ups, default=None)
+        place = self.killed.partition("#")[0]
+        occurrences = self.status.occurrences
+        lost_at = [seen.at for seen in occurrences if seen.kind == "down" and seen.subject == self.killed]
+        back_at = [seen.at for seen in occurrences if seen.kind == "up" and seen.subject.startswith(f"{place}#")]
+        return min((at - lost_at[0] for at in back_at if lost_at and at >= lost_at[0]), default=None)
 
 
 def _kill_process(machine: str, pid: int) -> None:
@@ -358,12 +355,12 @@ def _print_summary(record: RunRecord, console: Console) -> None:
         for example in rule.broken_by:
             table.add_row("", example, "")
     console.print(table)
-    families = Table()
-    for column in ("family", "replicas", "restarts", "calls", "wait p50, ms", "p99, ms", "service p50, ms", "p99, ms"):
+    families = Table(caption="waiting and service times: p50 / p99")
+    for column in ("family", "replicas", "restarts", "calls", "wait, ms", "service, ms"):
         families.add_column(column, justify="left" if column == "family" else "right")
     for name, family in record.families.items():
-        times = (family.wait_p50_s, family.wait_p99_s, family.service_p50_s, family.service_p99_s)
-        shown = [f"{seconds * 1000:.1f}" for seconds in times]
+        times = ((family.wait_p50_s, family.wait_p99_s), (family.service_p50_s, family.service_p99_s))
+        shown = [f"{p50_s * 1000:.1f} / {p99_s * 1000:.1f}" for p50_s, p99_s in times]
         families.add_row(name, str(family.replicas), str(family.restarts), f"{family.served:,}", *shown)
     console.print(families)
     if record.killed is not None:

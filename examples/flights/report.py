@@ -145,7 +145,11 @@ def _waits(record: RunRecord) -> go.Figure:
 def _mark_restarts(figure: go.Figure, record: RunRecord) -> None:
     for restart in record.restarts:
         if restart.kind == "down":
-            figure.add_vline(x=restart.at_s, line={"color": "#b3261e", "width": 1, "dash": "dash"})
+            figure.add_vline(
+                x=restart.at_s,
+                line={"color": "#b3261e", "width": 1, "dash": "dash"},
+                annotation={"text": f"{restart.subject} down", "font": {"size": 11, "color": "#b3261e"}},
+            )
 
 
 def _families(record: RunRecord) -> str:

@@ -21,18 +21,26 @@ from examples.flights.events import Event, Group, groups_of, sold_seats
 from examples.flights.timetable import Timetable
 from raybeam.actors import (
     AtLeastOnce,
+    CallEvent,
     ChildSpec,
     DynamicSpec,
     DynamicSupervisor,
-    From,
+    EnterEvent,
     GenServer,
-    Ok,
+    GenStatem,
+    KeepState,
+    NextState,
     Pid,
-    Reply,
+    ReplyTo,
     ServiceError,
+    StateEvent,
+    StateResult,
+    StateTimeout,
+    StateTimeoutEvent,
     call,
     dynamic_supervisor,
     gen_server,
+    gen_statem,
     process,
     query,
 )
@@ -129,31 +137,37 @@ class Feed(GenServer):
         return FeedLedger(accepted=list(self.accepted), repeated=self.repeated)
 
 
-class FlightProcess(GenServer):
+class FlightProcess(GenStatem):
     """One flight: scheduled, then cancelled, or departed and then arrived or diverted.
 
-    Its time-outs notice that it should have left or landed.
+    The time-outs of its states notice that it should have left or landed.
     """
 
-    async def init(self, flight: Flight, board: Pid, minute_s: float) -> Ok:
+    callback_mode = "handle_event_function"
+    state_enter = True
+
+    async def init(self, flight: Flight, board: Pid, minute_s: float) -> NextState:
         self.flight = flight
         self.board = board
-        self.minute_s = minute_s
-        self.state = "scheduled"
-        return Ok(timeout_s=(READY_AFTER_MIN * 12 + LATE_AFTER_MIN) * minute_s)
+        self.late_after_s = {
+            "scheduled": (READY_AFTER_MIN * 12 + LATE_AFTER_MIN) * minute_s,
+            "departed": (flight.sched_arr - flight.sched_dep + LATE_AFTER_MIN) * minute_s,
+        }
+        return NextState("scheduled")
 
-    async def handle_call(self, request: object, sender: From) -> Reply:
-        following = NEXT.get((self.state, str(request)))
-        if following is None:
-            raise ImpossibleEvent(f"{self.flight.flight_id} is {self.state}: it cannot have {request}")
-        self.state = following
-        if following == "departed":
-            airborne_min = self.flight.sched_arr - self.flight.sched_dep
-            return Reply(following, timeout_s=(airborne_min + LATE_AFTER_MIN) * self.minute_s)
-        return Reply(following)
-
-    async def handle_timeout(self) -> None:
-        process.send(self.board, ("late", self.flight.flight_id, self.state))
+    async def handle_event(self, event: StateEvent) -> StateResult | None:
+        match event:
+            case EnterEvent():
+                return KeepState(StateTimeout(self.late_after_s.get(self.state, "infinity")))
+            case StateTimeoutEvent():
+                process.send(self.board, ("late", self.flight.flight_id, self.state))
+                return KeepState()
+            case CallEvent(str(kind), sender) if (self.state, kind) in NEXT:
+                following = NEXT[self.state, kind]
+                return NextState(following, ReplyTo(sender, following))
+            case CallEvent(kind):
+                raise ImpossibleEvent(f"{self.flight.flight_id} is {self.state}: it cannot have {kind}")
+        return None
 
 
 class Flights(GenServer):
@@ -190,7 +204,7 @@ class Flights(GenServer):
         else:
             if flight.flight_id not in self.processes:
                 raise ImpossibleEvent(f"{flight.flight_id} is not scheduled yet: it cannot have {event.kind}")
-            state = await gen_server.request(self.processes[flight.flight_id], event.kind)
+            state = await gen_statem.request(self.processes[flight.flight_id], event.kind)
             self.states[flight.flight_id] = str(state)
             if event.kind in ("cancelled", "departed"):
                 await peers.ref(Airports).close(flight.flight_id)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raybeam.actors.kernel.intensity import add_restart
+from raybeam.actors.kernel.intensity import Limit, Restart, add_restart
 
 
 @given(
@@ -14,12 +14,12 @@ from raybeam.actors.kernel.intensity import add_restart
 def test_a_restart_is_borne_when_no_more_than_the_intensity_lie_within_the_period(
     gaps: list[float], intensity: int, period_s: float
 ) -> None:
-    restarts: tuple[float, ...] = ()
+    restarts: tuple[Restart, ...] = ()
     history: list[float] = []
     now = 0.0
     for gap in gaps:
         now += gap
         history.append(now)
-        restarts, borne = add_restart(restarts, now, intensity, period_s)
+        restarts, borne = add_restart(restarts, Restart(now), Limit(intensity, period_s))
 
         assert borne == (sum(1 for at in history if now - at <= period_s) <= intensity)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raybeam.actors import CallFailed, Disconnected, GenServer, Runtime, call, cast, gen_server
+from raybeam.actors import CallFailed, Disconnected, GenServer, InvalidArgumentsError, Runtime, call, cast, gen_server
 from raybeam.actors.interface import Invoke
 from raybeam.actors.testing import run
 from raybeam.cluster import envelope
@@ -71,11 +71,14 @@ def test_every_message_is_handled_once_and_in_order_whatever_the_link_does(seed:
             link = FaultyLink(Sessions(runtime, "service"), seed, loss, delay_s=0.05)
             lane = Lane(link, "test")
             choice = random.Random(seed)
+            await gen_server.start(Recorder, name="slow")
 
             async def send(number: int) -> object:
                 if choice.random() < 0.3:
                     await lane.cast("service", request("note", number), timeout_s=600)
                     return number
+                if choice.random() < 0.2:
+                    slow.append(asyncio.ensure_future(lane.call("slow", request("record", number, 20.0), 600)))
                 return await lane.call("service", request("record", number), timeout_s=600)
 
             async def all_sent() -> list[object]:
@@ -86,8 +89,10 @@ def test_every_message_is_handled_once_and_in_order_whatever_the_link_does(seed:
                         await asyncio.sleep(choice.random() * 0.1)
                 return await asyncio.gather(*tasks)
 
+            slow: list[asyncio.Future[object]] = []
             answers = await all_sent()
             await lane.call("service", request("record", count), timeout_s=600)
+            await asyncio.gather(*slow)
             state = await gen_server.get_state(pid)
             await lane.close()
             assert isinstance(state, dict)
@@ -121,6 +126,80 @@ def test_a_slow_call_does_not_hold_back_the_answer_of_a_fast_one() -> None:
     assert slow_at == pytest.approx(8.0, abs=0.01)
 
 
+def test_a_lost_batch_is_sent_again_at_once_though_another_is_held() -> None:
+    class LosesTheSecond(FaultyLink):
+        async def exchange(self, data: bytes) -> bytes:
+            if self.batches == 1:
+                self.batches += 1
+                raise LinkLost
+            return await super().exchange(data)
+
+    async def main() -> float:
+        async with Runtime() as runtime:
+            await gen_server.start(Recorder, name="slow")
+            await gen_server.start(Recorder, name="fast")
+            lane = Lane(LosesTheSecond(Sessions(runtime, "slow"), 1, loss=0.0, delay_s=0.0), "test")
+            loop = asyncio.get_running_loop()
+            slow = asyncio.ensure_future(lane.call("slow", request("record", 1, 8.0), timeout_s=60))
+            await asyncio.sleep(1.0)
+            await lane.call("fast", request("record", 2), timeout_s=60)
+            answered_at = loop.time()
+            await slow
+            await lane.close()
+            return answered_at
+
+    assert run(main()) == pytest.approx(1.0, abs=0.1)
+
+
+def test_casts_in_a_loop_wait_for_room() -> None:
+    async def main() -> list[int]:
+        async with Runtime() as runtime:
+            pid = await gen_server.start(Recorder, name="service")
+            lane = Lane(FaultyLink(Sessions(runtime, "service"), 1, loss=0.0, delay_s=0.01), "test")
+            for number in range(30_000):
+                await lane.cast("service", request("note", number), timeout_s=60)
+            await lane.call("service", request("record", 30_000), timeout_s=60)
+            state = await gen_server.get_state(pid)
+            await lane.close()
+            assert isinstance(state, dict)
+            seen: list[int] = state["seen"]
+            return seen
+
+    assert run(main()) == list(range(30_001))
+
+
+class Unpicklable:
+    def __reduce__(self) -> str:
+        raise RuntimeError("not to be sent")
+
+
+class Hider(GenServer):
+    @call
+    async def hidden(self) -> object:
+        return Unpicklable()
+
+    @call
+    async def plain(self) -> int:
+        return 1
+
+
+def test_an_answer_that_cannot_be_sent_is_told_and_its_process_lives_on() -> None:
+    async def main() -> tuple[str, object]:
+        async with Runtime() as runtime:
+            await gen_server.start(Hider, name="service")
+            lane = Lane(FaultyLink(Sessions(runtime, "service"), 1, loss=0.0, delay_s=0.0), "test")
+            with pytest.raises(InvalidArgumentsError) as told:
+                await lane.call("service", request("hidden"), timeout_s=5)
+            answer = await lane.call("service", request("plain"), timeout_s=5)
+            await lane.close()
+            return str(told.value), answer
+
+    told, answer = run(main())
+
+    assert "Unpicklable cannot be sent to another process: not to be sent" in told
+    assert answer == 1
+
+
 def test_calls_under_way_fail_as_unknown_when_the_other_end_dies() -> None:
     async def main() -> type[BaseException]:
         async with Runtime() as runtime:
@@ -135,6 +214,41 @@ def test_calls_under_way_fail_as_unknown_when_the_other_end_dies() -> None:
             raise AssertionError("the call was answered by a dead link")
 
     assert run(main()) is Disconnected
+
+
+def test_a_lane_that_the_other_end_has_forgotten_ends_and_does_not_say_that_the_other_end_is_dead() -> None:
+    async def main() -> tuple[type[BaseException], list[bool]]:
+        async with Runtime() as runtime:
+            await gen_server.start(Recorder, name="service")
+            sessions = Sessions(runtime, "service")
+            ends: list[bool] = []
+            lane = Lane(FaultyLink(sessions, 1, loss=0.0, delay_s=0.0), "test", ends.append)
+            await lane.call("service", request("record", 1), timeout_s=60)
+            await asyncio.sleep(700.0)
+            assert sessions.forget_silent(600.0) == 1
+            try:
+                await lane.call("service", request("record", 2), timeout_s=60)
+            except CallFailed as error:
+                return type(error), ends
+            raise AssertionError("a forgotten lane took a message")
+
+    assert run(main()) == (Disconnected, [False])
+
+
+def test_callers_are_told_why_when_a_batch_cannot_be_read() -> None:
+    class Garbling:
+        async def exchange(self, data: bytes) -> bytes:
+            return b"not a reply"
+
+    async def main() -> str:
+        lane = Lane(Garbling(), "test")
+        try:
+            await lane.call("service", request("record", 1), timeout_s=60)
+        except CallFailed as error:
+            return str(error.cause)
+        raise AssertionError("a garbled reply was taken for an answer")
+
+    assert "UnpicklingError" in run(main())
 
 
 def test_an_idle_lane_sends_nothing() -> None:

@@ -1,9 +1,10 @@
 """Services for the tests on Ray."""
 
+import asyncio
 import os
 import time
 
-from raybeam.actors import CallFailed, Exit, GenServer, ServiceError, UsageError, call, cast, query
+from raybeam.actors import CallFailed, Exit, GenServer, ServiceError, Stop, UsageError, call, cast, process, query
 from raybeam.cluster import peers
 
 
@@ -38,6 +39,10 @@ class Counter(GenServer):
     async def crash(self) -> None:
         raise RuntimeError("boom")
 
+    @query
+    async def ratio(self, divisor: int) -> int:
+        return self.total // divisor
+
     @call(timeout_s=60.0)
     def block(self, seconds: float) -> None:
         time.sleep(seconds)
@@ -48,10 +53,39 @@ class Broken(GenServer):
         raise Exit("no licence")
 
 
+class Short(GenServer):
+    """Ends by itself when told to."""
+
+    @call
+    async def crash(self) -> None:
+        raise RuntimeError("boom")
+
+    @call
+    async def finish(self) -> str:
+        process.send(self.pid, "end")
+        return "done"
+
+    async def handle_info(self, message: object) -> Stop:
+        return Stop("normal")
+
+
+class Slow(GenServer):
+    async def init(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    @query
+    async def incarnation(self) -> str:
+        return self.runtime.name
+
+
 class Caller(GenServer):
     @call(timeout_s=20.0)
     async def add_there(self, amount: int) -> int:
         return await peers.ref(Counter).add(amount)
+
+    @call(timeout_s=20.0)
+    def add_there_blocking(self, amount: int) -> int:
+        return peers.ref(Counter).add.sync(amount)
 
     @call
     async def reach_stranger(self) -> str:

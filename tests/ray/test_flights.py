@@ -41,6 +41,7 @@ def test_the_short_form_of_the_main_job_holds_every_rule(tmp_path: Path) -> None
     assert summary["killed"].startswith("flights/rebooking/")
     assert summary["families"]["rebooking"]["restarts"] == 1
     assert "every rule held" in (tmp_path / "report.html").read_text()
+    assert "(raylet)" not in played.stdout
     left = [
         process
         for process in psutil.process_iter(["cmdline"])

@@ -361,6 +361,27 @@ def test_a_message_cancels_the_time_out() -> None:
     assert seen[-1] == "timeout"
 
 
+def test_a_system_call_lets_the_time_out_begin_anew_and_does_not_cancel_it() -> None:
+    async def main() -> list[object]:
+        async with quiet() as runtime:
+            pid = await gen_server.start(Odd, Ok(timeout_s=5))
+            await asyncio.sleep(4)
+            await gen_server.get_state(pid)
+            await asyncio.sleep(4)
+            await gen_server.suspend(pid)
+            await asyncio.sleep(10)
+            await gen_server.resume(pid)
+            await asyncio.sleep(4.9)
+            state = await gen_server.get_state(pid)
+            assert isinstance(state, dict)
+            early = list(state["seen"])
+            await asyncio.sleep(5.1)
+            assert runtime.now() == pytest.approx(28)
+            return [early, await gen_server.request(pid, "seen")]
+
+    assert run(main()) == [[], ["timeout"]]
+
+
 @pytest.mark.parametrize("value", [None, 42, Ok()])
 def test_a_wrong_return_is_a_crash_that_names_the_value(value: object) -> None:
     async def main() -> object:

@@ -7,6 +7,7 @@ from typing import TypeVar
 import pytest
 
 from raybeam.actors import (
+    Backoff,
     CallFailed,
     ChildError,
     ChildSpec,
@@ -24,6 +25,7 @@ from raybeam.actors import (
     process,
     supervisor,
 )
+from raybeam.actors.kernel.supervisorspec import check_flags
 from raybeam.actors.supervisor import Started
 from raybeam.actors.testing import run, settle
 
@@ -237,6 +239,25 @@ def test_children_come_and_go_at_run_time() -> None:
     supervised(test, lambda log: SupervisorSpec([worker("a", log)]))
 
 
+def test_a_failed_start_at_run_time_is_answered_and_not_reported() -> None:
+    async def main() -> list[object]:
+        reports: list[object] = []
+        async with Runtime(reports=reports.append):
+            tree = await gen_server.start(Tree, SupervisorSpec([]))
+            with pytest.raises(ChildError) as caught:
+                await supervisor.start_child(tree, worker("a", [], failures=["no"]))
+            assert isinstance(caught.value.reason, tuple)
+            assert caught.value.reason[0] == "no"
+        return [report for report in reports if isinstance(report, SupervisorReport)]
+
+    assert run(main()) == []
+
+
+def test_the_strategy_of_a_dynamic_supervisor_is_refused_with_its_name() -> None:
+    with pytest.raises(InvalidSpecError, match="DynamicSupervisor"):
+        check_flags(SupervisorSpec(strategy="simple_one_for_one"))
+
+
 def test_the_supervisor_tells_what_it_sees() -> None:
     async def main() -> list[str]:
         reports: list[object] = []
@@ -292,3 +313,111 @@ def test_a_killed_supervisor_leaves_no_children() -> None:
 
     assert not alive
     assert log == [("start", "a"), ("stop", "a")]
+
+
+def test_with_a_backoff_the_group_stops_at_once_and_starts_together_later() -> None:
+    async def test(tree: Pid, log: Log) -> list[object]:
+        await crash(tree, "a")
+        await settle()
+        shown: list[object] = [info.child for info in await supervisor.which_children(tree)]
+        log.append(("now", str(asyncio.get_running_loop().time())))
+        await asyncio.sleep(1.5)
+        log.append(("now", str(asyncio.get_running_loop().time())))
+        return shown
+
+    shown, log = supervised(
+        test,
+        lambda log: SupervisorSpec(
+            [worker("a", log), worker("b", log)], "one_for_all", backoff=Backoff(first_delay_s=1.0, jitter=0.0)
+        ),
+    )
+
+    assert shown == [None, "restarting"]
+    assert log[3:] == [("stop", "b"), ("now", "0.0"), ("start", "a"), ("start", "b"), ("now", "1.5")]
+
+
+def test_failed_starts_back_off_too_and_each_counts() -> None:
+    failures: list[object] = []
+
+    async def test(tree: Pid, log: Log) -> tuple[float, supervisor.RestartWindow]:
+        failures.extend(["no", "not yet"])
+        await crash(tree, "a")
+        while not (await supervisor.count_children(tree)).active:
+            await asyncio.sleep(0.5)
+        return asyncio.get_running_loop().time(), await supervisor.restarts(tree)
+
+    (took, window), _ = supervised(
+        test,
+        lambda log: SupervisorSpec(
+            [worker("a", log, failures=failures, backoff=Backoff(first_delay_s=1.0, jitter=0.0))],
+            intensity=3,
+            period_s=60.0,
+        ),
+    )
+
+    assert took == pytest.approx(1 + 2 + 4)
+    assert (window.counted, window.intensity, window.period_s, window.by_child) == (3, 3, 60.0, {"a": 3})
+
+
+def test_a_restart_that_was_called_off_does_not_come_by_its_old_timer() -> None:
+    async def test(tree: Pid, log: Log) -> object:
+        await crash(tree, "a")  # would be restarted at 10
+        await asyncio.sleep(1)
+        await supervisor.terminate_child(tree, "a")
+        await supervisor.restart_child(tree, "a")
+        await asyncio.sleep(8)
+        await crash(tree, "a")  # will be restarted at 29
+        await asyncio.sleep(19)
+        [info] = await supervisor.which_children(tree)
+        return info.child
+
+    child, _ = supervised(
+        test,
+        lambda log: SupervisorSpec(
+            [worker("a", log)], intensity=5, backoff=Backoff(first_delay_s=10, max_delay_s=100, jitter=0.0)
+        ),
+    )
+
+    assert child == "restarting"
+
+
+def test_jitter_is_drawn_from_the_runtimes_randomness() -> None:
+    async def main(seed: int) -> float:
+        async with Runtime(seed=seed, reports=lambda report: None) as runtime:
+            spec = SupervisorSpec([worker("a", [])], backoff=Backoff(first_delay_s=1.0, jitter=0.5))
+            tree = await gen_server.start(Tree, spec)
+            await crash(tree, "a")
+            while not (await supervisor.count_children(tree)).active:
+                await asyncio.sleep(0.001)
+            return runtime.now()
+
+    first, again, other = run(main(1)), run(main(1)), run(main(2))
+
+    assert first == again != other
+    assert 0.5 <= first <= 1.0
+
+
+def test_a_machines_death_counts_once_in_its_window_and_again_after_it() -> None:
+    async def test(tree: Pid, log: Log) -> list[int]:
+        seen = []
+        for child, wait_s in (("a", 0.5), ("b", 2.0), ("a", 0.0)):
+            process.send(await pid_of(tree, child), ("noconnection", "machine-3"))
+            await settle()
+            seen.append((await supervisor.restarts(tree)).counted)
+            await asyncio.sleep(wait_s)
+        return seen
+
+    seen, _ = supervised(
+        test, lambda log: SupervisorSpec([worker("a", log), worker("b", log)], intensity=2, domain_window_s=1.0)
+    )
+
+    assert seen == [1, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"first_delay_s": 0}, {"first_delay_s": 60}, {"factor": 0.5}, {"jitter": 2}, {"reset_after_s": -1}],
+)
+def test_a_backoff_that_makes_no_sense_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Backoff(**wrong)

@@ -1,9 +1,13 @@
 """Blueprint: what is wrong is named with field, value and mend."""
 
+import re
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from raybeam.actors import BlueprintError, GenServer
-from raybeam.cluster import Blueprint
+from raybeam.cluster import Blueprint, HealthLimits
 
 
 class Stock(GenServer):
@@ -36,7 +40,7 @@ def test_defaults_are_filled_in() -> None:
         (family(replicas=0), "families.stock.replicas: Input should be greater than or equal to 1 (got 0)"),
         (family(replica=2), "families.stock.replica: no such field; did you mean 'replicas'?"),
         (family(pattern="singleton", replicas=2), "a singleton has 1 replica, not 2"),
-        (family(service="no.such.module:Stock"), "cannot be imported: No module named 'no'"),
+        (family(service="no.such.module:Stock"), "cannot be imported: ModuleNotFoundError: No module named 'no'"),
         (family(service="raybeam.actors:GenServr"), "did you mean 'GenServer'?"),
         (family(service="raybeam.actors"), "write it as 'package.module:Class'"),
         (family(service="collections:Counter"), "derive the class from raybeam.actors.GenServer"),
@@ -44,8 +48,17 @@ def test_defaults_are_filled_in() -> None:
         (family(spread="everywhere"), "families.stock.spread"),
         (
             blueprint(health={"beat_s": 2.0, "unknown_after_s": 1.0}),
-            "health: need beat_s < unknown_after_s < down_after_s",
+            "health: beat_s=2.0, unknown_after_s=1.0, down_after_s=4.0: need 0 < beat_s < unknown_after_s < down",
         ),
+        (blueprint(health={"beat": 1}), "health.beat: no such field; did you mean 'beat_s'?"),
+        (
+            blueprint(health={"pulse": 1}),
+            "health.pulse: no such field; there are: beat_s, unknown_after_s, down_after_s (got 1)",
+        ),
+        (blueprint(health={"down_after_s": float("inf")}), "health.down_after_s: Input should be a finite number"),
+        (family(cpus=float("inf")), "families.stock.cpus: Input should be a finite number"),
+        (family(period_s=float("nan")), "families.stock.period_s: Input should be a finite number"),
+        (family(replicas=[0] * 1000), "families.stock.replicas: Input should be a valid integer (got [0, 0"),
     ],
 )
 def test_a_mistake_is_told_in_one_line(data: dict[str, object], told: str) -> None:
@@ -54,3 +67,43 @@ def test_a_mistake_is_told_in_one_line(data: dict[str, object], told: str) -> No
 
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("data", ["shop.yaml", None, 3, ["shop"]])
+def test_what_is_no_mapping_is_told_with_the_mend(data: Any) -> None:
+    with pytest.raises(BlueprintError, match=f"not {re.escape(repr(data))}: write {{'name': ..., 'families'"):
+        Blueprint.parse(data)
+
+
+def test_health_is_what_the_health_kernel_reads() -> None:
+    assert Blueprint.parse(blueprint(health={"beat_s": 0.25})).health == HealthLimits(beat_s=0.25)
+    assert Blueprint.parse(blueprint(health=HealthLimits(1.0, 2.0, 3.0))).health == HealthLimits(1.0, 2.0, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("def broken(:", "SyntaxError: invalid syntax"),
+        ("raise RuntimeError('no licence\\nfor this machine')", "RuntimeError: no licence for this machine"),
+        ("import sys; sys.exit('use it as a script')", "SystemExit: use it as a script"),
+        ("from collections import Countre", "ImportError: cannot import name 'Countre'"),
+    ],
+)
+def test_a_module_that_fails_when_it_is_imported_is_told_in_one_line(
+    source: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "failing_service.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    with pytest.raises(BlueprintError) as caught:
+        Blueprint.parse(family(service="failing_service:Stock"))
+
+    assert f"'failing_service:Stock' cannot be imported: {told}" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", [".stock:Stock", "stock.:Stock", "a..b:Stock", "stock:", ":Stock", "a:b:c", "1:2"])
+def test_a_service_named_in_another_way_than_module_and_class_is_told(path: str) -> None:
+    with pytest.raises(BlueprintError, match=r"is no import path: write it as 'package\.module:Class'"):
+        Blueprint.parse(family(service=path))

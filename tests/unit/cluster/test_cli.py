@@ -24,7 +24,12 @@ EXTRACT = Path(__file__).parents[3] / "examples" / "flights" / "data"
         (["run", "workload.day=2013-01-01"], "no file"),
         (["run", "workload.data=/nowhere"], "no file /nowhere"),
         (["run", "system.job=examples.flights.job:Nothing"], "has no 'Nothing'"),
-        (["run", "system.job=no.such.module:Job"], "cannot be imported: No module named 'no'"),
+        (["run", "system.job=no.such.module:Job"], "cannot be imported: ModuleNotFoundError: No module named 'no'"),
+        (["run", "system.job=examples.none:Job"], "the examples need a checkout"),
+        (["run", "system.job=.x:Y"], "'.x:Y' is no import path: write it as 'package.module:Class'"),
+        (["run", "system.job=null"], "write it as 'package.module:Class'"),
+        (["run", "system.job=os:getcwd"], "system.job='os:getcwd' is no job"),
+        (["run", "system.job=collections:Counter"], "system.job='collections:Counter' is no job"),
         (["run", "cluster=existing", "cluster.address=127.0.0.1:1"], "nobody answers at 127.0.0.1:1"),
         (["run", "cluster=existing", "cluster.address=here"], "write host:port"),
     ],
@@ -53,6 +58,20 @@ def test_a_malformed_row_is_told_with_its_line(capfd: pytest.CaptureFixture[str]
     error = capfd.readouterr().err
     assert status == 2
     assert "2013-05-15.csv:7: seats='x" in error
+    assert len(error.strip().splitlines()) == 1
+
+
+def test_a_job_that_fails_when_it_is_imported_is_told(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "failing_job.py").write_text("class Job:\n  def play(:")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    status = main(["run", "system.job=failing_job:Job", f"hydra.run.dir={tmp_path}/out"])
+
+    error = capfd.readouterr().err
+    assert status == 2
+    assert "'failing_job:Job' cannot be imported: SyntaxError: invalid syntax (failing_job.py, line 2)" in error
     assert len(error.strip().splitlines()) == 1
 
 

@@ -1,0 +1,77 @@
+"""What every behaviour class has in common: a process that is started, supervised, called and stopped the same way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from .errors import InvalidArgumentsError, ServiceError, UsageError
+from .kernel.mailbox import Overflow
+
+if TYPE_CHECKING:
+    from .behaviour_cell import BehaviourCell
+    from .kernel.reason import ExitReason
+    from .pid import Pid
+    from .runtime import Runtime
+
+
+class Behaviour:
+    """Base of `GenServer` and `GenStatem`; derive your class from one of those.
+
+    **Options**, as class attributes: `mailbox_limit` (calls that may wait; more are refused with `Overloaded`;
+    default 1000) and `mailbox_overflow` (which one is refused; default `Overflow.REJECT`, the new one).
+    """
+
+    mailbox_limit: ClassVar[int] = 1000
+    mailbox_overflow: ClassVar[Overflow] = Overflow.REJECT
+    _cell: BehaviourCell[Any]
+
+    def __init_subclass__(cls, **options: object) -> None:
+        super().__init_subclass__(**options)
+        if cls.mailbox_limit < 1:
+            raise UsageError(f"{cls.__name__}.mailbox_limit={cls.mailbox_limit!r}: must be 1 or more")
+
+    @classmethod
+    def _new_cell(cls, runtime: Runtime, pid: Pid, parent: Pid | None) -> BehaviourCell[Any]:
+        """The cell that runs a new instance of this class."""
+        raise UsageError(f"{cls.__name__}: derive it from a behaviour such as GenServer or GenStatem")
+
+    @property
+    def pid(self) -> Pid:
+        """The pid of this process."""
+        return self._cell.pid
+
+    @property
+    def runtime(self) -> Runtime:
+        """The runtime that this process lives in."""
+        return self._cell.runtime
+
+    async def init(self, *args: Any, **kwargs: Any) -> Any:
+        """Set the state up, from the arguments of the start. Default: none taken, nothing done."""
+        if args or kwargs:
+            raise UsageError(f"{type(self).__name__} was started with arguments but has no init() that takes them")
+        return None
+
+    async def terminate(self, reason: ExitReason) -> None:
+        """Clean up before the end. Default: nothing to do."""
+
+    def redact(self, state: object) -> object:
+        """What of the state a crash report may show. Default: all of it."""
+        return state
+
+    def is_answer(self, error: Exception) -> bool:
+        """Whether an exception of a handler is an answer rather than a crash. Default: `ServiceError`s are."""
+        return isinstance(error, ServiceError | InvalidArgumentsError)
+
+    def _attributes(self) -> dict[str, object]:
+        """The attributes of the instance, without the engine's own."""
+        return {name: value for name, value in vars(self).items() if name != "_cell"}
+
+    def _set_attributes(self, state: object, setter: str) -> None:
+        """Put attributes in place of all there are; `setter` is the method to override for another form."""
+        if not isinstance(state, dict):
+            raise UsageError(f"{type(self).__name__}: state must be a dict of attributes, or override {setter}()")
+        cell = vars(self).get("_cell")
+        vars(self).clear()
+        vars(self).update(state)
+        if cell is not None:
+            self._cell = cell

@@ -1,0 +1,159 @@
+"""What the engines of all behaviours have in common: start, bounded mailbox, suspension, end and crash report."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from .behaviour import Behaviour
+from .cell import ALIVE, Cell, crashed
+from .crash import CrashReport
+from .errors import Exit, Overloaded
+from .kernel.mailbox import Overflow, victim
+from .message import Call, ExitMessage
+
+if TYPE_CHECKING:
+    from .kernel.reason import ExitReason
+    from .kernel.server import Ignore
+    from .pid import Pid
+    from .runtime import Runtime
+
+B = TypeVar("B", bound=Behaviour)
+
+
+class Start:
+    """The first message of a behaviour's process: run `init`.
+
+    `outcome` is resolved with `None` (up), `Ignore()` or the reason of the failure in a tuple of one.
+    """
+
+    __slots__ = ("args", "kwargs", "outcome")
+
+    def __init__(
+        self,
+        args: tuple[object, ...],
+        kwargs: dict[str, object],
+        outcome: asyncio.Future[Ignore | tuple[object] | None],
+    ) -> None:
+        self.args = args
+        self.kwargs = kwargs
+        self.outcome = outcome
+
+
+class BehaviourCell(Cell, Generic[B]):
+    """A process that runs a behaviour.
+
+    Attributes:
+        server: The instance of the user's class.
+        suspended: Whether only system calls are served.
+        held: What came while suspended.
+        messages_handled: Messages taken from the mailbox.
+        started_at: Loop time of the start.
+        last_message: What it handled when it failed, for the crash report.
+    """
+
+    __slots__ = ("held", "last_message", "messages_handled", "server", "started_at", "suspended")
+
+    def __init__(self, runtime: Runtime, pid: Pid, parent: Pid | None, server: B) -> None:
+        super().__init__(runtime, pid, parent)
+        self.server = server
+        self.suspended = False
+        self.held: deque[object] | None = None
+        self.messages_handled = 0
+        self.started_at = runtime.now()
+        self.last_message: object = None
+        server._cell = self
+
+    def description(self) -> str:
+        """The class of the server."""
+        return type(self.server).__qualname__
+
+    def deliver_call(self, call: Call) -> None:
+        """Accept a call, or refuse one when as many wait as may."""
+        if self.queued_calls >= self.server.mailbox_limit and not self._make_room():
+            call.sender.fail(Overloaded())
+            return
+        self.calls.add(call.sender)
+        self.queued_calls += 1
+        self.deliver(call)
+
+    def _make_room(self) -> bool:
+        """Refuse a call that waits, as the overflow policy says; whether there was one to refuse."""
+        policy = self.server.mailbox_overflow
+        if policy is Overflow.REJECT:
+            return False
+        queues = (self.held or deque(), self.mailbox)  # what came while suspended is older
+        waiting = [(queue, index) for queue in queues for index, message in enumerate(queue) if type(message) is Call]
+        position = victim(policy, len(waiting))
+        if position is None:
+            return False
+        queue, index = waiting[position]
+        refused = queue[index]
+        del queue[index]
+        assert type(refused) is Call
+        self.queued_calls -= 1
+        refused.sender.fail(Overloaded())
+        return True
+
+    def hold(self, message: object) -> None:
+        """Keep a message that came while suspended."""
+        if self.held is None:
+            self.held = deque()
+        self.held.append(message)
+        if type(message) is Call:  # it waits still
+            self.queued_calls += 1
+
+    def unhold(self) -> None:
+        """Put back what came while suspended, in order, before what came later."""
+        if self.held:
+            self.mailbox.extendleft(reversed(self.held))
+            self.held = None
+
+    def refuse_start(self, start: Start, outcome: Ignore | tuple[object], reason: ExitReason) -> None:
+        """End, because `init` failed or did not wish to start; the starter gets `outcome`."""
+        if self.exit_reason is not ALIVE:
+            return
+        if self.parent is not None:  # the starter learns it from the outcome: its mailbox stays clean
+            self.runtime.unlink(self, self.parent)
+        self.runtime.finish(self, reason)
+        if not start.outcome.done():
+            start.outcome.set_result(outcome)
+
+    async def terminated(self, told: object, reason: ExitReason) -> ExitReason:
+        """Run `terminate(told)`; the exit reason: `reason`, or that of the callback's own failure."""
+        try:
+            await self.server.terminate(told)
+        except Exit as exit_:
+            return exit_.reason
+        except Exception as error:  # noqa: BLE001 (its failure becomes the exit reason)
+            return crashed(error)
+        return reason
+
+    def report(self, reason: ExitReason) -> None:
+        """Tell the report sink of a crash."""
+        try:
+            state = self.reported_state()
+        except Exception as error:  # noqa: BLE001 (the state may be half made; the crash is what must be told)
+            state = f"not to be had: {error!r}"
+        self.runtime.report(CrashReport(self.pid, self.description(), reason, self.last_message, state, self.names))
+
+    def reported_state(self) -> object:
+        """The state as a crash report may show it."""
+        raise NotImplementedError
+
+    def _from_parent(self, message: object) -> bool:
+        return type(message) is ExitMessage and message.pid == self.parent
+
+    def _is_ending(self) -> bool:
+        """Whether a cancellation means the process or its carrier, and is not an error of the handler's own."""
+        task = asyncio.current_task()
+        return self.exit_reason is not ALIVE or (task is not None and task.cancelling() > 0)
+
+
+def start_message(
+    runtime: Runtime, args: tuple[object, ...], kwargs: dict[str, object]
+) -> tuple[Start, asyncio.Future[Ignore | tuple[object] | None]]:
+    """The message that starts a behaviour, and the future of its outcome."""
+    outcome: asyncio.Future[Ignore | tuple[object] | None] = runtime.loop.create_future()
+    return Start(args, kwargs, outcome), outcome
