@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .behaviour_cell import BehaviourCell, Start
 from .cell import ALIVE, crashed
-from .errors import Exit, UsageError
+from .errors import CallTimeout, Exit, UsageError
 from .interface import Invoke
 from .kernel.reason import is_normal_end
 from .kernel.server import ABSENT, GO_ON, Error, Ignore, Ok, Reply, Stop, bad_return
@@ -94,7 +94,7 @@ class ServerCell(BehaviourCell["GenServer"]):
         on_served = runtime.on_served
         started = runtime.loop.time() if on_served is not None or call.drop_expired else 0.0
         if call.drop_expired and call.deadline is not None and started > call.deadline:
-            sender.abandon()
+            sender.fail(CallTimeout())
             return
         if type(request) is Invoke:
             await self._invoke(request, sender)

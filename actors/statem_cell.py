@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from .behaviour_cell import BehaviourCell, Start
 from .cell import ALIVE, crashed
-from .errors import CallbackError, Exit, UsageError
+from .errors import CallbackError, CallTimeout, Exit, UsageError
 from .kernel import statem
 from .kernel.reason import NORMAL, is_normal_end
 from .kernel.server import ABSENT, Error, Ignore, Stop
@@ -95,7 +95,7 @@ class StatemCell(BehaviourCell["GenStatem"]):
         loop, on_served = self.runtime.loop, self.runtime.on_served
         started = loop.time() if on_served is not None or call.drop_expired else 0.0
         if call.drop_expired and call.deadline is not None and started > call.deadline:
-            call.sender.abandon()
+            call.sender.fail(CallTimeout())
             return
         await self._advance(CallEvent(call.request, call.sender))
         if on_served is not None:

@@ -36,7 +36,7 @@ from raybeam.actors import (
     process,
     query,
 )
-from raybeam.actors.testing import run, settle
+from raybeam.actors.testing import VirtualTimeLoop, run, settle
 
 
 class Empty(ServiceError):
@@ -147,6 +147,32 @@ def test_a_blocking_handler_runs_in_a_thread() -> None:
             return await gen_server.ref(Stack, await gen_server.start(Stack)).blocking()
 
     assert run(main()) is False
+
+
+def test_a_call_that_expired_behind_a_handler_that_blocked_the_loop_is_a_time_out_too() -> None:
+    """No timer could fire in between: it is the callee that finds the deadline passed."""
+
+    class Blocking(GenServer):
+        @cast
+        async def block(self) -> None:
+            loop = asyncio.get_running_loop()
+            assert isinstance(loop, VirtualTimeLoop)
+            loop.jump(2)
+
+        @call(timeout_s=1)
+        async def work(self) -> str:
+            raise AssertionError("nobody waits for this")
+
+    async def main() -> bool:
+        async with quiet():
+            pid = await gen_server.start(Blocking)
+            blocking = gen_server.ref(Blocking, pid)
+            await blocking.block()
+            with pytest.raises(CallTimeout):
+                await blocking.work()
+            return process.is_alive(pid)
+
+    assert run(main())
 
 
 def test_a_call_fails_at_its_deadline_and_expired_work_is_not_done() -> None:
