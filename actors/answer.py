@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from .cell import ALIVE
 from .errors import CallFailed, CallTimeout, Disconnected, NoProcess, Overloaded, ProcessKilled
 from .message import Call, From
 from .runtime import current_cell
@@ -36,16 +35,14 @@ def send_call(
         sender = From(loop.create_future(), cell, None if caller is None else caller.pid)
     now = loop.time()
     deadline = None if timeout_s is None else now + timeout_s
-    call = Call(message, sender, deadline, drop_expired, now)
-    if not waits or cell.scheduled or not runtime.carriers.can_lend():
-        cell.deliver_call(call)
-        return sender
-    cell.scheduled = True
-    cell.deliver_call(call)
-    runtime.carriers.lend(cell, caller)
-    if caller is not None and caller.exit_reason is not ALIVE:  # the call was the death of the caller
-        sender.abandon()
-        raise ProcessKilled
+    reserved = waits and runtime.carriers.reserve(cell)
+    cell.deliver_call(Call(message, sender, deadline, drop_expired, now))
+    if reserved:
+        try:
+            runtime.carriers.lend(cell, caller)
+        except ProcessKilled:
+            sender.abandon()
+            raise
     return sender
 
 

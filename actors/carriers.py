@@ -125,26 +125,35 @@ class Carriers:
         if not self._waking:
             self._wake()
 
-    def can_lend(self) -> bool:
-        """Whether the next call to an idle cell may be served in the turn of the caller.
+    def reserve(self, cell: Cell) -> bool:
+        """Keep an idle cell out of the queue, to be lent a carrier by the next statement but one.
+
+            reserved = carriers.reserve(cell)
+            cell.deliver(message)
+            if reserved:
+                carriers.lend(cell, caller)
 
         Not while others wait in the queue, so nobody is passed by; not in ever deeper calls; and now and then not at
         all, so that one who calls without end lets the loop go on.
         """
-        if self._ready or not self._idle or self._loans_open >= LOANS_AT_ONCE:
+        if cell.scheduled or self._ready or not self._idle or self._loans_open >= LOANS_AT_ONCE:
             return False
         self._loans += 1
         if self._loans > LOANS_PER_TURN:
             self._loans = 0
             return False
+        cell.scheduled = True
         return True
 
     def lend(self, cell: Cell, lender: Cell | None) -> None:
-        """Run a cell that is in no queue at once, as far as it comes without waiting.
+        """Run a reserved cell at once, as far as it comes without waiting.
 
         Args:
             cell: Whom to run.
             lender: The process that calls, `None` outside any.
+
+        Raises:
+            ProcessKilled: The lender died of it.
         """
         loop, carrier = self._runtime.loop, self._idle.pop()
         task, lent = asyncio.current_task(loop), carrier.task
@@ -176,12 +185,13 @@ class Carriers:
             carrier.rest = rest
             if rest is None:
                 cell.carrier = None
-        if carrier.wake.done():  # cancelled by what it ran: it wakes by itself
-            return
-        if rest is None:
-            self._idle.append(carrier)
-        else:
-            carrier.wake.set_result(None)
+        if not carrier.wake.done():  # else it was cancelled by what it ran, and wakes by itself
+            if rest is None:
+                self._idle.append(carrier)
+            else:
+                carrier.wake.set_result(None)
+        if lender is not None and lender.exit_reason is not ALIVE:
+            raise ProcessKilled
 
     def _wake(self) -> None:
         self._waking = True

@@ -19,6 +19,7 @@ from raybeam.actors import (
     Pid,
     Reply,
     Runtime,
+    StartError,
     Stop,
     call,
     gen_server,
@@ -555,3 +556,68 @@ def test_the_runtime_closes_while_handlers_wait() -> None:
         return unwound
 
     assert run(main()) == ["unwound"]
+
+
+# -- starts ----------------------------------------------------------------------------------------------------------
+
+
+class Beginning(GenServer):
+    """Begins with what it is told to do."""
+
+    async def init(self, begin: Work) -> None:
+        await begin()
+
+
+def test_a_start_is_done_before_the_loop_turns() -> None:
+    async def body(doer: Pid) -> object:
+        turned: list[bool] = []
+        current_runtime().loop.call_soon(turned.append, True)
+        await gen_server.start(Beginning, nothing)
+        return [*turned]
+
+    assert play(body) == []
+
+
+def test_an_init_that_waits_is_waited_for() -> None:
+    async def body(doer: Pid) -> object:
+        async def wait() -> None:
+            await asyncio.sleep(2)
+
+        pid = await gen_server.start(Beginning, wait)
+        with pytest.raises(StartError) as failed:
+            await gen_server.start(Beginning, wait, timeout_s=1)
+        return process.is_alive(pid), failed.value.reason, current_runtime().now()
+
+    assert play(body) == (True, "timeout", 3)
+
+
+def test_a_process_that_is_killed_in_its_init_fails_the_start() -> None:
+    async def body(doer: Pid) -> object:
+        async def end() -> None:
+            process.exit_process(process.self_pid(), "kill")
+
+        with pytest.raises(StartError) as failed:
+            await gen_server.start(Beginning, end)
+        return failed.value.reason
+
+    assert play(body) == "killed"
+
+
+def test_a_starter_that_is_killed_by_an_init_does_nothing_more() -> None:
+    went_on: list[str] = []
+
+    async def body(doer: Pid) -> object:
+        me = process.self_pid()
+
+        async def kill() -> None:
+            process.exit_process(me, "kill")
+
+        try:
+            await gen_server.start(Beginning, kill)
+        except Exception:  # noqa: BLE001 (nothing of it may be seen)
+            went_on.append("error")
+        went_on.append("next statement")
+        return None
+
+    assert play(body) == ("caller ended", "killed")
+    assert went_on == []
