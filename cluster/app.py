@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 import sys
 import time
 from dataclasses import dataclass, field
@@ -88,13 +91,22 @@ class Job(Protocol):
         """Check the configuration and read the data, before any cluster is started; raise `UsageError`."""
         ...
 
+    def check_report(self) -> None:
+        """Raise `UsageError` if no report can be drawn here; called before any cluster is started."""
+        ...
+
     def play(self, context: RunContext) -> Outcome:
         """Play the job on the cluster."""
         ...
 
 
-def run_job(config: DictConfig, console: Console) -> Outcome:
+def run_job(config: DictConfig, console: Console, sweep_number: int | None = None) -> Outcome:
     """Play the job of one configuration.
+
+    Args:
+        config: The configuration.
+        console: For progress and results.
+        sweep_number: Number of the job in a sweep; `None`: it is the only one.
 
     Raises:
         UsageError: The configuration is wrong; nothing was started.
@@ -104,18 +116,23 @@ def run_job(config: DictConfig, console: Console) -> Outcome:
     assert isinstance(plain, dict)
     system, workload = dict(plain["system"]), dict(plain["workload"])
     job = load_job(str(system.pop("job", "")))(system, workload, plain["seed"])
-    summary, report = (None if plain[key] is None else Path(plain[key]).absolute() for key in ("summary", "report"))
     section = plain["cluster"]
     kind = section.pop("kind")
     address = section.pop("address")
+    if kind not in ("local", "existing"):
+        raise UsageError(f"cluster.kind={kind!r}: 'local' or 'existing'")
+    options = LocalClusterOptions(**section)
+    summary, report = (output_file(config, key, sweep_number) for key in ("summary", "report"))
+    if report is not None:
+        if report == summary:
+            raise UsageError(f"summary and report are both {report}: name two files")
+        job.check_report()
     if kind == "existing":
         joined = existing(address)
         with connect(joined):
             return job.play(RunContext(joined, 0.0, console, summary, report))
-    if kind != "local":
-        raise UsageError(f"cluster.kind={kind!r}: 'local' or 'existing'")
     began = time.monotonic()
-    cluster = LocalCluster(LocalClusterOptions(**section))
+    cluster = LocalCluster(options)
     try:
         with console.status(f"starting {cluster.options.machines} machines ..."):
             cluster.start()
@@ -123,6 +140,40 @@ def run_job(config: DictConfig, console: Console) -> Outcome:
             return job.play(RunContext(cluster.connection, time.monotonic() - began, console, summary, report))
     finally:
         cluster.stop()
+
+
+def output_file(config: DictConfig, key: str, sweep_number: int | None) -> Path | None:
+    """The file that a key of the configuration names, after a test that it can be written; `None`: none is wanted.
+
+    In a sweep the job's number goes before the suffix, so that no job overwrites the file of another, unless the name
+    is made of other keys already, like `${workload.day}.json`.
+
+    Raises:
+        UsageError: It cannot be written.
+    """
+    if config[key] is None:
+        return None
+    given = str(config[key])
+    path = Path(given).absolute()
+    if given.endswith("/") or not given.strip() or os.path.isdir(path):
+        raise UsageError(f"{key}={given!r} is a folder: name a file, or null for none")
+    written_as = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(written_as, dict)
+    if sweep_number is not None and not re.search(r"\$\{(?!oc\.)", written_as[key]):
+        path = path.with_name(f"{path.stem}-{sweep_number}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            path.open("x").close()
+            path.unlink()
+        elif not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except FileExistsError:
+        raise UsageError(f"{key}={given!r} cannot be written: {path.parent} is no folder") from None
+    except (OSError, ValueError) as error:
+        told = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{key}={given!r} cannot be written: {told}") from None
+    return path
 
 
 def load_job(path: str) -> type[Job]:
@@ -140,7 +191,7 @@ def load_job(path: str) -> type[Job]:
         absent = isinstance(error.__cause__, ModuleNotFoundError) and path.startswith("examples.")
         hint = " (the examples need a checkout: run this in its folder)" if absent else ""
         raise UsageError(f"system.job: {error}{hint}") from None
-    if not (isinstance(job, type) and callable(getattr(job, "play", None))):
-        raise UsageError(f"system.job={path!r} is no job: name a class like raybeam.cluster.app.Job, with `play`")
+    if not (isinstance(job, type) and all(callable(getattr(job, name, None)) for name in ("play", "check_report"))):
+        raise UsageError(f"system.job={path!r} is no job: name a class with the methods of raybeam.cluster.app.Job")
     found: type[Job] = job
     return found

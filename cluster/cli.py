@@ -6,6 +6,7 @@ start, told in one line; 130 Ctrl-C. A traceback means that raybeam itself is wr
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import signal
@@ -15,13 +16,15 @@ from difflib import get_close_matches
 from importlib.metadata import version
 from typing import TYPE_CHECKING, NoReturn
 
-from raybeam.actors import RaybeamError
+from raybeam.actors import RaybeamError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from omegaconf import DictConfig
 
+LONGEST_LINE = 500
+BROKEN_PIPE = 141
 USAGE = """usage: raybeam COMMAND ...
 
   run [group=choice] [key=value] ...   play a system's main job on a Ray cluster; -m sweeps, --help tells more
@@ -48,15 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("raybeam: interrupted; everything that was started has been ended", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        return 141
+        return BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 (the outermost place: told in one line, or as a mistake of ours)
-        told = one_line(error)
-        if told is None:
-            traceback.print_exc()
-            print("raybeam: this is a mistake in raybeam or in the job; please report it", file=sys.stderr)
-            return 1
-        print(f"raybeam: {told}", file=sys.stderr)
-        return 2
+        return tell(error)
 
 
 def print_version(arguments: list[str]) -> int:
@@ -69,40 +66,75 @@ def run(arguments: list[str]) -> int:
     """`raybeam run`: a Hydra application."""
     import hydra
     from hydra.core.config_store import ConfigStore
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
     from rich.console import Console
 
     from .app import Outcome, RunSchema, run_job
 
     outcomes: list[Outcome] = []
-    refused = 0
+    statuses: list[int] = []
     console = Console()
 
-    def task(config: DictConfig) -> bool:
-        nonlocal refused
+    def task(config: DictConfig) -> None:
+        """Play one job. Nothing is raised: Hydra tells errors in its own words, and in a sweep not at all."""
+        if BROKEN_PIPE in statuses:
+            return
+        number, title = _place_in_sweep()
         try:
-            outcomes.append(run_job(config, console))
-        except RaybeamError as error:  # told here, since Hydra would tell it once more in its own words
-            refused += 1
-            print(f"raybeam: {one_line(error)}", file=sys.stderr)
-            return False
-        return outcomes[-1].ok
+            outcomes.append(run_job(config, console, number))
+            statuses.append(0 if outcomes[-1].ok else 1)
+        except BrokenPipeError:
+            statuses.append(BROKEN_PIPE)
+        except Exception as error:  # noqa: BLE001 (told in one line, or as a mistake of ours)
+            statuses.append(tell(error, title))
 
     # A SIGTERM, like Ctrl-C, must end what was started.
     signal.signal(signal.SIGTERM, _interrupt)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on; `main` tells them in one line
     ConfigStore.instance().store(name="run_schema", node=RunSchema)
     sys.argv = ["raybeam run", *arguments]
-    hydra.main(version_base="1.3", config_path="pkg://raybeam.configs", config_name="config")(task)()
+    try:
+        hydra.main(version_base="1.3", config_path="pkg://raybeam.configs", config_name="config")(task)()
+    except (HydraException, OmegaConfBaseException):
+        raise
+    except OSError as error:
+        raise UsageError(f"the folder of the run, hydra.run.dir or hydra.sweep.dir, cannot be made: {error}") from error
+    except Exception as error:  # Hydra's own checks let some mistakes through
+        raise UsageError(f"Hydra cannot read this: {type(error).__name__}: {error}") from error
     if len(outcomes) > 1:
         for outcome in outcomes:
             console.print(f"{'ok    ' if outcome.ok else 'BROKEN'}  {outcome.title}")
-    if refused:
-        return 2
-    return 0 if all(outcome.ok for outcome in outcomes) else 1
+    return max(statuses, default=0)
+
+
+def _place_in_sweep() -> tuple[int | None, str]:
+    """The number of the job that Hydra runs now and a title for it; nothing, when it is the only one."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    running = HydraConfig.get()
+    if running.mode is not RunMode.MULTIRUN:
+        return None, ""
+    return running.job.num, f"job {running.job.num} ({' '.join(running.overrides.task)}): "
+
+
+def tell(error: Exception, title: str = "") -> int:
+    """Tell what went wrong, in one line if it was the user; the exit status."""
+    told = one_line(error)
+    if told is None:
+        traceback.print_exception(error)
+        print(f"raybeam: {title}this is a mistake in raybeam or in the job; please report it", file=sys.stderr)
+        return 1
+    print(f"raybeam: {title}{told}", file=sys.stderr)
+    return 2
 
 
 def one_line(error: BaseException) -> str | None:
-    """What a user did wrong, in one line; `None` when it was not the user."""
+    """What a user did wrong, in one line of at most `LONGEST_LINE` characters; `None` when it was not the user.
+
+    Of a traceback, which a remote error carries in its text, the line before it and its last words are kept.
+    """
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
@@ -113,14 +145,23 @@ def one_line(error: BaseException) -> str | None:
         cause = error.__cause__
         if cause is not None and str(cause) not in texts[0]:
             texts.append(str(cause))
-        return _joined(". ".join(texts))
+        return _joined(". ".join(texts).partition("Config search path:")[0])
     return None
 
 
 def _joined(text: str) -> str:
-    lines = [re.sub(r"\s+", " ", line).strip() for line in text.splitlines()]
+    lines = [line for line in re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines() if line.strip()]
+    frames = [number for number, line in enumerate(lines) if re.match(r'\s+File ".*", line \d+', line)]
+    if frames:
+        last_words = itertools.dropwhile(lambda line: line[0].isspace(), lines[frames[-1] + 1 :])
+        lines = [lines[0].removesuffix("Traceback (most recent call last):"), *last_words]
     noise = ("full_key:", "object_type=", "reference_type=", "Set the environment variable HYDRA_FULL_ERROR")
-    return " ".join(line for line in lines if line and not line.startswith(noise))
+    kept = [line for line in (" ".join(line.split()) for line in lines) if line and not line.startswith(noise)]
+    joined = " ".join(kept)
+    if len(joined) <= LONGEST_LINE:
+        return joined
+    half = (LONGEST_LINE - 5) // 2
+    return f"{joined[:half]} ... {joined[-half:]}"
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:

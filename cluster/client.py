@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 SERVICE = "service"
 LOOK_UP_AGAIN_S = 0.2
+LAST_ANSWERS_S = 0.5
 DEPTH_HOLDS_S = 1.0
 IDLE_LANE_S = 300.0
 """After that long a lane is closed; replicas forget lanes not heard of for twice as long."""
@@ -73,6 +74,7 @@ class Client:
         source: Of its directory.
         run: Runs a coroutine of this client from another thread.
         seed: Seeds the choice of replicas and the jitter. Default: from the OS.
+        on_table: Gets each newer table of the directory. Default: nobody does.
     """
 
     def __init__(
@@ -81,7 +83,9 @@ class Client:
         source: DirectorySource,
         run: Callable[[Coroutine[object, object, object]], object],
         seed: int | None = None,
+        on_table: Callable[[Table], None] = lambda table: None,
     ) -> None:
+        self._on_table = on_table
         self.blueprint = blueprint
         self.random = random.Random(seed)  # noqa: S311 (spreading load, not secrets)
         self.run = run
@@ -92,6 +96,7 @@ class Client:
         self._opening: dict[str, asyncio.Task[Lane]] = {}
         self._changed = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
+        self._retiring: set[asyncio.Task[None]] = set()
         self._over: RaybeamError | None = None
 
     def open(self) -> None:
@@ -107,7 +112,7 @@ class Client:
     async def close(self, why: RaybeamError) -> None:
         """Stop following and close the lanes; see `end`."""
         self.end(why)
-        tasks: list[asyncio.Task[object]] = [*self._opening.values()]
+        tasks: list[asyncio.Task[object]] = [*self._opening.values(), *self._retiring]
         if self._watching is not None:
             tasks.append(self._watching)
         for task in tasks:
@@ -198,6 +203,20 @@ class Client:
         self._lanes[name] = lane
         return lane
 
+    def _retire(self, lane: Lane) -> None:
+        """Close a lane; its last answers may be on their way when the directory says already that its member ends."""
+
+        async def close() -> None:
+            try:
+                if lane.outstanding:
+                    await asyncio.sleep(LAST_ANSWERS_S)
+            finally:
+                await lane.close()
+
+        task = asyncio.get_running_loop().create_task(close())
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
     def _lane_ended(self, name: str, dead: bool) -> None:
         self._lanes.pop(name, None)
         if dead:
@@ -226,6 +245,7 @@ class Client:
                 await asyncio.sleep(LOOK_UP_AGAIN_S)
                 continue
             version = table.version
+            self._on_table(table)
             for family, view in table.views.items():
                 self._install(newer(self._views.get(family), view))
             members = {member.name for view in self._views.values() for member in view.members}
@@ -233,7 +253,7 @@ class Client:
             for name, lane in list(self._lanes.items()):
                 if name not in members or (lane.used_at < idle_since and not lane.outstanding):
                     del self._lanes[name]
-                    await lane.close()
+                    self._retire(lane)
             self._changed.set()
 
 

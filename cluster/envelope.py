@@ -7,19 +7,24 @@ Each message's payload is pickled on its own, so that one that cannot be read fa
 from __future__ import annotations
 
 import pickle
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ray import cloudpickle
 
 from raybeam.actors import CallFailed, InvalidArgumentsError, ServiceError
 from raybeam.actors.interface import Invoke
 
+from .kernel.connection import Stamp
 from .kernel.lane import Replied, Send
+
+if TYPE_CHECKING:
+    from raybeam.actors.signals import Signal
 
 VERSION = 1
 
 CALL = 0
 CAST = 1
+SIGNAL = 2
 
 VALUE = 0
 SERVICE_ERROR = 1
@@ -31,7 +36,8 @@ FORGOTTEN = b""
 
 Row: TypeAlias = tuple[int, str, bytes, float | None]
 """A message on its way: `CALL` or `CAST`; a name registered in the receiving runtime; the request, pickled; seconds
-until the caller waits no longer, counted from the sending of the batch."""
+until the caller waits no longer, counted from the sending of the batch. Of a `SIGNAL`: the name of the sending runtime,
+and the signal."""
 
 
 class Answer(NamedTuple):
@@ -88,6 +94,23 @@ def load(data: bytes) -> object:
             f"a message cannot be read here ({type(error).__name__}: {error}): classes must be importable at both ends"
         ) from error
     return value
+
+
+def dump_signal(carried: Stamp, signal: Signal | None) -> bytes:
+    """Pickle a signal between processes; `None` is a greeting that carries only its stamp.
+
+    Raises:
+        InvalidArgumentsError: It holds what cannot be pickled.
+    """
+    return dump((carried.number, carried.heard, signal))
+
+
+def load_signal(data: bytes) -> tuple[Stamp, Signal | None]:
+    """Read a signal; see `load`."""
+    loaded = load(data)
+    assert isinstance(loaded, tuple)
+    number, heard, signal = loaded
+    return Stamp(number, heard), signal
 
 
 def dump_batch(sender: str, batch: Send, rows: list[Row]) -> bytes:

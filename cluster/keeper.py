@@ -20,6 +20,7 @@ from raybeam.actors import GenServer, Ok, Stop, process
 from .kernel.health import Health, HealthLimits, Pulse, check, heard, not_asked
 from .kernel.views import Member
 from .names import ReplicaName
+from .placement import living_machines
 from .ray_errors import in_one_line
 from .replica import Beat, End, create_replica
 
@@ -103,6 +104,7 @@ class Keeper(GenServer):
         self.name: ReplicaName | None = None
         self.creation: asyncio.Future[ActorHandle[Any]] | None = None
         self.came_up = False
+        self.machine = ""
         self.told_down = False
         self.tasks: set[asyncio.Task[None]] = set()
         return Ok(continue_with="start")
@@ -124,6 +126,7 @@ class Keeper(GenServer):
         assert self.name is not None
         if isinstance(message, _Came):
             self.came_up = True
+            self.machine = message.machine
             member = Member(str(self.name), self.index, self.name.incarnation, Health.UP, message.machine)
             await self.records.up(self.family, member, adopted=message.adopted)
             self._spawn(self._hold_lifeline(message.handle))
@@ -131,7 +134,7 @@ class Keeper(GenServer):
             return None
         if isinstance(message, _Failed):
             self._tell_down(message.cause)
-            return Stop(("replica_lost", message.cause))
+            return Stop(await self._reason(message.cause))
         if isinstance(message, _Ended):
             self._tell_down("ended")
             return Stop("normal")
@@ -244,6 +247,12 @@ class Keeper(GenServer):
             pulse = judged
             due = max(began + self.limits.beat_s, time.monotonic())
             await asyncio.sleep(due - time.monotonic())
+
+    async def _reason(self, cause: str) -> ExitReason:
+        """Why the replica is lost; replicas lost with one machine share a reason, and count as one restart."""
+        if self.machine and self.machine not in await asyncio.to_thread(living_machines):
+            return ("noconnection", self.machine)
+        return ("replica_lost", cause)
 
     def _tell_down(self, cause: str) -> None:
         if not self.told_down and self.name is not None:

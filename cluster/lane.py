@@ -126,6 +126,16 @@ class Lane:
         self._check_room(described)
         self._offer((envelope.CAST, destination, payload, None))
 
+    def post(self, row: envelope.Row) -> None:
+        """Send a message that wants no answer; never waits.
+
+        Raises:
+            Overloaded: Too many messages wait for the other end to take them.
+            NoProcess: The other end is dead.
+        """
+        self._check_room(self.name)
+        self._offer(row)
+
     async def close(self) -> None:
         """End the lane; calls under way fail with `Disconnected`."""
         self._end()

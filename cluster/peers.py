@@ -10,10 +10,11 @@ from raybeam.actors import GenServer, UsageError
 from .client import Client
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from .blueprint import Blueprint
     from .client import DirectorySource
+    from .kernel.views import Table
 
 G = TypeVar("G", bound=GenServer)
 R = TypeVar("R")
@@ -22,12 +23,14 @@ _client: Client | None = None  # a replica is an OS process of its own
 _loop: asyncio.AbstractEventLoop | None = None
 
 
-def open(blueprint: Blueprint, callees: Sequence[str], source: DirectorySource) -> None:  # noqa: A001 (its word)
-    """Begin to follow the directory, in the replica's event loop."""
+def open(  # noqa: A001 (its word)
+    blueprint: Blueprint, callees: Sequence[str], source: DirectorySource, on_table: Callable[[Table], None]
+) -> None:
+    """Begin to follow the directory, in the replica's event loop; `on_table` gets each newer table too."""
     global _client, _loop  # noqa: PLW0603 (see above)
     _loop = asyncio.get_running_loop()
     families = {name: blueprint.families[name] for name in callees}
-    _client = Client(blueprint.model_copy(update={"families": families}), source, _run)
+    _client = Client(blueprint.model_copy(update={"families": families}), source, _run, on_table=on_table)
     _client.open()
 
 
@@ -43,7 +46,7 @@ def ref(service: type[G], family: str | None = None) -> G:
         UsageError: The family of this replica calls nobody, or the code does not run in a replica.
         BlueprintError: `calls:` does not name such a family.
     """
-    if _client is None:
+    if _client is None or not _client.blueprint.families:
         raise UsageError("no peers here: name the families to call in `calls:` of this family in the blueprint")
     return _client.ref(service, family)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError, RayError, RayTaskError
@@ -12,8 +13,11 @@ if TYPE_CHECKING:
     from ray.actor import ActorHandle
 
 
+UNKNOWN_S = 0.3
+
+
 class RayLink:
-    """Carries the batches of a lane to the actor of a replica."""
+    """Carries the batches of a lane to the actor of a replica, and tells of its end."""
 
     def __init__(self, actor: ActorHandle[Any]) -> None:
         self._actor = actor
@@ -31,3 +35,14 @@ class RayLink:
         except RayError as error:
             raise LinkLost(str(error)) from error
         return reply
+
+    async def ended(self) -> None:
+        """Returns when the service of the replica has ended; see `raybeam.cluster.mesh.PeerLink`."""
+        while True:
+            try:
+                if await self._actor.lifeline.remote() is not None:
+                    return
+            except ActorUnavailableError:
+                await asyncio.sleep(UNKNOWN_S)
+            except RayError as error:
+                raise LinkDown(str(error)) from error

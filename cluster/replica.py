@@ -31,6 +31,7 @@ from . import peers
 from .client import IDLE_LANE_S, SERVICE
 from .kernel.histogram import Histogram
 from .lease import Lease
+from .mesh import Mesh
 from .names import NAMESPACE, ReplicaName, root_name
 from .placement import remove_group
 from .ray_directory import RayDirectory
@@ -115,7 +116,9 @@ class Replica:
         self._family = blueprint.families[self._name.family]
         self._lease = Lease(blueprint.orphan_timeout_s, self._orphaned)
         self._runtime = Runtime(name, reports=self._report)
-        self._sessions = Sessions(self._runtime, SERVICE)
+        self._directory = RayDirectory(blueprint.name)
+        self._mesh = Mesh(self._runtime, self._directory)
+        self._sessions = Sessions(self._runtime, SERVICE, self._mesh.receive)
         self._waits = Histogram()
         self._services = Histogram()
         self._crashes = 0
@@ -135,8 +138,7 @@ class Replica:
         self._runtime.on_served = self._served
         ambient_runtime.set(self._runtime)
         loop = asyncio.get_running_loop()
-        if self._family.calls:
-            peers.open(self._blueprint, self._family.calls, RayDirectory(self._blueprint.name))
+        peers.open(self._blueprint, self._family.calls, self._directory, self._mesh.follow)
         self._top = await gen_server.start(_Tree, self._family)
         for task in (self._tick(), self._watch_top(self._top)):
             running = loop.create_task(task)
@@ -179,12 +181,11 @@ class Replica:
             stack,
         )
 
-    @ray.method(concurrency_group="system")
+    @ray.method(concurrency_group="lifelines")
     async def lifeline(self) -> End | None:
         """Returns when the service has ended; fails at once when the process dies.
 
-        After a while it returns `None` and is called again: nobody cancels the calls of a root that died, and each
-        would hold one of the group's few places for ever.
+        After a while it returns `None` and is called again: nobody cancels the calls of those who died.
         """
         try:
             return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(self._end)), LIFELINE_S)
@@ -243,7 +244,7 @@ def root_is_there(system: str) -> bool:
 def replica_class(family: str) -> Any:
     """The Ray actor class of a family's replicas: `Replica` under the family's name."""
     named = type(family, (Replica,), {})
-    return ray.remote(concurrency_groups={"system": 16})(named)  # type: ignore[call-overload]  # Ray's stub lacks it
+    return ray.remote(concurrency_groups={"system": 16, "lifelines": 10_000})(named)  # type: ignore[call-overload]  # Ray's stub lacks it
 
 
 async def create_replica(name: ReplicaName, blueprint: Blueprint, placement: object) -> ActorHandle[Any]:

@@ -14,6 +14,8 @@ from .envelope import Answer, Row
 from .kernel.lane import Receiver, accept, reply_with
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from raybeam.actors import Pid, Runtime
     from raybeam.actors.cell import Cell
 
@@ -98,9 +100,14 @@ class Sessions:
     Args:
         runtime: Where the messages go.
         service: Name of the process whose queue depth is told to the senders.
+        on_signal: Takes signals between processes: the sending runtime, and the signal as it travels. Default: they
+            are dropped.
     """
 
-    def __init__(self, runtime: Runtime, service: str) -> None:
+    def __init__(
+        self, runtime: Runtime, service: str, on_signal: Callable[[str, bytes], None] = lambda peer, payload: None
+    ) -> None:
+        self._on_signal = on_signal
         self._runtime = runtime
         self._service = service
         self._sessions: dict[str, _Session] = {}
@@ -174,6 +181,12 @@ class Sessions:
 
     def _deliver(self, session: _Session, seq: int, message: Row) -> None:
         kind, destination, payload, timeout_s = message
+        if kind == envelope.SIGNAL:
+            try:
+                self._on_signal(destination, payload)
+            except InvalidArgumentsError as error:
+                self._runtime.report(error)
+            return
         cell = self._runtime.cell(destination)
         if kind == envelope.CAST:
             if cell is not None:

@@ -78,6 +78,7 @@ def set_timers(timers: Timers, actions: Sequence[TimeoutAction]) -> tuple[Timers
     """
     by_key, zeros, armed = dict(timers.by_key), timers.zeros, timers.armed
     effects: list[TimerEffect] = []
+    arms: list[Arm] = []
     wanted: dict[TimerKey, TimeoutAction] = {}
     for action in actions:
         wanted.pop(action.key, None)
@@ -102,8 +103,9 @@ def set_timers(timers: Timers, actions: Sequence[TimeoutAction]) -> tuple[Timers
             assert not isinstance(time, str)
             armed += 1
             by_key[key] = Timer(armed, action.content)
-            effects.append(Arm(key, armed, time, action.absolute))
-    return Timers(by_key, zeros, armed), effects
+            arms.append(Arm(key, armed, time, action.absolute))
+    # As OTP goes through the actions from the last to the first, of timers with the same time the last set fires first.
+    return Timers(by_key, zeros, armed), [*effects, *reversed(arms)]
 
 
 def stop_timer(timers: Timers, key: TimerKey) -> tuple[Timers, list[TimerEffect]]:

@@ -6,10 +6,12 @@ So a test of minutes takes milliseconds, and what happens is the same each time.
 from __future__ import annotations
 
 import asyncio
+import heapq
 import selectors
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    import contextvars
     from collections.abc import Callable, Coroutine
     from concurrent.futures import Executor
 
@@ -42,6 +44,16 @@ class DeadlockError(RuntimeError):
     """Under virtual time everything waits and no timer is set."""
 
 
+class _OrderedTimer(asyncio.TimerHandle):
+    """Timers of the same time fire in the order in which they were set; asyncio leaves that open."""
+
+    order = 0
+
+    def __lt__(self, other: object) -> bool:
+        assert isinstance(other, _OrderedTimer)
+        return (self.when(), self.order) < (other.when(), other.order)
+
+
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """An asyncio loop under virtual time, which starts at 0 seconds.
 
@@ -57,10 +69,23 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._virtual_now = 0.0
         self._settled: list[asyncio.Future[None]] = []
         self._clock_resolution = 1e-9
+        self._scheduled: list[asyncio.TimerHandle]  # asyncio's own heap
+        self._timers_set = 0
 
     def time(self) -> float:
         """Virtual seconds since the loop was made."""
         return self._virtual_now
+
+    def call_at(  # type: ignore[override]  # the types of the callback's arguments are not followed
+        self, when: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Set a timer."""
+        timer = _OrderedTimer(when, callback, args, self, context)
+        self._timers_set += 1
+        timer.order = self._timers_set
+        heapq.heappush(self._scheduled, timer)
+        timer._scheduled = True  # type: ignore[attr-defined]  # asyncio counts cancelled timers by it
+        return timer
 
     def jump(self, seconds: float) -> None:
         """Let time pass at once."""

@@ -64,7 +64,7 @@ def existing(address: str | None = None) -> Connection:
         raise UsageError(f"RAY_ADDRESS={given!r}: write host:port of the head, for example 10.0.0.5:6379")
     try:
         socket.create_connection((host, port), timeout=REACHED_WITHIN_S).close()
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # UnicodeError: the name of the host is none
         raise ClusterError(f"nobody answers at {given} ({error}): is the cluster up, and RAY_ADDRESS right?") from None
     return Connection(given)
 

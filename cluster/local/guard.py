@@ -2,10 +2,17 @@
 
 It runs in a session of its own, adopts orphans among its descendants (Linux child subreaper) and reads from a pipe
 that only the driver holds: when the pipe closes, however the driver died, all descendants are killed and the
-cluster's folder is removed. It tells what happens in JSON lines on its standard output.
+cluster's folder is removed. Should the guard itself be killed, the kernel kills its nodes (`fate_share`). It tells
+what happens in JSON lines on its standard output.
 
-    commands:  {"do": "stop"}   {"do": "kill_machine", "index": 1}   {"do": "add_machine"}
-    events:    {"event": "ready"}   {"event": "failed", "why": "..."}   {"event": "machine", "index": 3}
+    commands:  {"do": "stop"}   {"do": "kill_machine", "index": 1}
+               {"do": "add_machine", "index": 3, "arguments": [...]}
+    events:    {"event": "ready"}   {"event": "machine", "index": 3}   {"event": "killed", "index": 1}
+               {"event": "failed", "index": 3, "why": "..."}
+
+A machine that does not come up ends the cluster while it starts. Afterwards only that machine is ended.
+
+It is run as a file, not as a module of raybeam: without importing Ray it is there at once.
 """
 
 from __future__ import annotations
@@ -13,13 +20,16 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import json
+import math
 import os
 import queue
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -28,20 +38,24 @@ import psutil
 PR_SET_CHILD_SUBREAPER = 36
 STARTED = "Ray runtime started"
 LOG_LINES_SHOWN = 3
+KILLED_WITHIN_S = 2.0
+FATE_SHARE = Path(__file__).with_name("fate_share.py")
 
 
 class Guard:
     """Keeps the nodes of one cluster.
 
     Args:
-        plan: `folder`, `start_timeout_s`, `environment`, `head` (arguments), `machines` (arguments of each).
+        plan: `folder`, `start_timeout_s`, `environment`, `command` (starts a node, stays while it lives and prints
+            `STARTED` when it is up), `head` (its arguments), `machines` (arguments of each), `head_address`, `port`.
     """
 
     def __init__(self, plan: dict[str, Any]) -> None:
         self.plan = plan
         self.folder = Path(plan["folder"])
         self.nodes: dict[int, subprocess.Popen[str]] = {}
-        self.inbox: queue.Queue[dict[str, Any]] = queue.Queue()
+        self.deadlines: dict[int, float] = {}  # of machines that are not up yet
+        self.inbox: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()  # may be put to in a signal handler
         self.ready = False
 
     def run(self) -> None:
@@ -49,60 +63,84 @@ class Guard:
         threading.Thread(target=self._read_commands, daemon=True).start()
         try:
             self._start_node(0, self.plan["head"])
-            waiting = {0}
-            while True:
-                message = self.inbox.get(timeout=self.plan["start_timeout_s"]) if waiting else self.inbox.get()
-                if not self._handle(message, waiting):
-                    return
-        except queue.Empty:
-            late = ", ".join(str(index) for index in sorted(waiting))
-            tell(event="failed", why=f"machine {late} was not up within {self.plan['start_timeout_s']:.0f} s")
+            while self.handle(self.next_message()):
+                pass
         finally:
-            end_descendants()
+            end_descendants(os.getpid())
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _handle(self, message: dict[str, Any], waiting: set[int]) -> bool:
+    def next_message(self) -> dict[str, Any]:
+        """What came in, or that a machine is late."""
+        if not self.deadlines:
+            return self.inbox.get()
+        index = min(self.deadlines, key=self.deadlines.__getitem__)
+        try:
+            return self.inbox.get(timeout=max(0.0, self.deadlines[index] - time.monotonic()))
+        except queue.Empty:
+            return {"late": index}
+
+    def handle(self, message: dict[str, Any]) -> bool:
         """Handle one message; whether to go on."""
         match message:
             case {"do": "stop"}:
                 return False
             case {"do": "kill_machine", "index": int(index)}:
-                kill_tree(self.nodes.pop(index).pid)
+                self._end_node(index)
                 tell(event="killed", index=index)
             case {"do": "add_machine", "arguments": list(arguments), "index": int(index)}:
-                waiting.add(index)
                 self._start_node(index, arguments)
             case {"gcs": True}:
                 for index, arguments in enumerate(self.plan["machines"], start=1):
-                    waiting.add(index)
                     self._start_node(index, arguments)
-            case {"up": int(index)}:
-                waiting.discard(index)
-                if not waiting and len(self.nodes) > len(self.plan["machines"]) and not self.ready:
+            case {"up": int(index)} if index in self.deadlines:
+                del self.deadlines[index]
+                if self.ready:
+                    tell(event="machine", index=index)
+                elif not self.deadlines and len(self.nodes) > len(self.plan["machines"]):
                     self.ready = True
                     tell(event="ready")
-                elif self.ready:
-                    tell(event="machine", index=index)
-            case {"ended": int(index), "code": code, "log": log} if index in waiting:
-                tell(event="failed", why=f"machine {index} ended with status {code}: {log}")
-                return False
+            case {"late": int(index)}:
+                return self._failed(index, f"was not up within {self.plan['start_timeout_s']:g} s")
+            case {"ended": int(index), "code": code, "log": log} if index in self.deadlines or not self.ready:
+                return self._failed(index, f"ended with status {code}: {log}")
+            case {"ended": int(index)}:
+                self.nodes.pop(index, None)
         return True
 
+    def _failed(self, index: int, why: str) -> bool:
+        """A machine did not come up; whether to go on: a cluster that serves does not end for one machine more."""
+        self._end_node(index)
+        tell(event="failed", index=index, why=f"machine {index} {why}")
+        return self.ready
+
+    def _end_node(self, index: int) -> None:
+        self.deadlines.pop(index, None)
+        node = self.nodes.pop(index, None)
+        if node is not None and node.poll() is None:
+            kill_tree(node.pid)
+
     def _start_node(self, index: int, arguments: list[str]) -> None:
-        command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *arguments]
-        node = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, **self.plan["environment"]},
-            cwd=self.folder,
-        )
+        """Start a node that dies with this process; what a Ray node starts dies with its raylet."""
+        self.deadlines[index] = time.monotonic() + self.plan["start_timeout_s"]
+        assert threading.current_thread() is threading.main_thread()  # the node's fate is bound to the thread
+        try:
+            node = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(FATE_SHARE), str(os.getpid()), *self.plan["command"], *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                env={**os.environ, **self.plan["environment"]},
+                cwd=self.folder,
+            )
+        except OSError as error:
+            self.inbox.put({"ended": index, "code": error.errno, "log": str(error)})
+            return
         self.nodes[index] = node
         threading.Thread(target=self._follow, args=(index, node), daemon=True).start()
         if index == 0:
-            threading.Thread(target=self._await_gcs, daemon=True).start()
+            threading.Thread(target=self._await_gcs, args=(node,), daemon=True).start()
 
     def _follow(self, index: int, node: subprocess.Popen[str]) -> None:
         """Tell when a node is up and when it has ended; keep its last words."""
@@ -115,13 +153,10 @@ class Guard:
                 lines = [*lines[-LOG_LINES_SHOWN:], line.strip()]
         self.inbox.put({"ended": index, "code": node.wait(), "log": " | ".join(lines[-LOG_LINES_SHOWN:])})
 
-    def _await_gcs(self) -> None:
+    def _await_gcs(self, head: subprocess.Popen[str]) -> None:
         """The other nodes may start as soon as the head's port answers, long before the head is complete."""
-        import socket
-        import time
-
         address = (self.plan["head_address"], self.plan["port"])
-        while self.nodes[0].poll() is None:
+        while head.poll() is None:
             with contextlib.suppress(OSError):
                 socket.create_connection(address, timeout=1.0).close()
                 self.inbox.put({"gcs": True})
@@ -147,17 +182,29 @@ def kill_tree(pid: int) -> None:
         _kill([top, *top.children(recursive=True)])
 
 
-def end_descendants() -> None:
-    """Kill all descendants of this process, also those that appear meanwhile."""
-    while children := psutil.Process().children(recursive=True):
-        _kill(children)
+def end_descendants(pid: int, within_s: float = math.inf) -> list[int]:
+    """Kill all descendants of a process, also those that appear meanwhile; the ids of those that are still there."""
+    deadline = time.monotonic() + within_s
+    while (living := _living_descendants(pid)) and time.monotonic() < deadline:
+        _kill(living)
+    return [process.pid for process in living]
+
+
+def _living_descendants(pid: int) -> list[psutil.Process]:
+    living = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for process in psutil.Process(pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if process.status() != psutil.STATUS_ZOMBIE:
+                    living.append(process)
+    return living
 
 
 def _kill(processes: list[psutil.Process]) -> None:
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    psutil.wait_procs(processes, timeout=5)
+    psutil.wait_procs(processes, timeout=KILLED_WITHIN_S)
 
 
 def main() -> None:

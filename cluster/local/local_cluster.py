@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,12 +17,19 @@ from typing import TYPE_CHECKING, Any, Final
 from raybeam.actors import ClusterError, UsageError
 
 from .connection import Connection
-from .ports import free_ports, is_free
+from .guard import end_descendants
+from .ports import free_ports, why_refused
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 LONGEST_FOLDER: Final = 40
+LONGEST_START_S: Final = 3600.0
+GUARD_ENDS_WITHIN_S: Final = 30.0
+KILLED_WITHIN_S: Final = 10.0
+GUARD_GONE: Final = "the guard of the local cluster ended unexpectedly, and the cluster with it; run it again"
+_GUARD: Final = Path(__file__).with_name("guard.py")
+_START_NODE: Final = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block"]
 _TOKEN: Final = secrets.token_hex(32)
 """Of all clusters of this process: Ray reads a process's token only once."""
 
@@ -43,7 +52,7 @@ class LocalClusterOptions:
         object_store_mb: Shared memory of each, in megabytes. Default 100.
         dashboard: Whether to start the Ray dashboard. Default yes.
         port: Of the head; 0 takes a free one. Default 0.
-        start_timeout_s: Seconds that the start of a machine may take. Default 90.
+        start_timeout_s: Seconds that the start of a machine may take, at most an hour. Default 90.
     """
 
     machines: int = 3
@@ -63,8 +72,10 @@ class LocalClusterOptions:
             value = getattr(self, name)
             if not least <= value <= most:
                 raise UsageError(f"cluster.{name}={value!r}: must be from {least} to {most}")
-        if not self.start_timeout_s > 0:
-            raise UsageError(f"cluster.start_timeout_s={self.start_timeout_s!r}: must be seconds above 0")
+        if not 0 < self.start_timeout_s <= LONGEST_START_S:
+            raise UsageError(
+                f"cluster.start_timeout_s={self.start_timeout_s!r}: seconds above 0, at most {LONGEST_START_S:g}"
+            )
 
 
 class LocalCluster:
@@ -84,7 +95,8 @@ class LocalCluster:
         self._guard: subprocess.Popen[str] | None = None
         self._connection: Connection | None = None
         self._folder = ""
-        self._machines = 0
+        self._next_machine = 0
+        self._living: set[int] = set()
 
     @property
     def connection(self) -> Connection:
@@ -114,8 +126,9 @@ class LocalCluster:
         """
         options = self.options
         head_address = machine_address(0)
-        if options.port and not is_free(head_address, options.port):
-            raise ClusterError(f"cluster.port={options.port} is in use: choose another, or 0 for a free one")
+        refusal = why_refused(head_address, options.port) if options.port else None
+        if refusal is not None:
+            raise ClusterError(f"cluster.port={options.port} {refusal}: choose another, or 0 for a free one")
         ports = free_ports(head_address, 3)
         port = options.port or ports[0]
         self._folder = _new_folder()
@@ -132,61 +145,85 @@ class LocalCluster:
             *self._node_arguments(0),
         ]
         address = f"{head_address}:{port}"
-        self._machines = options.machines
         plan = {
             "folder": self._folder,
             "start_timeout_s": options.start_timeout_s,
             "environment": {**environment, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            "command": _START_NODE,
             "head_address": head_address,
             "port": port,
             "head": head,
             "machines": [self._joining(address, index) for index in range(1, options.machines)],
         }
         self._guard = subprocess.Popen(
-            [sys.executable, "-m", "raybeam.cluster.local.guard"],
+            [sys.executable, "-P", str(_GUARD)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,
         )
-        self._send(plan)
         try:
+            self._send(plan)
             self._expect("ready")
         except BaseException:
             self.stop()
             raise
+        self._next_machine = options.machines
+        self._living = set(range(options.machines))
         dashboard = f"http://{head_address}:{ports[1]}" if options.dashboard else None
         self._connection = Connection(address, head_address, dashboard, environment)
         return self._connection
 
     def stop(self) -> None:
-        """End every process of the cluster and remove its folder. Does nothing when that is done."""
+        """End every process of the cluster and remove its folder. Does nothing when that is done.
+
+        Raises:
+            ClusterError: A process could not be killed; says which.
+        """
         guard, self._guard, self._connection = self._guard, None, None
         if guard is None:
             return
         assert guard.stdin is not None
         assert guard.stdout is not None
-        guard.stdin.close()  # the guard ends at the end of its input
+        with contextlib.suppress(BrokenPipeError):  # the guard is gone
+            guard.stdin.close()  # the guard ends at the end of its input
+        left: list[int] = []
         try:
-            guard.wait(timeout=30)
-            guard.stdout.close()
+            guard.wait(timeout=GUARD_ENDS_WITHIN_S)
         except subprocess.TimeoutExpired:
+            left = end_descendants(guard.pid, KILLED_WITHIN_S)  # before the guard: it is what holds them together
             guard.kill()
-            raise ClusterError(f"the guard of the local cluster (pid {guard.pid}) did not end: killed") from None
+            guard.wait()
+        guard.stdout.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+        if left:
+            raise ClusterError(f"processes of the local cluster could not be killed: {', '.join(map(str, left))}")
 
     def kill_machine(self, index: int) -> None:
-        """SIGKILL everything on one machine (never 0, the head): for tests of machine loss."""
-        if not 0 < index < self._machines:
-            raise UsageError(f"machine {index}: choose one from 1 to {self._machines - 1}; 0 is the head")
+        """SIGKILL everything on one machine (never 0, the head): for tests of machine loss.
+
+        Raises:
+            UsageError: There is no such machine.
+            ClusterError: The guard is gone.
+        """
+        if index not in self._living - {0}:
+            there = ", ".join(map(str, sorted(self._living - {0})))
+            raise UsageError(f"machine {index}: there are {there or 'none'} besides the head, which is 0")
+        self._living.remove(index)
         self._send({"do": "kill_machine", "index": index})
         self._expect("killed")
 
     def add_machine(self) -> int:
-        """Start one more machine and wait until it is up; its index."""
-        index = self._machines
-        self._machines += 1
+        """Start one more machine and wait until it is up; its index.
+
+        Raises:
+            ClusterError: It did not come up; the others go on.
+        """
+        index = self._next_machine
+        self._next_machine += 1
         self._send({"do": "add_machine", "index": index, "arguments": self._joining(self.connection.address, index)})
         self._expect("machine")
+        self._living.add(index)
         return index
 
     def _node_arguments(self, index: int) -> list[str]:
@@ -213,8 +250,11 @@ class LocalCluster:
         if self._guard is None:
             raise UsageError("the cluster is not started: use it as `with LocalCluster() as cluster:`")
         assert self._guard.stdin is not None
-        self._guard.stdin.write(json.dumps(message) + "\n")
-        self._guard.stdin.flush()
+        try:
+            self._guard.stdin.write(json.dumps(message) + "\n")
+            self._guard.stdin.flush()
+        except BrokenPipeError:
+            raise ClusterError(GUARD_GONE) from None
 
     def _expect(self, wanted: str) -> None:
         assert self._guard is not None
@@ -225,7 +265,7 @@ class LocalCluster:
                 return
             if event["event"] == "failed":
                 raise ClusterError(f"Ray cannot start here: {event['why']}")
-        raise ClusterError("the guard of the local cluster ended unexpectedly; run it again")
+        raise ClusterError(GUARD_GONE)
 
 
 def machine_address(index: int) -> str:
@@ -239,7 +279,13 @@ def machine_address(index: int) -> str:
 
 def _new_folder() -> str:
     """A new folder with a path short enough for Ray's sockets, readable by this user alone."""
-    base = tempfile.gettempdir()
+    try:
+        base = tempfile.gettempdir()
+    except FileNotFoundError as error:
+        raise ClusterError(f"no folder for the cluster can be made: {error.strerror}; set TMPDIR") from None
     if len(base) > LONGEST_FOLDER:
         base = "/tmp"  # noqa: S108 (mkdtemp makes a private folder in it)
-    return str(Path(tempfile.mkdtemp(prefix="raybeam-", dir=base)))
+    try:
+        return tempfile.mkdtemp(prefix="raybeam-", dir=base)
+    except OSError as error:
+        raise ClusterError(f"no folder for the cluster can be made in {base}: {error.strerror}; set TMPDIR") from None

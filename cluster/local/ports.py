@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 
 
@@ -15,12 +16,18 @@ def free_ports(address: str, count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-def is_free(address: str, port: int) -> bool:
-    """Whether nobody listens on the port."""
+def why_refused(address: str, port: int) -> str | None:
+    """Why this user cannot listen on the port now, to be read after its name; `None`: it is free."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address, port))
-        except OSError:
-            return False
-    return True
+        except OSError as error:
+            match error.errno:
+                case errno.EADDRINUSE:
+                    return "is in use"
+                case errno.EACCES:
+                    return "is not allowed to this user (low ports are root's)"
+                case _:
+                    return f"cannot be used on {address} ({error.strerror})"
+    return None

@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from dataclasses import asdict
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,16 +23,18 @@ from examples.flights.checks import verdict
 from examples.flights.day import DATA, load_airports, load_day
 from examples.flights.events import events_of
 from examples.flights.record import FamilySample, FamilyTotal, Restart, Rule, RunRecord, Sample
-from examples.flights.report import write_report
+from examples.flights.report import need_plotly, write_report
 from examples.flights.services import Airports, Feed, Flights, Progress, Rebooking
-from raybeam.actors import CallFailed, ServiceError, UsageError
+from raybeam.actors import CallFailed, ClusterError, ServiceError, UsageError
 from raybeam.cluster import Blueprint, System
 from raybeam.cluster.app import Outcome, RunContext
+from raybeam.cluster.blueprint import Name
 from raybeam.cluster.kernel.histogram import Histogram
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pydantic_core import ErrorDetails
     from rich.console import Console
 
     from raybeam.cluster.root import SystemStatus
@@ -39,17 +42,18 @@ if TYPE_CHECKING:
 SAMPLE_S = 0.5
 PLAIN_LINE_EVERY_S = 5.0
 DRAIN_S = 180.0
+SYSTEM_KEYS = ("name", "rebooking_replicas")
 
 
 class FlightsConfig(BaseModel):
     """The groups `system=flights` and `workload=...` together; what each key means stands in the config files."""
 
-    model_config = ConfigDict(extra="forbid", strict=False)
+    model_config = ConfigDict(extra="forbid", strict=False, allow_inf_nan=False)
 
-    name: str = "flights"
+    name: Name = "flights"
     rebooking_replicas: int = Field(ge=1, le=100)
     day: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
-    speedup: float = Field(gt=0)
+    speedup: float = Field(ge=0.01, le=1e6)
     kill_at: float | None = Field(ge=0, le=1)
     until_min: int | None = Field(gt=0)
     data: str | None
@@ -98,6 +102,10 @@ class FlightsJob:
             }
         )
 
+    def check_report(self) -> None:
+        """See `raybeam.cluster.app.Job`."""
+        need_plotly()
+
     def play(self, context: RunContext) -> Outcome:
         """Play the day, hold the end to account, write summary and report."""
         began = time.monotonic()
@@ -110,14 +118,7 @@ class FlightsJob:
             record = asyncio.run(_Run(self, system, context, start_s).play())
         title = f"{self.config.day}: {record.rebooked:,} rebooked, {record.stranded:,} stranded"
         _print_summary(record, context.console)
-        if context.summary is not None:
-            context.summary.parent.mkdir(parents=True, exist_ok=True)
-            told = asdict(record) | {"ok": record.ok, "samples": len(record.samples)}
-            context.summary.write_text(json.dumps(told, indent=1) + "\n")
-            context.console.print(f"summary: {context.summary}")
-        if context.report is not None:
-            write_report(record, context.report)
-            context.console.print(f"report:  {context.report}")
+        _write(record, context)
         return Outcome(record.ok, title)
 
 
@@ -147,6 +148,7 @@ class _Run:
 
     async def play(self) -> RunRecord:
         watching = asyncio.create_task(self._watch())
+        watching.add_done_callback(self._tell_blind)
         try:
             await self._send_events()
             await self._drain()
@@ -209,12 +211,18 @@ class _Run:
                 console.print(self._line(), soft_wrap=True)
             await asyncio.sleep(SAMPLE_S)
 
+    def _tell_blind(self, watching: asyncio.Task[None]) -> None:
+        """The watching ended by itself, which it never should: the run goes on, but not without a word."""
+        if not watching.cancelled():
+            error = watching.exception()
+            self.context.console.print(f"no more progress and samples: {type(error).__name__}: {error}")
+
     async def _sample(self) -> None:
         try:
             self.status = await asyncio.to_thread(self.system.status)
             self.progress = await self.board.progress()
-        except CallFailed:
-            return  # the next sample will do
+        except (CallFailed, ClusterError):
+            return  # a replica or the root is restarted: the next sample will do
         families = {}
         for name, family in self.status.families.items():
             waits = family.waits.since(self.before[name]) if name in self.before else family.waits
@@ -338,12 +346,34 @@ def _clock(minute: float) -> str:
     return f"{int(minute) // 60:02d}:{int(minute) % 60:02d}"
 
 
-def _problem(problem: Mapping[str, object], workload: Mapping[str, object]) -> str:
-    location = problem["loc"]
-    assert isinstance(location, tuple)
-    key = str(location[0])
-    group = "workload" if key in workload else "system"
-    return f"{group}.{key}={problem['input']!r}: {problem['msg']}"
+def _problem(problem: ErrorDetails, workload: Mapping[str, object]) -> str:
+    key = str(problem["loc"][0])
+    known = FlightsConfig.model_fields
+    group = "workload" if key in workload or (key in known and key not in SYSTEM_KEYS) else "system"
+    match problem["type"]:
+        case "missing":
+            return f"{group}.{key} is missing"
+        case "extra_forbidden":
+            there = [name for name in known if (name in SYSTEM_KEYS) == (group == "system")]
+            close = get_close_matches(key, there, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(there)}"
+            return f"{group}.{key}: no such key; {hint}"
+        case _:
+            return f"{group}.{key}={problem['input']!r}: {problem['msg']}"
+
+
+def _write(record: RunRecord, context: RunContext) -> None:
+    """Write summary and report."""
+    try:
+        if context.summary is not None:
+            told = asdict(record) | {"ok": record.ok, "samples": len(record.samples)}
+            context.summary.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+            context.console.print(f"summary: {context.summary}")
+        if context.report is not None:
+            write_report(record, context.report)
+            context.console.print(f"report:  {context.report}")
+    except OSError as error:
+        raise UsageError(f"{error.filename} cannot be written: {error.strerror}") from error
 
 
 def _print_summary(record: RunRecord, console: Console) -> None:

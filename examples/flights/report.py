@@ -27,17 +27,29 @@ tbody tr:nth-child(even) { background: #fafafa; } .sub { color: #666; margin-top
 """
 
 
-def write_report(record: RunRecord, path: Path) -> None:
-    """Write the report.
+def need_plotly() -> None:
+    """Make sure that a report can be drawn.
 
     Raises:
         UsageError: plotly is not installed.
     """
     try:
         import plotly.graph_objects
-        import plotly.io
+        import plotly.io  # noqa: F401
     except ImportError:
         raise UsageError("the report needs plotly: pip install 'raybeam[report]', or report=null for none") from None
+
+
+def write_report(record: RunRecord, path: Path) -> None:
+    """Write the report.
+
+    Raises:
+        UsageError: plotly is not installed.
+        OSError: The file cannot be written.
+    """
+    need_plotly()
+    import plotly.io
+
     figures = [
         ("Departures and cancellations", _hours(record)),
         ("Queue depth", _depth(record)),
@@ -52,7 +64,8 @@ def write_report(record: RunRecord, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(
         f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>raybeam: {record.day}</title>"
-        f"<style>{_STYLE}</style></head><body>{''.join(parts)}</body></html>"
+        f"<style>{_STYLE}</style></head><body>{''.join(parts)}</body></html>",
+        encoding="utf-8",
     )
 
 

@@ -146,11 +146,11 @@ class FlightProcess(GenStatem):
     callback_mode = "handle_event_function"
     state_enter = True
 
-    async def init(self, flight: Flight, board: Pid, minute_s: float) -> NextState:
+    async def init(self, flight: Flight, board: Pid, minute_s: float, scheduled_at_min: int) -> NextState:
         self.flight = flight
         self.board = board
         self.late_after_s = {
-            "scheduled": (READY_AFTER_MIN * 12 + LATE_AFTER_MIN) * minute_s,
+            "scheduled": max(0, flight.sched_dep - scheduled_at_min + LATE_AFTER_MIN) * minute_s,
             "departed": (flight.sched_arr - flight.sched_dep + LATE_AFTER_MIN) * minute_s,
         }
         return NextState("scheduled")
@@ -196,7 +196,8 @@ class Flights(GenServer):
         if flight is None:
             raise UnknownFlight(f"event {event.event_id}: there is no flight {event.flight_id!r}")
         if event.kind == "scheduled":
-            spec = ChildSpec(flight.flight_id, (FlightProcess, flight, self.pid, self.minute_s), restart="transient")
+            start = (FlightProcess, flight, self.pid, self.minute_s, event.at_min)
+            spec = ChildSpec(flight.flight_id, start, restart="transient")
             started = await dynamic_supervisor.start_child(self.board, spec)
             assert started.pid is not None
             self.processes[flight.flight_id] = started.pid

@@ -1,8 +1,10 @@
 """The main job in its short form, end to end: kill included, figures checked, nothing left."""
 
 import json
+import os
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import psutil
@@ -11,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_the_short_form_of_the_main_job_holds_every_rule(tmp_path: Path) -> None:
-    before = {process.pid for process in psutil.process_iter()}
+    marker = uuid.uuid4().hex
     played = subprocess.run(
         [
             sys.executable,
@@ -27,6 +29,7 @@ def test_the_short_form_of_the_main_job_holds_every_rule(tmp_path: Path) -> None
             f"hydra.run.dir={tmp_path}/hydra",
         ],
         cwd=ROOT,
+        env={**os.environ, "RAYBEAM_TEST_RUN": marker},
         capture_output=True,
         text=True,
         timeout=240,
@@ -42,9 +45,5 @@ def test_the_short_form_of_the_main_job_holds_every_rule(tmp_path: Path) -> None
     assert summary["families"]["rebooking"]["restarts"] == 1
     assert "every rule held" in (tmp_path / "report.html").read_text()
     assert "(raylet)" not in played.stdout
-    left = [
-        process
-        for process in psutil.process_iter(["cmdline"])
-        if process.pid not in before and any("ray" in part for part in process.info["cmdline"] or ())
-    ]
-    assert left == []
+    processes = psutil.process_iter(["environ", "cmdline"])
+    assert [process for process in processes if marker in (process.info["environ"] or {}).values()] == []

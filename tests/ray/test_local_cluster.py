@@ -57,11 +57,11 @@ def test_every_process_and_the_folder_are_gone_after_the_end_of_the_driver(
 def test_a_machine_that_is_not_up_in_time_is_told_and_nothing_is_left() -> None:
     cluster = LocalCluster(LocalClusterOptions(machines=1, dashboard=False, start_timeout_s=0.2))
 
-    with pytest.raises(ClusterError, match=r"Ray cannot start here: machine 0 was not up within 0 s"):
+    with pytest.raises(ClusterError, match=r"Ray cannot start here: machine 0 was not up within 0\.2 s"):
         cluster.start()
 
     children = [child.cmdline() for child in psutil.Process().children(recursive=True)]
-    assert not any("raybeam.cluster.local.guard" in command for command in children)
+    assert not any("guard.py" in part for command in children for part in command)
 
 
 def test_a_ray_that_cannot_start_is_told_with_its_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,3 +69,29 @@ def test_a_ray_that_cannot_start_is_told_with_its_last_words(monkeypatch: pytest
 
     with pytest.raises(ClusterError, match="Ray cannot start here: machine 0"):
         LocalCluster(LocalClusterOptions(machines=1, dashboard=False)).start()
+
+
+def test_a_machine_that_cannot_be_added_leaves_the_cluster_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    with LocalCluster(LocalClusterOptions(machines=1, dashboard=False)) as cluster:
+        with monkeypatch.context() as patched:
+            patched.setattr(cluster, "_joining", lambda address, index: ["--no-such-option"])
+            with pytest.raises(ClusterError, match=r"machine 1 ended with status 2: .*no-such-option"):
+                cluster.add_machine()
+
+        assert cluster.add_machine() == 2  # it joined a head that lives
+
+
+def test_every_process_is_gone_after_the_guard_was_killed() -> None:
+    cluster = LocalCluster(LocalClusterOptions(machines=2, dashboard=False))
+    cluster.start()
+    assert cluster._guard is not None
+    guard, folder = psutil.Process(cluster._guard.pid), Path(cluster._folder)
+    started = guard.children(recursive=True)
+    assert len(started) > 6
+
+    guard.kill()
+
+    _, left = psutil.wait_procs(started, timeout=30)
+    assert [process for process in left if process.is_running() and process.status() != psutil.STATUS_ZOMBIE] == []
+    cluster.stop()
+    assert not folder.exists()

@@ -224,18 +224,20 @@ def test_a_killed_root_comes_back_and_adopts_the_living_replicas(counters: Syste
     assert counter.add.sync(1) >= 1
 
 
-def test_the_replica_of_a_lost_machine_moves_to_another(cluster: LocalCluster) -> None:
-    with System.start(blueprint("moved", counter={"service": Counter, "replicas": 3})) as system:
+def test_the_replicas_of_a_lost_machine_move_and_count_as_one_restart(cluster: LocalCluster) -> None:
+    family = {"service": Counter, "replicas": 6, "max_restarts": 1}
+    with System.start({**blueprint("moved", counter=family), "max_restarts": 0}) as system:
         before = {replica.name: replica.machine for replica in system.status().families["counter"].replicas}
 
         cluster.kill_machine(1)
         try:
-            wait_until(lambda: system.status().families["counter"].restarts == 1, within_s=60)
+            wait_until(lambda: system.status().families["counter"].restarts == 2, within_s=60)
         finally:
             cluster.add_machine()
 
         after = {replica.name: replica.machine for replica in system.status().families["counter"].replicas}
-        assert len(after.keys() & before.keys()) == 2
+        assert len(after.keys() & before.keys()) == 4
+        assert system.status().failed is None
         assert system.ref(Counter).add.sync(1) >= 1
 
 

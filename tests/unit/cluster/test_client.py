@@ -215,6 +215,24 @@ def test_a_call_that_waits_for_a_replica_is_told_when_the_system_gives_up() -> N
     assert str(run(main())) == "it gave up"
 
 
+def test_the_last_answer_of_a_member_arrives_though_the_directory_has_dropped_it() -> None:
+    async def main() -> tuple[object, object]:
+        async with Runtime() as runtime:
+            shop = Shop(runtime)
+            await shop.up(member(0))
+            await shop.tell(first_table(1, {"stock": [member(0)]}))
+            quick = asyncio.ensure_future(shop.stock.rest(0.5))
+            slow = asyncio.ensure_future(shop.stock.rest(20.0))
+            await asyncio.sleep(0.1)
+            await shop.tell(first_table(2, {"stock": []}))
+            return await asyncio.gather(quick, slow, return_exceptions=True)
+
+    quick, slow = run(main())
+
+    assert quick == "shop/stock/0#1"
+    assert isinstance(slow, Disconnected)
+
+
 def test_a_client_without_a_way_to_its_directory_stops_asking() -> None:
     async def main() -> int:
         async with Runtime() as runtime:

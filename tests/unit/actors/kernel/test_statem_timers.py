@@ -31,7 +31,7 @@ def test_each_start_of_a_timer_has_a_number_of_its_own() -> None:
     timers, first = set_timers(NO_TIMERS, [StateTimeout(1.0), NamedTimeout("n", 2.0, absolute=True)])
     _, second = set_timers(timers, [StateTimeout(3.0)])
 
-    assert first == [Arm(STATE_TIMER, 1, 1.0, False), Arm(NAMED, 2, 2.0, True)]
+    assert first == [Arm(NAMED, 2, 2.0, True), Arm(STATE_TIMER, 1, 1.0, False)]
     assert second == [Disarm(STATE_TIMER), Arm(STATE_TIMER, 3, 3.0, False)]
 
 

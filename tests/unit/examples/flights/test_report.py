@@ -1,10 +1,14 @@
 """The report holds the figures of the record, in one file without links to elsewhere."""
 
 import re
+import sys
 from pathlib import Path
 
+import pytest
+
 from examples.flights.record import FamilySample, FamilyTotal, Restart, Rule, RunRecord, Sample
-from examples.flights.report import write_report
+from examples.flights.report import need_plotly, write_report
+from raybeam.actors import UsageError
 
 FAMILIES = ("airports", "rebooking", "flights", "feed")
 
@@ -54,3 +58,12 @@ def test_a_broken_rule_stands_out(tmp_path: Path) -> None:
     text = (tmp_path / "report.html").read_text()
     assert "a rule was broken" in text
     assert "seat 5 &amp; 6" in text
+
+
+def test_a_missing_plotly_is_told_with_the_mend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "plotly.graph_objects", None)
+
+    with pytest.raises(UsageError, match=r"pip install 'raybeam\[report\]', or report=null for none"):
+        need_plotly()
+    with pytest.raises(UsageError, match="the report needs plotly"):
+        write_report(record(), tmp_path / "report.html")

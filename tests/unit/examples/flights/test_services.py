@@ -6,13 +6,14 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from examples.flights.day import Flight
-from examples.flights.services import LATE_AFTER_MIN, READY_AFTER_MIN, FlightProcess, ImpossibleEvent
+from examples.flights.services import LATE_AFTER_MIN, FlightProcess, ImpossibleEvent
 from raybeam.actors import GenServer, Pid, Runtime, gen_server, gen_statem
 from raybeam.actors.testing import run, settle
 
 FLIGHT = Flight("X1-A", "X", "A", "C", 5, 100, 200, None, None)
 MINUTE_S = 1.0
-LATE_DEPARTURE_S = READY_AFTER_MIN * 12 + LATE_AFTER_MIN
+SCHEDULED_AT_MIN = 40
+LATE_DEPARTURE_S = FLIGHT.sched_dep - SCHEDULED_AT_MIN + LATE_AFTER_MIN
 LATE_ARRIVAL_S = FLIGHT.sched_arr - FLIGHT.sched_dep + LATE_AFTER_MIN
 
 
@@ -31,7 +32,7 @@ def notices_of(play: Callable[[Pid], Awaitable[None]]) -> list[object]:
         notices: list[object] = []
         async with Runtime():
             board = await gen_server.start(Board, notices)
-            await play(await gen_statem.start(FlightProcess, FLIGHT, board, MINUTE_S))
+            await play(await gen_statem.start(FlightProcess, FLIGHT, board, MINUTE_S, SCHEDULED_AT_MIN))
             await asyncio.sleep(24 * 60 * MINUTE_S)
             await settle()
         return notices

@@ -1,0 +1,12 @@
+"""What each scene must see, wherever it is played."""
+
+EXPECTED: dict[str, list[object]] = {
+    "gen_server_scene": [6, 8, ("echo", "x"), "RuntimeError: boom", "bye", False],
+    "gen_statem_scene": ["creak", "open already", "creak"],
+    "gen_event_scene": [15, []],
+    "supervisor_scene": [True, 1, True, "shutdown"],
+    "dynamic_supervisor_scene": [1, 1, False],
+    "task_supervisor_scene": [49, 0, 1, 4, 9],
+    "registry_scene": [("echo", 1), []],
+    "pg_scene": [True, []],
+}
