@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from .errors import CallFailed, CallTimeout, Disconnected, NoProcess, Overloaded
+from .errors import CallFailed, CallTimeout, Disconnected, NoProcess, Overloaded, ProcessKilled
 from .message import Call, From
 from .runtime import current_cell
 
@@ -21,8 +21,12 @@ def send_call(
     timeout_s: float | None,
     drop_expired: bool,
     sender: From | None = None,
+    waits: bool = False,
 ) -> From:
-    """Put a call into a mailbox of this runtime; its answer comes to the future of the returned `From`."""
+    """Put a call into a mailbox of this runtime; its answer comes to the future of the returned `From`.
+
+    When the caller does nothing but wait (`waits`), an idle callee may serve the call at once.
+    """
     caller = current_cell.get()
     if cell is caller:
         raise CallFailed("calling_self", (cell.pid, message))
@@ -31,7 +35,14 @@ def send_call(
         sender = From(loop.create_future(), cell, None if caller is None else caller.pid)
     now = loop.time()
     deadline = None if timeout_s is None else now + timeout_s
+    reserved = waits and runtime.carriers.reserve(cell)
     cell.deliver_call(Call(message, sender, deadline, drop_expired, now))
+    if reserved:
+        try:
+            runtime.carriers.lend(cell, caller)
+        except ProcessKilled:
+            sender.abandon()
+            raise
     return sender
 
 

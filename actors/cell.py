@@ -140,6 +140,7 @@ class TaskCell(Cell):
 
     def __init__(self, runtime: Runtime, pid: Pid, parent: Pid | None, body: Callable[[], Awaitable[object]]) -> None:
         super().__init__(runtime, pid, parent)
+        self.scheduled = True  # its own task runs it, no carrier ever
         self.body = body
         self.waiting: asyncio.Future[None] | None = None
 

@@ -63,6 +63,7 @@ class RemoteCell(Cell):
 
     def __init__(self, runtime: Runtime, distribution: Distribution, address: Pid | RemoteName) -> None:
         super().__init__(runtime, Pid(address.runtime, 0) if isinstance(address, RemoteName) else address, None)
+        self.scheduled = True  # no carrier ever runs it
         self.distribution = distribution
         self.target: Pid | str = address.name if isinstance(address, RemoteName) else address
 

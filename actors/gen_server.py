@@ -14,7 +14,7 @@ from .kernel.server import CallResult, Ignore, InitResult, Result
 from .message import Cast
 from .process import own_cell
 from .requests import RequestId, multi_call, receive_response, send_request, wait_response
-from .runtime import current_runtime, log
+from .runtime import current_cell, current_runtime, log
 from .server_cell import ServerCell
 from .system_calls import change_code, get_state, replace_state, resume, statistics, stop, suspend
 
@@ -204,31 +204,33 @@ async def _start(
     cell = server._new_cell(runtime, runtime.new_pid(), None if parent is None else parent.pid)
     runtime.add(cell, link_to=parent, name=name)
     message, outcome = start_message(runtime, args, kwargs)
+    reserved = runtime.carriers.reserve(cell)
     cell.deliver(message)
-    return await started(cell, outcome, timeout_s)
-
-
-async def started(cell: Cell, outcome: asyncio.Future[Ignore | tuple[object] | None], timeout_s: float | None) -> Pid:
-    """Wait until the `init` of a new process is done.
-
-    Raises:
-        StartError: It failed or took too long.
-        StartIgnored: It did not want to start.
-    """
-    runtime = cell.runtime
-    watch = runtime.watch(cell, lambda reason: runtime.loop.call_soon(_ended_early, outcome, reason))
-    timer = None if timeout_s is None else runtime.loop.call_later(timeout_s, _start_timeout, cell, outcome)
-    try:
-        result = await outcome
-    finally:
-        cell.unwatched_by(watch)
-        if timer is not None:
-            timer.cancel()
+    if reserved:
+        runtime.carriers.lend(cell, current_cell.get())
+    result = outcome.result() if outcome.done() else await _outcome(cell, outcome, timeout_s)
     if result is None:
         return cell.pid
     if isinstance(result, Ignore):
         raise StartIgnored
     raise StartError(result[0])
+
+
+async def _outcome(
+    cell: Cell, outcome: asyncio.Future[Ignore | tuple[object] | None], timeout_s: float | None
+) -> Ignore | tuple[object] | None:
+    """Wait until the `init` of a new process is done, or the process has ended early, or the time is over."""
+    runtime = cell.runtime
+    if not cell.alive:
+        return (cell.exit_reason,)
+    watch = runtime.watch(cell, lambda reason: runtime.loop.call_soon(_ended_early, outcome, reason))
+    timer = None if timeout_s is None else runtime.loop.call_later(timeout_s, _start_timeout, cell, outcome)
+    try:
+        return await outcome
+    finally:
+        cell.unwatched_by(watch)
+        if timer is not None:
+            timer.cancel()
 
 
 def _ended_early(outcome: asyncio.Future[Ignore | tuple[object] | None], reason: ExitReason) -> None:
@@ -270,7 +272,9 @@ async def request(
     cell = runtime.cell(destination)
     if cell is None:
         raise NoProcess((destination, message))
-    sender = send_call(runtime, cell, message, timeout_s, drop_expired)
+    sender = send_call(runtime, cell, message, timeout_s, drop_expired, waits=True)
+    if sender.future.done() and sender.future.exception() is None:
+        return sender.future.result()
     return await await_answer(sender, timeout_s, (destination, message))
 
 
@@ -298,7 +302,7 @@ class LocalChannel:
         cell = self._runtime.cell(self._destination)
         if cell is None:
             raise NoProcess((self._destination, request))
-        sender = send_call(self._runtime, cell, request, delivery.timeout_s, drop_expired=True)
+        sender = send_call(self._runtime, cell, request, delivery.timeout_s, drop_expired=True, waits=True)
         return await await_answer(sender, delivery.timeout_s, (self._destination, request))
 
     async def tell(self, request: Invoke, delivery: Delivery) -> None:

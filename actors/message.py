@@ -61,7 +61,8 @@ class From:
     def abandon(self) -> None:
         """The caller waits no longer."""
         self.server.calls.discard(self)
-        self.future.cancel()
+        if not self.future.cancel() and not self.future.cancelled():
+            self.future.exception()  # taken, as asyncio complains of errors that nobody takes
 
     def server_ended(self, reason: ExitReason) -> None:
         """The callee died before it answered."""

@@ -1,8 +1,6 @@
-"""The runtime: schedules the processes of one OS process on an asyncio loop.
+"""The runtime: the processes of one OS process on an asyncio loop, their names, links and monitors.
 
-Processes are run by *carriers*, a few tasks that take cells from a queue. A handler that waits keeps its
-carrier; another carrier goes on with the queue. So an idle process costs no task, and a handler still sees a
-real task of its own (`asyncio.timeout`, `TaskGroup`, context variables work).
+They are run by a few tasks, see `raybeam.actors.carriers`.
 
 The clock is the loop's: a loop with another `time()` (`raybeam.actors.testing`) gives virtual time.
 """
@@ -18,7 +16,8 @@ import uuid
 from collections import deque
 from typing import TYPE_CHECKING, NoReturn, TypeVar, cast
 
-from .cell import ALIVE, Cell, TaskCell, crashed
+from .carriers import Carriers, current_cell
+from .cell import ALIVE, Cell, TaskCell
 from .deadlines import Deadlines
 from .errors import NotAProcessError, ProcessKilled, UsageError
 from .kernel.reason import KILL, KILLED, NOPROC, NORMAL, SHUTDOWN
@@ -35,10 +34,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("raybeam")
 CellT = TypeVar("CellT", bound=Cell)
-CELLS_PER_TURN = 4
-IDLE_CARRIERS = 64
 
-current_cell: contextvars.ContextVar[Cell | None] = contextvars.ContextVar("raybeam_cell", default=None)
 ambient_runtime: contextvars.ContextVar[Runtime | None] = contextvars.ContextVar("raybeam_runtime", default=None)
 
 
@@ -125,10 +121,8 @@ class Runtime:
         self._names: dict[str, Cell] = {}
         self._serials = itertools.count(1)
         self._refs = itertools.count(1)
-        self._ready: deque[Cell] = deque()
-        self._carriers: set[asyncio.Task[None]] = set()
-        self._idle: list[asyncio.Future[None]] = []
-        self._waking = False
+        self.carriers = Carriers(self)
+        self.make_ready = self.carriers.make_ready
         self._signals: deque[tuple[Pid | None, Pid, ExitReason, bool]] = deque()
         self._draining = False
         self._ambient: contextvars.Token[Runtime | None] | None = None
@@ -156,11 +150,7 @@ class Runtime:
         """Kill what still lives and end the carriers. To stop in order, stop the top supervisor first."""
         for cell in list(self._cells.values()):
             self.finish(cell, KILLED)
-        tasks = list(self._carriers)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        self._idle.clear()
+        await self.carriers.close()
         self.deadlines.close()
 
     def now(self) -> float:
@@ -210,10 +200,7 @@ class Runtime:
                 if cell.alive:
                     self.finish(cell, KILLED)
 
-        task = self.loop.create_task(carry(), context=contextvars.Context())
-        cell.carrier = task
-        self._carriers.add(task)
-        task.add_done_callback(self._carriers.discard)
+        cell.carrier = self.carriers.start(carry(), contextvars.Context())
 
     def cell(self, destination: Destination) -> Cell | None:
         """The living cell behind a pid of this runtime or a name, or `None`."""
@@ -259,61 +246,6 @@ class Runtime:
         """Who has the name, or `None`."""
         holder = self.cell(name)
         return None if holder is None else holder.pid
-
-    # -- scheduling --------------------------------------------------------------------------------
-
-    def make_ready(self, cell: Cell) -> None:
-        """Queue a cell for a carrier."""
-        self._ready.append(cell)
-        if not self._waking:
-            self._wake_carrier()
-
-    def _wake_carrier(self) -> None:
-        self._waking = True
-        while self._idle:
-            wake = self._idle.pop()
-            if not wake.done():
-                wake.set_result(None)
-                return
-        task = self.loop.create_task(self._carry(), context=contextvars.Context())
-        self._carriers.add(task)
-        task.add_done_callback(self._carriers.discard)
-
-    async def _carry(self) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        ready = self._ready
-        while True:
-            self._waking = False
-            turns = 0
-            while ready:
-                cell = ready.popleft()
-                if cell.exit_reason is not ALIVE:
-                    continue
-                if ready and not self._waking:  # this carrier may come to wait in a handler: another goes on
-                    self._wake_carrier()
-                current_cell.set(cell)
-                cell.carrier = task
-                try:
-                    await cell.run()
-                except ProcessKilled:
-                    pass
-                except asyncio.CancelledError:
-                    if cell.alive or task.uncancel() > 0:  # the carrier itself is cancelled: the runtime closes
-                        self.finish(cell, KILLED)
-                        raise
-                except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 (must not take it along)
-                    self.finish(cell, crashed(error))
-                finally:
-                    cell.carrier = None
-                turns += 1
-                if turns % CELLS_PER_TURN == 0:
-                    await asyncio.sleep(0)
-            if len(self._idle) >= IDLE_CARRIERS:
-                return
-            wake = self.loop.create_future()
-            self._idle.append(wake)
-            await wake
 
     # -- signals -----------------------------------------------------------------------------------
 

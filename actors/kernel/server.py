@@ -12,6 +12,9 @@ class _Absent:
     def __repr__(self) -> str:
         return "ABSENT"
 
+    def __reduce__(self) -> str:
+        return "ABSENT"  # there is one of it in each OS process
+
 
 ABSENT: Final = _Absent()
 
@@ -60,6 +63,28 @@ class Reply(_Then):
     """From `handle_call`: answer with `value` and go on."""
 
     value: object
+
+    def __init__(
+        self,
+        value: object,
+        *,
+        timeout_s: float | None = None,
+        continue_with: object = ABSENT,
+        hibernate: bool = False,
+    ) -> None:
+        # There is one to each call, and the constructor that dataclasses make for frozen classes takes twice as long.
+        _SET_VALUE(self, value)
+        _SET_TIMEOUT_S(self, timeout_s)
+        _SET_CONTINUE_WITH(self, continue_with)
+        _SET_HIBERNATE(self, hibernate)
+        if timeout_s is not None:
+            self.__post_init__()
+
+
+_SET_VALUE: Final = vars(Reply)["value"].__set__
+_SET_TIMEOUT_S: Final = vars(_Then)["timeout_s"].__set__
+_SET_CONTINUE_WITH: Final = vars(_Then)["continue_with"].__set__
+_SET_HIBERNATE: Final = vars(_Then)["hibernate"].__set__
 
 
 @dataclass(frozen=True, slots=True)

@@ -888,8 +888,11 @@ def test_events_that_wait_for_their_handlers_are_bounded() -> None:
     async def main() -> list[bool]:
         async with quiet():
             manager = await gen_event.start(Small, Counter)
-            told = await asyncio.gather(*(gen_event.sync_notify(manager, 1) for _ in range(3)), return_exceptions=True)
-            return [isinstance(outcome, Overloaded) for outcome in told]
+            await gen_server.suspend(manager)
+            telling = asyncio.gather(*(gen_event.sync_notify(manager, 1) for _ in range(3)), return_exceptions=True)
+            await settle()
+            await gen_server.resume(manager)
+            return [isinstance(outcome, Overloaded) for outcome in await telling]
 
     assert run(main()) == [False, False, True]
 

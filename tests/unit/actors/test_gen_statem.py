@@ -559,6 +559,7 @@ def test_replies_before_a_wrong_one_are_sent() -> None:
         async with quiet():
             machine = await gen_statem.start(Scripted, {"go": end})
             ended = asyncio.ensure_future(process.wait_exit(machine))
+            await settle()
             return await gen_statem.request(machine, "go"), await ended
 
     answer, reason = run(main())
