@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .kernel.event import HandlerId
     from .kernel.reason import ExitReason
     from .message import From
-    from .pid import Destination, Pid
+    from .pid import Destination, Pid, Ref
     from .runtime import Runtime
 
 
@@ -303,6 +303,16 @@ async def start_link(
     return await gen_server.start_link(manager, *args, name=name, timeout_s=timeout_s)
 
 
+async def start_monitor(
+    manager: type[GenEvent] = GenEvent,
+    *args: object,
+    name: str | None = None,
+    timeout_s: float | None = None,
+) -> tuple[Pid, Ref]:
+    """Like `start`, monitored by the calling process, which becomes the parent; see `gen_server.start_monitor`."""
+    return await gen_server.start_monitor(manager, *args, name=name, timeout_s=timeout_s)
+
+
 async def _ask(manager: Destination, request: kernel.Request, id: HandlerId, timeout_s: float | None = None) -> object:
     return _checked(await gen_server.request(manager, request, timeout_s), id, manager)
 
@@ -477,6 +487,7 @@ __all__ = [
     "send_request",
     "start",
     "start_link",
+    "start_monitor",
     "statistics",
     "stop",
     "suspend",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from .answer import await_answer, send_call
 from .behaviour import Behaviour
@@ -21,10 +21,11 @@ from .system_calls import change_code, get_state, replace_state, resume, statist
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from .behaviour_cell import BehaviourCell
     from .cell import Cell
     from .kernel.reason import ExitReason
     from .message import From
-    from .pid import Destination, Name, Pid
+    from .pid import Destination, Name, Pid, Ref
     from .runtime import Runtime
 
 G = TypeVar("G", bound="GenServer")
@@ -172,7 +173,8 @@ async def start(
         StartError: `init` failed, took too long, or the name is taken (reason `("already_started", pid)`).
         StartIgnored: `init` returned `Ignore()`.
     """
-    return await _start(server, args, kwargs, name, timeout_s, parent=None)
+    cell = _make(server, name, parent=None, linked=False)
+    return await _run_init(cell, args, kwargs, timeout_s)
 
 
 async def start_link(
@@ -187,22 +189,63 @@ async def start_link(
     Raises:
         NotAProcessError: The caller is not a process; use `start`.
     """
-    return await _start(server, args, kwargs, name, timeout_s, parent=own_cell())
+    cell = _make(server, name, parent=own_cell(), linked=True)
+    return await _run_init(cell, args, kwargs, timeout_s)
 
 
-async def _start(
+async def start_monitor(
     server: type[Behaviour],
-    args: tuple[object, ...],
-    kwargs: dict[str, object],
-    name: Name | None,
-    timeout_s: float | None,
-    parent: Cell | None,
-) -> Pid:
+    *args: object,
+    name: Name | None = None,
+    timeout_s: float | None = None,
+    **kwargs: object,
+) -> tuple[Pid, Ref]:
+    """Like `start`, monitored by the calling process, which becomes the parent but is not linked.
+
+    Returns:
+        The pid, and the reference that the `Down` of its end will carry. A start that fails leaves no `Down`.
+
+    Raises:
+        NotAProcessError: The caller is not a process; use `start`.
+
+    Example:
+        >>> from raybeam.actors import Down, GenServer, Runtime, gen_server, process
+        >>> from raybeam.actors.testing import run
+        >>> async def client() -> None:
+        ...     server, ref = await gen_server.start_monitor(GenServer)
+        ...     await gen_server.stop(server)
+        ...     down = await process.receive()
+        ...     print(isinstance(down, Down) and down.ref == ref and down.reason)
+        >>> async def main() -> None:
+        ...     async with Runtime():
+        ...         await process.wait_exit(process.spawn(client))
+        >>> run(main())
+        normal
+    """
+    starter = own_cell()
+    cell = _make(server, name, parent=starter, linked=False)
+    ref = cell.runtime.monitor(starter, cell.pid)
+    try:
+        return await _run_init(cell, args, kwargs, timeout_s), ref
+    except (StartError, StartIgnored):
+        starter.runtime.demonitor(starter, ref)
+        raise
+
+
+def _make(server: type[Behaviour], name: Name | None, parent: Cell | None, *, linked: bool) -> BehaviourCell[Any]:
+    """A new process that has not begun to run."""
     runtime = current_runtime()
     if name is not None and (holder := runtime.whereis(name)) is not None:
         raise StartError(("already_started", holder))
     cell = server._new_cell(runtime, runtime.new_pid(), None if parent is None else parent.pid)
-    runtime.add(cell, link_to=parent, name=name)
+    return runtime.add(cell, link_to=parent if linked else None, name=name)
+
+
+async def _run_init(
+    cell: BehaviourCell[Any], args: tuple[object, ...], kwargs: dict[str, object], timeout_s: float | None
+) -> Pid:
+    """Run the `init` of a new process; its pid when it is up."""
+    runtime = cell.runtime
     message, outcome = start_message(runtime, args, kwargs)
     reserved = runtime.carriers.reserve(cell)
     cell.deliver(message)
@@ -335,6 +378,7 @@ __all__ = [
     "send_request",
     "start",
     "start_link",
+    "start_monitor",
     "statistics",
     "stop",
     "suspend",

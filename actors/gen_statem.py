@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from .behaviour import Behaviour
 from .errors import CallbackError, UsageError
-from .gen_server import request, start, start_link, tell
+from .gen_server import request, start, start_link, start_monitor, tell
 from .requests import multi_call, receive_response, send_request, wait_response
 from .statem_cell import StatemCell
 from .system_calls import change_code, get_state, replace_state, resume, statistics, stop, suspend
@@ -160,6 +160,7 @@ __all__ = [
     "send_request",
     "start",
     "start_link",
+    "start_monitor",
     "statistics",
     "stop",
     "suspend",

@@ -175,7 +175,10 @@ class ServerCell(BehaviourCell["GenServer"]):
 
     def _arm(self) -> None:
         if self.timeout_s is not None and not self.mailbox and not self.suspended and self.exit_reason is ALIVE:
-            self.timer = self.runtime.loop.call_later(self.timeout_s, self._time_out)
+            if self.timeout_s == 0:  # passes at once, before what other processes have under way comes in
+                self.deliver(TIMEOUT_MESSAGE)
+            else:
+                self.timer = self.runtime.loop.call_later(self.timeout_s, self._time_out)
 
     def _disarm(self) -> None:
         if self.timer is not None:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from raybeam.actors.requests import RequestId
 
+NEVER_STARTED = "never_started"
+
 
 class Play:
     """One scenario under way."""
@@ -36,7 +38,7 @@ class Play:
     def __init__(self, runtime: Runtime, scenario: dict[str, Any]) -> None:
         self.servers: dict[str, Program] = scenario["servers"]
         names = {program["name"] for program in self.servers.values() if "name" in program}
-        self.observation = Observation(runtime, names)
+        self.observation = Observation(runtime, names | {NEVER_STARTED})
         self.latest: dict[str, Scripted] = {}
         self.attempts: dict[str, int] = {}
         self.clients: dict[str, Client] = {}
@@ -67,7 +69,7 @@ class Play:
     def destination(self, server: str) -> Pid | str:
         """Where messages to a server go: its name if it has one."""
         name: str | None = self.servers[server].get("name")
-        return name if name is not None else self.pid(server) or "never started"
+        return name if name is not None else self.pid(server) or NEVER_STARTED
 
     def shown(self, message: object) -> object:
         """A message as Erlang would have it."""
@@ -95,7 +97,8 @@ class Play:
     def request(self, destination: Pid | str, message: Any) -> tuple[RequestId, Ref]:
         """Send a request as Erlang does, with a monitor that lasts until the response is taken out of the mailbox."""
         request = gen_server.send_request(destination, terms.read(message), deliver=True)
-        return request, process.monitor(destination)
+        holder = process.whereis(destination) if isinstance(destination, str) else None
+        return request, process.monitor(holder or destination)
 
     # -- steps -----------------------------------------------------------------------------------------------------
 
@@ -111,16 +114,17 @@ class Play:
         how = step.get("how", "start_link")
 
         async def start() -> Any:
-            begin = gen_server.start_link if how == "start_link" else gen_server.start
-            timeout_s = seconds(step.get("timeout", "infinity"))
+            options: dict[str, Any] = {
+                "name": program.get("name"),
+                "timeout_s": seconds(step.get("timeout", "infinity")),
+            }
             try:
-                pid = await begin(kind, self, server, attempt, name=program.get("name"), timeout_s=timeout_s)
+                started = await getattr(gen_server, how)(kind, self, server, attempt, **options)
             except StartIgnored:
                 return "ignore"
             except StartError as error:
                 return ["error", self.observation.term(error.reason)]
-            if how == "start_monitor":
-                process.monitor(pid)
+            pid = started[0] if how == "start_monitor" else started
             return ["ok", self.observation.who(pid)]
 
         return await self.client("parent").do(start)

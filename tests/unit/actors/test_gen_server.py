@@ -387,6 +387,28 @@ def test_a_message_cancels_the_time_out() -> None:
     assert seen[-1] == "timeout"
 
 
+def test_a_time_out_of_zero_passes_before_what_others_have_under_way() -> None:
+    async def ends() -> None:
+        return None
+
+    class Spawning(Odd):
+        async def handle_cast(self, request: object) -> NoReply:  # type: ignore[override]
+            process.spawn_monitor(ends)
+            return NoReply(timeout_s=0)
+
+        async def handle_info(self, message: object) -> None:
+            self.seen.append(type(message).__name__)
+
+    async def main() -> object:
+        async with quiet():
+            pid = await gen_server.start(Spawning)
+            gen_server.tell(pid, "go")
+            await settle()
+            return await gen_server.request(pid, "seen")
+
+    assert run(main()) == ["timeout", "Down"]
+
+
 def test_a_system_call_lets_the_time_out_begin_anew_and_does_not_cancel_it() -> None:
     async def main() -> list[object]:
         async with quiet() as runtime:
