@@ -21,7 +21,7 @@ from raybeam.actors import (
     process,
 )
 from tests.conformance import terms
-from tests.conformance.observation import CLIENT_DEAD, Client, Observation, ms
+from tests.conformance.observation import CLIENT_DEAD, Client, Observation, failed, mail, ms
 from tests.conformance.scripted_server import Full, Minimal, Program, Scripted, seconds
 
 if TYPE_CHECKING:
@@ -213,19 +213,7 @@ class Play:
         messages = await self._client(step).flush()
         if messages == CLIENT_DEAD:
             return CLIENT_DEAD
-        return {"list": [self._flushed(message) for message in messages if not _failed(message)]}
-
-    def _flushed(self, message: object) -> Any:
-        observation = self.observation
-        match message:
-            case ExitMessage(pid, reason):
-                return ["EXIT", observation.who(pid), observation.term(reason)]
-            case Down(_, target, reason):
-                return ["DOWN", observation.who(target), observation.term(reason)]
-            case Response():
-                return ["$response", observation.term(message.answer())]
-            case _:
-                return observation.term(message)
+        return {"list": [mail(self.observation, message) for message in messages if not failed(message)]}
 
     async def do_whereis(self, step: dict[str, Any]) -> Any:
         pid = process.whereis(self.servers[step["server"]]["name"])
@@ -333,8 +321,3 @@ async def play(scenario: dict[str, Any]) -> list[dict[str, Any]]:
             else:
                 trace.append({"ret": ret, "settled": False})
     return trace
-
-
-def _failed(message: object) -> bool:
-    """Whether this tells that a request failed, which the monitor of the request tells too."""
-    return isinstance(message, Response) and message.error is not None

@@ -45,7 +45,7 @@ from raybeam.actors import (
     process,
 )
 from tests.conformance import terms
-from tests.conformance.observation import CLIENT_DEAD, Client, Observation, Raised, ms
+from tests.conformance.observation import CLIENT_DEAD, Client, Observation, Raised, failed, mail, ms
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -76,7 +76,15 @@ class Told(Observation):
         return super().term(term)
 
     def _raised(self, error: BaseException) -> Any:
-        return self.term(error.reason) if isinstance(error, CallbackError) else super()._raised(error)
+        match error:
+            case CallbackError(reason=("bad_state_enter_action_from_state_function", action)):
+                written = self.term(action)  # Erlang knows of this one, written as a pair, only in state calls
+                kind = "bad_action" if written == ["postpone", True] else "bad_state_enter_action"
+                return [f"{kind}_from_state_function", written]
+            case CallbackError(reason=reason):
+                return self.term(reason)
+            case _:
+                return super()._raised(error)
 
     def reason(self, reason: ExitReason) -> Any:
         """What `terminate` gets: of a crash the exception only."""
@@ -93,6 +101,9 @@ class Scripted(GenStatem):
         self.told = play.told
         self.who = who
         self.data: int = play.machine["data"]
+        self.left: tuple[Any, int] = (None, self.data)  # state and data before the transition under way
+        self.into: Any = None  # the state that it goes to
+        self.in_enter = False  # within a state enter call that has not returned
         self.used: Counter[Any] = Counter()
         self.senders: dict[str, Any] = {}
         self.told.name(self.pid, who)
@@ -123,14 +134,28 @@ class Scripted(GenStatem):
         self.told.record("event", self.who, state=state, type=kind, content=content, data=self.data)
         if kind == "call":
             self.senders[repr(content)] = sender
+        self.in_enter = kind == "enter"
+        if not self.in_enter:
+            self.left, self.into = (self.state, self.data), self.state
         with self.told.working():
             for row in self.play.machine["table"]:
                 if self.matches(row, state, kind, content):
                     await ms(row.get("sleep", 0))
-                    return self.result(row["do"], row, sender)
+                    before = self.data
+                    result = self.result(row["do"], row, sender)
+                    if isinstance(result, NextState):
+                        if self.in_enter and result.state != self.state:
+                            self.data = before  # a wrong result: its data count for nothing
+                        self.into = result.state
+                    self.in_enter = False
+                    return result
         return None
 
     async def terminate(self, reason: ExitReason) -> None:
+        """In Erlang the data are a value: after a crash in a state enter call it is as before, as the state is."""
+        state, data = self.left
+        if self.in_enter or self.into != state == self.state:
+            self.data = data
         reason, state = self.told.reason(reason), self.told.term(self.state)
         self.told.record("terminate", self.who, reason=reason, state=state, data=self.data)
 
@@ -230,6 +255,8 @@ class Scripted(GenStatem):
                 return NamedTimeout(terms.read(name), *_timeout(timeout))
             case ["plain_timeout", time]:
                 return _seconds(time)
+            case ["bad_action", int(time)] if not isinstance(time, bool):
+                return _seconds(time)  # a time after all
             case ["bad_action", term]:
                 return terms.read(term)
             case _:
@@ -339,6 +366,7 @@ class Play:
                     process.send(self.pid, terms.read(message))
                 else:
                     gen_statem.send_request(self.pid, terms.read(message), deliver=True)
+                    process.monitor(self.pid)  # as Erlang does with each request
             return "ok"
 
         return await self.client.do(burst)
@@ -387,13 +415,13 @@ class Play:
     async def flushed(self, client: Client) -> Any:
         """What lies in the mailbox of a process; it is empty then."""
         messages = await client.flush()
-        return CLIENT_DEAD if messages == CLIENT_DEAD else {"list": [self.message(message) for message in messages]}
+        if messages == CLIENT_DEAD:
+            return CLIENT_DEAD
+        return {"list": [self.message(message) for message in messages if not failed(message)]}
 
     def message(self, message: object) -> Any:
         """A message in a mailbox, as a trace writes it."""
-        if isinstance(message, ExitMessage):
-            return ["EXIT", self.told.who(message.pid), self.told.term(message.reason)]
-        return self.told.term(message)
+        return mail(self.told, message)
 
     async def settled(self) -> dict[str, Any]:
         """Wait until nothing moves any more; what the machine is like then."""
@@ -461,7 +489,9 @@ def _timeout(timeout: list[Any]) -> list[Any]:
 def _seconds(time: Any) -> Any:
     if time == "infinity":
         return math.inf
-    return time / 1000 if isinstance(time, int | float) and not isinstance(time, bool) else terms.read(time)
+    if isinstance(time, float):
+        return str(time)  # no time in Erlang
+    return time / 1000 if isinstance(time, int) and not isinstance(time, bool) else terms.read(time)
 
 
 def _written(action: Any) -> Any:
