@@ -59,8 +59,8 @@ class GenStatem(Behaviour):
     **A failure and its outcome.** Nothing is ignored by default: an event that no case of the state function matches
     (it returns `None`) is a crash, as is any exception: `terminate` runs, the process ends, waiting callers get
     `CallFailed`, its supervisor starts a new one in its first state. Only a `ServiceError` raised at a call is an
-    answer: the caller gets it, the state stays. When a state enter call crashes, `terminate` finds `self.state` as it was
-    before the transition; the attributes stay as the callbacks have left them.
+    answer: the caller gets it, the state stays. When a state enter call crashes, `terminate` finds `self.state` as it
+    was before the transition; the attributes stay as the callbacks have left them.
 
     **Where events come from**, in the order in which they are handled: inserted by `NextEvent`; postponed until
     the state changed; time-outs of 0 seconds; then the mailbox. All of them are `StateEvent`s: `CallEvent`,

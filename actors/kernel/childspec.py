@@ -11,6 +11,8 @@ from .reason import KILLED, SHUTDOWN, ExitReason, is_normal_end
 
 BRUTAL_KILL: Final = "brutal_kill"
 INFINITY: Final = "infinity"
+AUTO_SHUTDOWNS: Final = ("never", "any_significant", "all_significant")
+_ANY_AUTO_SHUTDOWN: Final = "'never', 'any_significant' or 'all_significant'"
 _MISSING: Final = object()
 
 
@@ -122,10 +124,7 @@ def check_spec(spec: ChildSpec, auto_shutdown: str | None = "never") -> None:
             ("invalid_child_type", spec.type), f"{where}type={spec.type!r}: 'worker' or 'supervisor'"
         )
     _check_shutdown(spec, where)
-    if isinstance(spec.modules, str) and spec.modules != "dynamic":
-        raise InvalidSpecError(
-            ("invalid_modules", spec.modules), f"{where}modules={spec.modules!r}: a list, or 'dynamic'"
-        )
+    _check_modules(spec, where)
     if not isinstance(spec.backoff, Backoff | None):
         raise InvalidSpecError(
             ("invalid_backoff", spec.backoff), f"{where}backoff={spec.backoff!r}: a Backoff, or None"
@@ -162,12 +161,27 @@ def _check_shutdown(spec: ChildSpec, where: str) -> None:
         )
 
 
+def _check_modules(spec: ChildSpec, where: str) -> None:
+    modules: object = spec.modules
+    if modules == "dynamic":
+        return
+    if not isinstance(modules, list | tuple):
+        raise InvalidSpecError(("invalid_modules", modules), f"{where}modules={modules!r}: a list, or 'dynamic'")
+    for module in modules:
+        if not isinstance(module, type | str):
+            raise InvalidSpecError(
+                ("invalid_module", module), f"{where}modules={modules!r}: classes or their names, not {module!r}"
+            )
+
+
 def check_specs(specs: Sequence[object], auto_shutdown: str | None = "never") -> tuple[ChildSpec, ...]:
     """Check a whole list before anything is started, see `check_spec`.
 
     Raises:
-        InvalidSpecError: One is wrong, or two have the same id.
+        InvalidSpecError: One is wrong, or two have the same id, or there is no such `auto_shutdown`.
     """
+    if auto_shutdown not in (*AUTO_SHUTDOWNS, None):
+        raise InvalidSpecError(("badarg", auto_shutdown), f"auto_shutdown={auto_shutdown!r}: use {_ANY_AUTO_SHUTDOWN}")
     checked: dict[object, ChildSpec] = {}
     for raw in specs:
         spec = read_spec(raw)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from raybeam.actors import Crashed, Down, Exit, ExitMessage, Pid, Ref, Response, Runtime, UsageError, process
 from raybeam.actors.testing import settle
+from tests.conformance.terms import Refused, write
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -105,6 +106,8 @@ class Observation:
                 return {"list": [self.term(part) for part in term]}
             case bytes():
                 return {"bin": term.decode()}
+            case Refused():
+                return write(term)
             case None:
                 return "undefined"
             case _:

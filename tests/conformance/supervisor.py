@@ -48,6 +48,7 @@ class Play:
         self.attempts: dict[str, int] = {}
         self.workers: dict[str, Pid] = {}
         self.supervisors: dict[str, Pid] = {}
+        self.latest: dict[str, Pid] = {}  # of either kind
         self.reports: list[dict[str, Any]] = []
         self.parent = Client(self.observation, "parent")
         self.stranger = Client(self.observation, "stranger")
@@ -87,7 +88,7 @@ class Play:
             self.observation.record("start", who, res=["error", self.observation.term(error.reason)])
             raise
         self.observation.record("start", who, res=bare)
-        self.workers[path] = pid
+        self.workers[path] = self.latest[path] = pid
         if behaviour.get("self_crash") and (crash := _nth(behaviour["self_crash"], number)) is not None:
             asyncio.get_running_loop().call_later(crash["after_ms"] / 1000, self.strike, pid, crash)
         return supervisor.Started(pid, "extra") if bare == "ok_info" else pid
@@ -107,11 +108,14 @@ class Play:
             raise
         self.observation.came_up(pid)
         self.observation.record("sup_up", who)
-        self.supervisors[path] = pid
+        self.supervisors[path] = self.latest[path] = pid
         return pid
 
-    async def start_member(self, pool: str, template: Spec, label: str, behaviour: Spec | None) -> Any:
+    async def start_member(self, pool: str, template: Spec, *arguments: Any) -> Any:
         """The start function of a simple_one_for_one template."""
+        if len(arguments) != 2:
+            raise raised("badarg")  # a child specification, where Erlang wants a list of arguments
+        label, behaviour = arguments
         path = f"{pool}/{label}" if pool else label
         if "spec" in template:
             return await self.start_supervisor(path, template["spec"])
@@ -130,7 +134,9 @@ class Play:
                 raise raised(terms.read(reason))
             case ["exit", reason]:
                 raise Exit(terms.read(reason))
-        flags = {**DEFAULTS, **spec}
+        flags = {name: terms.read(spec.get(name, default)) for name, default in DEFAULTS.items()}
+        if isinstance(flags["period"], float):
+            flags["period"] = terms.Refused(flags["period"])
         return SupervisorSpec(
             [self.child_spec(path, child, flags["strategy"]) for child in spec.get("children", [])],
             flags["strategy"],
@@ -143,7 +149,8 @@ class Play:
         """A child specification, with the keys that are given and no others."""
         if "not_a_map" in child:
             return terms.read(child["not_a_map"])
-        below = f"{path}/{child['id']}" if path else str(child["id"])
+        id_ = _path([child.get("id", "undefined")])
+        below = f"{path}/{id_}" if path else id_
         start: object
         if "start" in child:
             start = terms.read(child["start"])
@@ -153,12 +160,14 @@ class Play:
             start = (self.start_supervisor, below, child["spec"])
         else:
             start = (self.start_worker, below, child.get("behaviour") or {})
-        spec: dict[str, object] = {"id": child["id"], "start": start}
-        for key in ("restart", "type", "significant", "modules"):
+        spec: dict[str, object] = {"start": start}
+        for key in ("id", "restart", "type", "significant"):
             if key in child:
                 spec[key] = terms.read(child[key])
         if "shutdown" in child:
             spec["shutdown"] = _to_seconds(child["shutdown"])
+        if "modules" in child:
+            spec["modules"] = _modules(terms.read(child["modules"]))
         return {key: value for key, value in spec.items() if key not in child.get("omit", ())}
 
     def strike(self, pid: Pid, crash: Spec) -> None:
@@ -197,9 +206,9 @@ class Play:
                 return self.observation.term(term)
 
     def _spec_value(self, key: str, value: Any) -> Any:
-        if key == "start":
+        if key == "start" and isinstance(value, tuple) and value and callable(value[0]):
             return "$mfa"
-        return _to_ms(value) if key == "shutdown" else self.term(value)
+        return self.term(_to_ms(value) if key == "shutdown" else value)
 
     def take_report(self, report: object) -> None:
         """Note a supervisor's report."""
@@ -290,7 +299,7 @@ class Play:
 
     async def crash(self, step: Spec) -> str:
         """Make a process end."""
-        path = "/".join(step["target"])
+        path = _path(step["target"])
         pid = self.workers.get(path)
         if pid is None or not process.is_alive(pid):
             pid = self.supervisors.get(path)
@@ -306,7 +315,7 @@ class Play:
 
     async def crash_batch(self, step: Spec) -> Any:
         """Let several children end before their supervisor sees the first end."""
-        pid = self.supervisors.get("/".join(step["sup"]))
+        pid = self.supervisors.get(_path(step["sup"]))
         if pid is None or not process.is_alive(pid):
             return "not_alive"
         await gen_server.suspend(pid, None)
@@ -321,7 +330,7 @@ class Play:
         """Call the API of a supervisor."""
         if call["op"] == "check_childspecs":
             return self.check_childspecs(call)
-        path = "/".join(call["sup"])
+        path = _path(call["sup"])
         pid = self.supervisors.get(path)
         if pid is None:
             return "not_alive"
@@ -333,10 +342,9 @@ class Play:
             return ["EXIT", self.term(failed.cause)]
 
     async def _call(self, pid: Pid, path: str, call: Spec) -> Any:
-        child: object = call.get("id")
+        child: object = terms.read(call.get("id"))
         if "pid_of" in call:
-            below = "/".join(call["pid_of"])
-            child = self.workers.get(below) or self.supervisors.get(below)
+            child = self.latest.get(_path(call["pid_of"]))
             if child is None:
                 return "not_alive"
         match call["op"]:
@@ -373,8 +381,9 @@ class Play:
 
     def check_childspecs(self, call: Spec) -> Any:
         specs = [self.child_spec(ROOT, child) for child in call["specs"]]
+        auto_shutdown = terms.read(call.get("auto_shutdown", "undefined"))
         try:
-            supervisor.check_childspecs(specs, call.get("auto_shutdown"))
+            supervisor.check_childspecs(specs, None if auto_shutdown == "undefined" else auto_shutdown)
         except InvalidSpecError as error:
             return ["error", self.term(error.reason)]
         return "ok"
@@ -425,10 +434,26 @@ def _nth(outcomes: list[Any], attempt: int) -> Any:
     return outcomes[min(attempt, len(outcomes)) - 1]
 
 
+def _path(ids: list[Any]) -> str:
+    """The path of a process from the ids that lead to it."""
+    return "/".join(str(id_).lower() if isinstance(id_, bool) else str(id_) for id_ in ids)
+
+
 def _to_seconds(shutdown: Any) -> Any:
     """Milliseconds in seconds; what is no duration stays as it is, to be refused as it is."""
-    return shutdown / 1000 if isinstance(shutdown, int) and shutdown > 0 else terms.read(shutdown)
+    if isinstance(shutdown, float):
+        return terms.Refused(shutdown)
+    whole = isinstance(shutdown, int) and not isinstance(shutdown, bool) and shutdown > 0
+    return shutdown / 1000 if whole else terms.read(shutdown)
 
 
 def _to_ms(shutdown: Any) -> Any:
-    return round(shutdown * 1000) if isinstance(shutdown, int | float) and shutdown > 0 else shutdown
+    number = isinstance(shutdown, int | float) and not isinstance(shutdown, bool) and shutdown > 0
+    return round(shutdown * 1000) if number else shutdown
+
+
+def _modules(modules: Any) -> Any:
+    """A list of modules; in Erlang a tuple is none, and `true` is a name like another."""
+    if isinstance(modules, tuple):
+        return terms.Refused(terms.write(modules))
+    return [str(name) if isinstance(name, bool) else name for name in modules] if isinstance(modules, list) else modules

@@ -11,7 +11,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A term that Erlang refuses where Python would take it, such as a time of 1.5 ms."""
+
+    term: Any
 
 
 def read(term: Any) -> Any:
@@ -44,6 +52,8 @@ def write(term: Any) -> Any:
             return {"list": [write(part) for part in term]}
         case bytes():
             return {"bin": term.decode()}
+        case Refused(refused):
+            return refused
         case None:
             return "undefined"
         case _:

@@ -1261,7 +1261,7 @@ def test_terminate_finds_the_state_before_a_transition_whose_enter_call_crashed(
             return NextState("outside")
 
         async def outside(self, event: StateEvent) -> StateResult:
-            return NextState("nowhere" if failure == "is not there" else "inside") if event == GO else KeepState()
+            return NextState("nowhere" if failure == "is not there" else "inside") if event == CastEvent("go") else KeepState()
 
         async def inside(self, event: StateEvent) -> Any:
             if failure == "raises":
@@ -1279,5 +1279,4 @@ def test_terminate_finds_the_state_before_a_transition_whose_enter_call_crashed(
             await process.wait_exit(pid)
             return seen
 
-    GO = CastEvent("go")
     assert run(main()) == ["outside"]
