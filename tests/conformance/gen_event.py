@@ -132,6 +132,8 @@ class Scripted(EventHandler):
                 self.state = state
                 swap = (terms.read(argument), self.player.handler(new), (terms.read(new_argument),))
                 return SwapHandler(*swap, reply=value(reply[0])) if reply else SwapHandler(*swap)
+            case ["ok"] if kind == "terminate":
+                return "ok"
             case ["ok", *rest]:
                 self.state = state
                 if kind == "call":
@@ -329,8 +331,8 @@ class Player:
         old, new = self.handler(step["old"]), self.handler(step["new"])
         try:
             await client.do(function, self.pid, old, terms.read(step["arg1"]), new, terms.read(step["arg2"]))
-        except HandlerError as error:
-            return ["error", self.write(error.reason)]
+        except HandlerError as error:  # Erlang cannot tell a wrong return `ok` from success
+            return "ok" if error.reason == "ok" else ["error", self.write(error.reason)]
         return "ok"
 
     async def call(self, client: Puppet, step: dict[str, Any]) -> Any:

@@ -22,6 +22,13 @@ class Refused:
     term: Any
 
 
+class List(list[Any]):
+    """A list that can be a name, as in Erlang."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(tuple(self))
+
+
 def read(term: Any) -> Any:
     """A term of a scenario, in Python.
 
@@ -32,7 +39,7 @@ def read(term: Any) -> Any:
         case list():
             return tuple(read(part) for part in term)
         case {"list": list(parts)} if len(term) == 1:
-            return [read(part) for part in parts]
+            return List(read(part) for part in parts)
         case {"bin": str(text)} if len(term) == 1:
             return text.encode()
         case _:

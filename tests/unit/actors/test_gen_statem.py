@@ -1261,7 +1261,11 @@ def test_terminate_finds_the_state_before_a_transition_whose_enter_call_crashed(
             return NextState("outside")
 
         async def outside(self, event: StateEvent) -> StateResult:
-            return NextState("nowhere" if failure == "is not there" else "inside") if event == CastEvent("go") else KeepState()
+            return (
+                NextState("nowhere" if failure == "is not there" else "inside")
+                if event == CastEvent("go")
+                else KeepState()
+            )
 
         async def inside(self, event: StateEvent) -> Any:
             if failure == "raises":
