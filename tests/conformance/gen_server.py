@@ -198,7 +198,8 @@ class Play:
     async def do_link(self, step: dict[str, Any]) -> Any:
         def link() -> None:
             pid = self.pid(step["server"])
-            assert pid is not None
+            if pid is None:
+                raise UsageError("Erlang links with pids only")
             process.link(pid)
 
         return await self._do(step, link)

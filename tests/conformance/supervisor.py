@@ -19,7 +19,6 @@ from raybeam.actors import (
     StartError,
     StartIgnored,
     SupervisorReport,
-    SupervisorSpec,
     dynamic_supervisor,
     gen_server,
     process,
@@ -28,12 +27,12 @@ from raybeam.actors import (
 from tests.conformance import terms
 from tests.conformance.observation import Client, Observation, ms, raised
 from tests.conformance.scripted_tree import Crash, Pool, Spec, Tree, Worker
+from tests.conformance.specifications import child_specification, path_of, supervisor_specification, to_ms
 
 if TYPE_CHECKING:
     from raybeam.actors.kernel.reason import ExitReason
 
 ROOT = ""
-DEFAULTS = {"strategy": "one_for_one", "intensity": 1, "period": 5, "auto_shutdown": "never"}
 
 
 class Play:
@@ -134,41 +133,22 @@ class Play:
                 raise raised(terms.read(reason))
             case ["exit", reason]:
                 raise Exit(terms.read(reason))
-        flags = {name: terms.read(spec.get(name, default)) for name, default in DEFAULTS.items()}
-        if isinstance(flags["period"], float):
-            flags["period"] = terms.Refused(flags["period"])
-        return SupervisorSpec(
-            [self.child_spec(path, child, flags["strategy"]) for child in spec.get("children", [])],
-            flags["strategy"],
-            flags["intensity"],
-            flags["period"],
-            flags["auto_shutdown"],
-        )
+        children = spec.get("children", [])
+        strategy = terms.read(spec.get("strategy", "one_for_one"))
+        return supervisor_specification(spec, [self.child_spec(path, child, strategy) for child in children])
 
     def child_spec(self, path: str, child: Spec, strategy: str = "one_for_one") -> object:
-        """A child specification, with the keys that are given and no others."""
-        if "not_a_map" in child:
-            return terms.read(child["not_a_map"])
-        id_ = _path([child.get("id", "undefined")])
+        """The specification of a child below a path."""
+        id_ = path_of([child.get("id", "undefined")])
         below = f"{path}/{id_}" if path else id_
-        start: object
-        if "start" in child:
-            start = terms.read(child["start"])
-        elif strategy == "simple_one_for_one":
+        start: tuple[object, ...]
+        if strategy == "simple_one_for_one":
             start = (self.start_member, path, child)
         elif "spec" in child:
             start = (self.start_supervisor, below, child["spec"])
         else:
             start = (self.start_worker, below, child.get("behaviour") or {})
-        spec: dict[str, object] = {"start": start}
-        for key in ("id", "restart", "type", "significant"):
-            if key in child:
-                spec[key] = terms.read(child[key])
-        if "shutdown" in child:
-            spec["shutdown"] = _to_seconds(child["shutdown"])
-        if "modules" in child:
-            spec["modules"] = _modules(terms.read(child["modules"]))
-        return {key: value for key, value in spec.items() if key not in child.get("omit", ())}
+        return child_specification(child, start)
 
     def strike(self, pid: Pid, crash: Spec) -> None:
         """Make a worker crash, without waiting."""
@@ -208,7 +188,7 @@ class Play:
     def _spec_value(self, key: str, value: Any) -> Any:
         if key == "start" and isinstance(value, tuple) and value and callable(value[0]):
             return "$mfa"
-        return self.term(_to_ms(value) if key == "shutdown" else value)
+        return self.term(to_ms(value) if key == "shutdown" else value)
 
     def take_report(self, report: object) -> None:
         """Note a supervisor's report."""
@@ -299,23 +279,25 @@ class Play:
 
     async def crash(self, step: Spec) -> str:
         """Make a process end."""
-        path = _path(step["target"])
+        path = path_of(step["target"])
         pid = self.workers.get(path)
         if pid is None or not process.is_alive(pid):
             pid = self.supervisors.get(path)
         if pid is None or not process.is_alive(pid):
             return "not_alive"
         if step["how"] == "sys_stop":
-            await self._sys_stop(pid, terms.read(step["reason"]))
+            await self._sys_stop(pid, terms.read(step.get("reason", "normal")))
         elif step["how"] in ("kill", "signal"):
-            await self._signal(self.stranger, pid, "kill" if step["how"] == "kill" else terms.read(step["reason"]))
+            await self._signal(
+                self.stranger, pid, "kill" if step["how"] == "kill" else terms.read(step.get("reason", "normal"))
+            )
         else:
             self.strike(pid, step)
         return "ok"
 
     async def crash_batch(self, step: Spec) -> Any:
         """Let several children end before their supervisor sees the first end."""
-        pid = self.supervisors.get(_path(step["sup"]))
+        pid = self.supervisors.get(path_of(step["sup"]))
         if pid is None or not process.is_alive(pid):
             return "not_alive"
         await gen_server.suspend(pid, None)
@@ -330,7 +312,7 @@ class Play:
         """Call the API of a supervisor."""
         if call["op"] == "check_childspecs":
             return self.check_childspecs(call)
-        path = _path(call["sup"])
+        path = path_of(call["sup"])
         pid = self.supervisors.get(path)
         if pid is None:
             return "not_alive"
@@ -344,7 +326,7 @@ class Play:
     async def _call(self, pid: Pid, path: str, call: Spec) -> Any:
         child: object = terms.read(call.get("id"))
         if "pid_of" in call:
-            child = self.latest.get(_path(call["pid_of"]))
+            child = self.latest.get(path_of(call["pid_of"]))
             if child is None:
                 return "not_alive"
         match call["op"]:
@@ -364,7 +346,7 @@ class Play:
             case "get_childspec":
                 spec = await supervisor.get_childspec(pid, child)
                 shown = {key: getattr(spec, key) for key in ("id", "restart", "significant", "type")}
-                return ["ok", {**shown, "shutdown": _to_ms(spec.shutdown_s)}]
+                return ["ok", {**shown, "shutdown": to_ms(spec.shutdown_s)}]
             case "which_children":
                 return await self.which_children(pid)
             case "count_children":
@@ -432,28 +414,3 @@ async def play(scenario: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _nth(outcomes: list[Any], attempt: int) -> Any:
     return outcomes[min(attempt, len(outcomes)) - 1]
-
-
-def _path(ids: list[Any]) -> str:
-    """The path of a process from the ids that lead to it."""
-    return "/".join(str(id_).lower() if isinstance(id_, bool) else str(id_) for id_ in ids)
-
-
-def _to_seconds(shutdown: Any) -> Any:
-    """Milliseconds in seconds; what is no duration stays as it is, to be refused as it is."""
-    if isinstance(shutdown, float):
-        return terms.Refused(shutdown)
-    whole = isinstance(shutdown, int) and not isinstance(shutdown, bool) and shutdown > 0
-    return shutdown / 1000 if whole else terms.read(shutdown)
-
-
-def _to_ms(shutdown: Any) -> Any:
-    number = isinstance(shutdown, int | float) and not isinstance(shutdown, bool) and shutdown > 0
-    return round(shutdown * 1000) if number else shutdown
-
-
-def _modules(modules: Any) -> Any:
-    """A list of modules; in Erlang a tuple is none, and `true` is a name like another."""
-    if isinstance(modules, tuple):
-        return terms.Refused(terms.write(modules))
-    return [str(name) if isinstance(name, bool) else name for name in modules] if isinstance(modules, list) else modules
