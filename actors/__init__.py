@@ -15,6 +15,7 @@ from . import (
     supervisor,
     task_supervisor,
 )
+from .call_context import CallContext, calling_as, current_context
 from .crash import CrashReport
 from .distribution import Distribution, PeerDown, PeerUp, Transport
 from .dynamic_supervisor import DynamicSpec, DynamicSupervisor
@@ -104,6 +105,9 @@ __all__ = [
     "PeerDown",
     "gen_server",
     "GenServer",
+    "CallContext",
+    "calling_as",
+    "current_context",
     "gen_statem",
     "GenStatem",
     "pg",

@@ -10,6 +10,7 @@ from .errors import CallFailed, NoProcess
 if TYPE_CHECKING:
     import asyncio
 
+    from .call_context import CallContext
     from .cell import Cell
     from .kernel.reason import ExitReason
     from .pid import Destination, Pid, Ref
@@ -79,18 +80,26 @@ class Call:
         deadline: Loop time after which nobody waits for the answer; `None` for ever.
         drop_expired: Whether the work may be dropped, undone, when the deadline has passed.
         enqueued_at: Loop time of arrival in the mailbox.
+        context: On whose behalf it is made, `None` when its caller did not say.
     """
 
-    __slots__ = ("deadline", "drop_expired", "enqueued_at", "request", "sender")
+    __slots__ = ("context", "deadline", "drop_expired", "enqueued_at", "request", "sender")
 
     def __init__(
-        self, request: object, sender: From, deadline: float | None, drop_expired: bool, enqueued_at: float
+        self,
+        request: object,
+        sender: From,
+        deadline: float | None,
+        drop_expired: bool,
+        enqueued_at: float,
+        context: CallContext | None = None,
     ) -> None:
         self.request = request
         self.sender = sender
         self.deadline = deadline
         self.drop_expired = drop_expired
         self.enqueued_at = enqueued_at
+        self.context = context
 
 
 class Cast:
