@@ -106,10 +106,9 @@ class Client:
         self._over: RaybeamError | None = None
 
     def open(self) -> None:
-        """Begin to follow the directory, in the loop of the client."""
-        self.loop = asyncio.get_running_loop()
+        """Begin to follow the directory."""
         if self._over is None:
-            self._watching = self.loop.create_task(self._watch())
+            self._watching = asyncio.get_running_loop().create_task(self._watch())
 
     def end(self, why: RaybeamError) -> None:
         """Let calls that wait for a replica, and all later ones, fail with `why`."""
@@ -233,11 +232,11 @@ class Client:
         now = self.now()
         self.shunned = {other: until for other, until in self.shunned.items() if until > now}
         self.shunned[name] = now + seconds
-        self.loop.call_later(seconds, self._unshun, name)
+        asyncio.get_running_loop().call_later(seconds, self._unshun, name)
 
     def now(self) -> float:
         """The time of the loop."""
-        return self.loop.time()
+        return asyncio.get_running_loop().time()
 
     def _unshun(self, name: str) -> None:
         if self.shunned.get(name, 0.0) <= self.now():
