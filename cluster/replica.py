@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from .blueprint import Blueprint, Family
     from .kernel.views import Table, View
+    from .large import Exchanged
 
 SERVICE_PERIOD_S = 5.0
 MAX_INTENSITY = "reached_max_restart_intensity"
@@ -147,9 +148,9 @@ class Replica:
             self._background.add(running)
         return str(ray.get_runtime_context().get_node_id())
 
-    async def exchange(self, data: bytes) -> bytes:
-        """One batch of a lane."""
-        return await self._sessions.exchange(data)
+    async def exchange(self, data: bytes, *large: object) -> Exchanged:
+        """One batch of a lane, and the large values of its messages."""
+        return await self._sessions.exchange(data, *large)
 
     async def stop(self) -> None:
         """End the service in order and let its last answers out; the actor itself is ended by its keeper."""
