@@ -25,7 +25,7 @@ from rich.table import Table
 
 from benchmarks.ratio import Ratio
 from raybeam.actors import GenServer, call
-from raybeam.cluster import System
+from raybeam.cluster import System, calm_collector
 from raybeam.cluster.local import LocalCluster, LocalClusterOptions, connect
 
 if TYPE_CHECKING:
@@ -133,6 +133,7 @@ def run_all(loads: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Figures]:
         bare_class: Any = ray.remote(BareCounter)
         bare = bare_class.options(max_concurrency=20_000, num_cpus=0.1).remote()
         served = serve_handle()
+        calm_collector()  # the pauses of this driver's collector would be those of all three
         adds = (system.ref(Counter).add, bare.add.remote, served.remote)
 
         async def main() -> dict[tuple[str, int], Figures]:

@@ -29,6 +29,7 @@ from raybeam.actors.runtime import ambient_runtime, log_report
 
 from . import peers
 from .client import IDLE_LANE_S
+from .collector import calm_collector
 from .kernel.histogram import Histogram
 from .lease import Lease
 from .mesh import Mesh
@@ -143,6 +144,7 @@ class Replica:
         loop = asyncio.get_running_loop()
         peers.open(self._blueprint, self._family.calls, self._directory, self._follow)
         self._top = await gen_server.start(_Tree, self._family)
+        calm_collector()
         for task in (self._tick(), self._watch_top(self._top)):
             running = loop.create_task(task)
             self._background.add(running)
