@@ -85,7 +85,7 @@ class GenServer(Behaviour):
 
     `Ok`, `Reply` and `NoReply` take `timeout_s` (seconds without a message until `handle_timeout`; default
     never), `continue_with` (calls `handle_continue` before anything else; default no) and `hibernate`
-    (accepted, does nothing).
+    (lets other processes run before the next message).
 
     **Options**, as class attributes: `mailbox_limit` (calls that may wait; more are refused with `Overloaded`;
     default 1000) and `mailbox_overflow` (which one is refused; default `Overflow.REJECT`, the new one).

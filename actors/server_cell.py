@@ -145,7 +145,7 @@ class ServerCell(BehaviourCell["GenServer"]):
         else:
             if type(result) is Reply and sender is not None:
                 sender.reply(result.value)
-                if result.timeout_s is not None or result.continue_with is not ABSENT:
+                if result.timeout_s is not None or result.continue_with is not ABSENT or result.hibernate:
                     await self.go_on(result)
                 return
             if result is None and name != "handle_call":
@@ -174,6 +174,8 @@ class ServerCell(BehaviourCell["GenServer"]):
         elif result.timeout_s is not None:
             self.timeout_s = result.timeout_s
             self._arm()
+        elif result.hibernate:
+            await asyncio.sleep(0)  # as in OTP, what others have under way comes in before the next message
 
     def _arm(self) -> None:
         if self.timeout_s is not None and not self.mailbox and not self.suspended and self.exit_reason is ALIVE:
