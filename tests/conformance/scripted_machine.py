@@ -202,23 +202,25 @@ class Scripted(GenStatem):
                 raise Exit(terms.read(reason))
             case ["stop"]:
                 return Stop("normal")
+        written = row.get("actions", [])
+        listed = do[2] if do[0] == "stop_and_reply" else [] if do[0] == "stop" else written
+        actions = [self.action(action, sender) for action in listed]
         if not do[0].endswith("_and_data"):
             change = row.get("data", {})
             self.data = change.get("set", self.data) + change.get("add", 0)
-        written = row.get("actions", [])
         match do:
             case ["stop", reason]:
                 return Stop(terms.read(reason))
-            case ["stop_and_reply", reason, replies]:
-                return StopAndReply(terms.read(reason), [self.action(reply, sender) for reply in replies])
+            case ["stop_and_reply", reason, _]:
+                return StopAndReply(terms.read(reason), actions)
             case ["next_state", state]:
-                made = NextState(terms.read(state), [self.action(action, sender) for action in written])
-                actions = [_written(action) for action in written]
-                return self.told.write(made, ["next_state", state, self.data, {"list": actions}])
+                made = NextState(terms.read(state), actions)
+                shown = [_written(action) for action in written]
+                return self.told.write(made, ["next_state", state, self.data, {"list": shown}])
             case ["keep_state" | "keep_state_and_data"]:
-                return KeepState([self.action(action, sender) for action in written])
+                return KeepState(actions)
             case ["repeat_state" | "repeat_state_and_data"]:
-                return RepeatState([self.action(action, sender) for action in written])
+                return RepeatState(actions)
             case _:
                 raise ValueError(f"unknown result {do!r}")
 
@@ -232,6 +234,8 @@ class Scripted(GenStatem):
             case ["reply", "$from", value]:
                 return ReplyTo(sender, terms.read(value))
             case ["reply", request, value]:
+                if repr(request) not in self.senders:
+                    raise Raised(("badkey", terms.read(request)))
                 return ReplyTo(self.senders[repr(request)], terms.read(value))
             case ["postpone", *wanted]:
                 return Postpone(*wanted)
