@@ -23,6 +23,7 @@ from .errors import (
     BlueprintError,
     CallbackError,
     CallFailed,
+    CallingSelf,
     CallTimeout,
     ClusterError,
     Disconnected,
@@ -38,6 +39,7 @@ from .errors import (
     ServiceError,
     StartError,
     StartIgnored,
+    UnknownMethodError,
     UsageError,
 )
 from .event_handler import EventHandler, HandlerExit, HandlerReport, HandlerState
@@ -189,6 +191,7 @@ __all__ = [
     "BlueprintError",
     "CallbackError",
     "InvalidArgumentsError",
+    "UnknownMethodError",
     "NotAProcessError",
     "HandlerError",
     "AlreadyRegistered",
@@ -198,6 +201,7 @@ __all__ = [
     "StartIgnored",
     "CallFailed",
     "CallTimeout",
+    "CallingSelf",
     "NoProcess",
     "Disconnected",
     "Interrupted",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from .errors import CallFailed, CallTimeout, Disconnected, NoProcess, Overloaded, ProcessKilled
+from .errors import CallFailed, CallingSelf, CallTimeout, Disconnected, NoProcess, Overloaded, ProcessKilled
 from .message import Call, From
 from .runtime import current_cell
 
@@ -29,7 +29,7 @@ def send_call(
     """
     caller = current_cell.get()
     if cell is caller:
-        raise CallFailed("calling_self", (cell.pid, message))
+        raise CallingSelf((cell.pid, message))
     loop = runtime.loop
     if sender is None:
         sender = From(loop.create_future(), cell, None if caller is None else caller.pid)

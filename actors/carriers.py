@@ -103,9 +103,11 @@ class Carriers:
         self._waking = False
         self._loans = 0
         self._loans_open = 0
+        self._closing = False
 
     async def close(self) -> None:
         """End all tasks."""
+        self._closing = True
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -136,7 +138,10 @@ class Carriers:
         Not while others wait in the queue, so nobody is passed by; not in ever deeper calls; and now and then not at
         all, so that one who calls without end lets the loop go on.
         """
-        if cell.scheduled or self._ready or not self._idle or self._loans_open >= LOANS_AT_ONCE:
+        idle = self._idle
+        while idle and idle[-1].wake.done():  # cancelled by whom a handler gave its task to: it ends by itself
+            idle.pop()
+        if cell.scheduled or self._ready or not idle or self._loans_open >= LOANS_AT_ONCE:
             return False
         self._loans += 1
         if self._loans > LOANS_PER_TURN:
@@ -204,50 +209,65 @@ class Carriers:
         carrier.task = self.start(self._carry(carrier), carrier.context)
 
     async def _carry(self, carrier: Carrier) -> None:
-        ready = self._ready
-        while True:
-            self._waking = False
-            turns = 0
-            while ready or carrier.rest is not None:
-                running: Awaitable[None]
-                if carrier.rest is not None:
-                    cell, running, carrier.rest = carrier.rest.cell, carrier.rest, None
-                else:
-                    cell = ready.popleft()
-                    if cell.exit_reason is not ALIVE:
-                        continue
-                    current_cell.set(cell)
-                    cell.carrier = carrier.task
-                    running = cell.run()
-                if ready and not self._waking:  # this carrier may come to wait in a handler: another goes on
-                    self._wake()
+        """What a carrier does all its life."""
+        try:
+            while await self._serve(carrier) and len(self._idle) < IDLE_CARRIERS and not self._closing:
+                carrier.wake = self._runtime.loop.create_future()
+                self._idle.append(carrier)
                 try:
-                    await running
-                except ProcessKilled:
-                    pass
+                    await carrier.wake
                 except asyncio.CancelledError:
-                    if cell.alive or carrier.task.uncancel() > 0:  # the carrier itself is cancelled: the runtime closes
-                        self._runtime.finish(cell, KILLED)
+                    if carrier.rest is None:
                         raise
-                except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 (must not take it along)
-                    self._runtime.finish(cell, crashed(error))
-                finally:
-                    cell.carrier = None
-                turns += 1
-                if turns % CELLS_PER_TURN == 0:
-                    await asyncio.sleep(0)
-            if len(self._idle) >= IDLE_CARRIERS:
-                return
-            carrier.wake = self._runtime.loop.create_future()
-            self._idle.append(carrier)
+                    carrier.rest.cancelled = True
+        finally:
+            self._waking = False
+            if self._ready and not self._closing:  # nobody in the queue may wait for a carrier that has ended
+                self._wake()
+
+    async def _serve(self, carrier: Carrier) -> bool:
+        """Run what it was woken to go on with, and cells, until none waits any more; whether it may go on so."""
+        ready, task = self._ready, carrier.task
+        self._waking = False
+        turns = 0
+        while ready or carrier.rest is not None:
+            running: Awaitable[None]
+            if carrier.rest is not None:
+                cell, running, carrier.rest = carrier.rest.cell, carrier.rest, None
+            else:
+                cell = ready.popleft()
+                if cell.exit_reason is not ALIVE:
+                    continue
+                current_cell.set(cell)
+                cell.carrier = task
+                running = cell.run()
+            if ready and not self._waking:  # this carrier may come to wait in a handler: another goes on
+                self._wake()
             try:
-                await carrier.wake
+                await running
+            except ProcessKilled:
+                pass
             except asyncio.CancelledError:
-                if carrier.rest is None:
+                if cell.alive or task.uncancel() > 0:  # the carrier itself is cancelled: the runtime closes
+                    self._runtime.finish(cell, KILLED)
                     raise
-                carrier.rest.cancelled = True
+            except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 (must not take it along)
+                self._runtime.finish(cell, crashed(error))
+            finally:
+                cell.carrier = None
+            if task.cancelling():  # a handler has swallowed a cancellation, which must not meet another one
+                return False
+            turns += 1
+            if turns % CELLS_PER_TURN == 0:
+                await asyncio.sleep(0)
+        current_cell.set(None)  # an idle carrier keeps nobody in memory
+        return True
 
 
 def _begin(cell: Cell, running: Coroutine[object, None, None]) -> asyncio.Future[object] | None:
     current_cell.set(cell)
-    return running.send(None)  # type: ignore[return-value]  # the future that it waits for
+    try:
+        return running.send(None)  # type: ignore[return-value]  # the future that it waits for
+    except BaseException:
+        current_cell.set(None)  # it is over: an idle carrier keeps nobody in memory
+        raise

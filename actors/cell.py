@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,6 @@ from .kernel.reason import NORMAL, Crashed
 from .message import Call
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Awaitable, Callable
 
     from .kernel.reason import ExitReason
@@ -109,6 +109,14 @@ class Cell:
         self.queued_calls += 1
         self.deliver(call)
 
+    def is_ending(self) -> bool:
+        """Whether a cancellation means the process or its carrier, and is not an error of its code's own."""
+        task = asyncio.current_task()
+        return self.exit_reason is not ALIVE or (task is not None and task.cancelling() > 0)
+
+    def disarm(self) -> None:
+        """Call off the timers that would wake it; it has ended."""
+
     async def run(self) -> None:
         """Handle messages until the mailbox is empty, the turn is over, or the process has ended."""
         mailbox = self.mailbox
@@ -157,6 +165,10 @@ class TaskCell(Cell):
             await self.body()
         except Exit as exit_:
             reason = exit_.reason
+        except asyncio.CancelledError as error:
+            if self.is_ending():
+                raise
+            reason = crashed(error)
         except Exception as error:  # noqa: BLE001 (let it crash: the reason carries the error)
             reason = crashed(error)
         self.runtime.finish(self, reason)

@@ -16,6 +16,7 @@ from .kernel.reason import KILL, SHUTDOWN, ExitReason
 from .kernel.server import Ignore
 from .message import Cast, ExitMessage
 from .pid import Pid
+from .process import own_cell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +46,10 @@ async def start_outcome(spec: ChildSpec, *more: object) -> supervision.Started |
         return supervision.StartFailed(spec.id, error.reason)
     except Exit as exit_:
         return supervision.StartFailed(spec.id, ("EXIT", exit_.reason))
+    except asyncio.CancelledError as error:
+        if own_cell().is_ending():
+            raise
+        return supervision.StartFailed(spec.id, ("EXIT", crashed(error)))
     except Exception as error:  # noqa: BLE001 (a start function that raises is a failed start)
         return supervision.StartFailed(spec.id, ("EXIT", crashed(error)))
     if isinstance(result, Pid):

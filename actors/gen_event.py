@@ -186,7 +186,7 @@ class GenEvent(GenServer):
         except Exit as exit_:
             return kernel.Failed(exit_.reason)
         except asyncio.CancelledError as error:
-            if self._cell._is_ending():
+            if self._cell.is_ending():
                 raise
             return kernel.Failed(crashed(error))
         except Exception as error:  # noqa: BLE001 (an answer, or the end of this handler)

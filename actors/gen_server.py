@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from .answer import await_answer, send_call
 from .behaviour import Behaviour
-from .behaviour_cell import start_message
+from .behaviour_cell import Refused, start_message
 from .errors import NoProcess, StartError, StartIgnored, UsageError
 from .interface import Delivery, Invoke, Method, methods_of, reference
 from .kernel.server import CallResult, Ignore, InitResult, Result
@@ -21,6 +21,7 @@ from .system_calls import change_code, get_state, replace_state, resume, statist
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from .behaviour_cell import Outcome
     from .cell import Cell
     from .kernel.reason import ExitReason
     from .message import From
@@ -213,16 +214,14 @@ async def _start(
         return cell.pid
     if isinstance(result, Ignore):
         raise StartIgnored
-    raise StartError(result[0])
+    raise StartError(result.reason, result.mend)
 
 
-async def _outcome(
-    cell: Cell, outcome: asyncio.Future[Ignore | tuple[object] | None], timeout_s: float | None
-) -> Ignore | tuple[object] | None:
+async def _outcome(cell: Cell, outcome: asyncio.Future[Outcome], timeout_s: float | None) -> Outcome:
     """Wait until the `init` of a new process is done, or the process has ended early, or the time is over."""
     runtime = cell.runtime
     if not cell.alive:
-        return (cell.exit_reason,)
+        return Refused(cell.exit_reason)
     watch = runtime.watch(cell, lambda reason: runtime.loop.call_soon(_ended_early, outcome, reason))
     timer = None if timeout_s is None else runtime.loop.call_later(timeout_s, _start_timeout, cell, outcome)
     try:
@@ -233,14 +232,14 @@ async def _outcome(
             timer.cancel()
 
 
-def _ended_early(outcome: asyncio.Future[Ignore | tuple[object] | None], reason: ExitReason) -> None:
+def _ended_early(outcome: asyncio.Future[Outcome], reason: ExitReason) -> None:
     if not outcome.done():  # what `init` itself said goes first
-        outcome.set_result((reason,))
+        outcome.set_result(Refused(reason))
 
 
-def _start_timeout(cell: Cell, outcome: asyncio.Future[Ignore | tuple[object] | None]) -> None:
+def _start_timeout(cell: Cell, outcome: asyncio.Future[Outcome]) -> None:
     if not outcome.done():
-        outcome.set_result(("timeout",))
+        outcome.set_result(Refused("timeout"))
         if cell.parent is not None:
             cell.runtime.unlink(cell, cell.parent)
         cell.runtime.exit(None, cell.pid, "kill")

@@ -26,13 +26,13 @@ from typing import (
 
 import pydantic
 
-from .errors import InvalidArgumentsError, UsageError
+from .errors import InvalidArgumentsError, UnknownMethodError, UsageError
 from .kernel.retry import AT_MOST_ONCE, AtLeastOnce, Retry
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
-    from .server_cell import ServerCell
+    from .gen_server import GenServer
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -127,16 +127,24 @@ class Method(Generic[S, P, R]):
                 "defined (not under TYPE_CHECKING) and use types that pydantic knows"
             ) from error
 
-    async def serve(self, cell: ServerCell, request: Invoke) -> R:
-        """Validate, run the handler, validate its result: the callee's side of a call."""
+    def serve(self, service: GenServer, request: Invoke) -> Coroutine[object, object, R]:
+        """Validate the arguments; what is returned runs the handler and validates its result.
+
+        Raises:
+            InvalidArgumentsError: The arguments do not validate.
+        """
         if self._validate is None or self._validate_result is None:
             self.prepare()
             assert self._validate is not None
             assert self._validate_result is not None
         try:
-            args, kwargs = self._validate(cell.server, *request.args, **request.kwargs)
+            args, kwargs = self._validate(service, *request.args, **request.kwargs)
         except pydantic.ValidationError as error:
             raise InvalidArgumentsError(self._explain(error)) from None
+        return self._run(args, kwargs)
+
+    async def _run(self, args: tuple[object, ...], kwargs: dict[str, object]) -> R:
+        assert self._validate_result is not None
         function = cast("Callable[..., object]", self.function)
         if self.blocking:
             context = contextvars.copy_context()
@@ -155,7 +163,8 @@ class Method(Generic[S, P, R]):
             first, *rest = problem["loc"]
             name = names[first] if isinstance(first, int) and first < len(names) else first
             where = ".".join(str(part) for part in (name, *rest))
-            told.append(f"{where}: {problem['msg']} (got {problem['input']!r})")
+            missing = problem["type"].startswith("missing")
+            told.append(f"{where}: {problem['msg']}" + ("" if missing else f" (got {problem['input']!r})"))
         return f"{self.name}: " + "; ".join(told)
 
 
@@ -237,6 +246,23 @@ def methods_of(service: type) -> dict[str, Method[object, ..., object]]:
             else:
                 found.pop(name, None)
     return found
+
+
+def serve(service: GenServer, request: Invoke) -> Coroutine[object, object, object]:
+    """Begin a typed call at its callee: what is returned does the work.
+
+    Raises:
+        UnknownMethodError: The service offers no such method.
+        InvalidArgumentsError: The arguments do not validate.
+    """
+    method = service.interface.get(request.method)
+    if method is None:
+        offered = ", ".join(sorted(service.interface)) or "none"
+        raise UnknownMethodError(
+            f"{type(service).__qualname__} offers no method {request.method!r} to callers; it offers: {offered}. "
+            "Mark a method with @call, @cast or @query to offer it, and make the reference with the callee's own class."
+        )
+    return method.serve(service, request)
 
 
 def reference(service: type[S], channel: Channel) -> S:

@@ -14,10 +14,11 @@ import logging
 import random
 import uuid
 from collections import deque
-from typing import TYPE_CHECKING, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, NoReturn, TypeVar, TypeVarTuple, cast
 
 from .carriers import Carriers, current_cell
 from .cell import ALIVE, Cell, TaskCell
+from .crash import shown
 from .deadlines import Deadlines
 from .errors import NotAProcessError, ProcessKilled, UsageError
 from .kernel.reason import KILL, KILLED, NOPROC, NORMAL, SHUTDOWN
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("raybeam")
 CellT = TypeVar("CellT", bound=Cell)
+Ts = TypeVarTuple("Ts")
 
 ambient_runtime: contextvars.ContextVar[Runtime | None] = contextvars.ContextVar("raybeam_runtime", default=None)
 
@@ -76,9 +78,10 @@ class Runtime:
     Args:
         name: Part of every pid; unique in the system. Default: a random one.
         seed: Seeds `random`, the only source of randomness of the processes. Default: from the OS.
-        reports: Gets each crash and supervisor report. Default: logs it.
+        reports: Gets each crash and supervisor report. Default: logs it. Its own failure is logged and harms nobody.
 
     Attributes:
+        reports: The report sink.
         on_served: Called after each call: the process, seconds waited, seconds served. Default: nobody is.
         distribution: The connections to other runtimes. Default: none; processes elsewhere are `noproc`.
         on_ended: Called with pid and exit reason when a process ends, before anybody else learns of it. Default: nobody
@@ -111,7 +114,7 @@ class Runtime:
     ) -> None:
         self.name = name or uuid.uuid4().hex[:8]
         self.random = random.Random(seed)  # noqa: S311 (jitter, not secrets)
-        self.report = reports
+        self.reports = reports
         self.on_served: Callable[[Cell, float, float], None] | None = None
         self.on_ended: Callable[[Pid, ExitReason], None] | None = None
         self.distribution: Distribution | None = None
@@ -156,6 +159,22 @@ class Runtime:
     def now(self) -> float:
         """The loop's time in seconds: monotonic, or virtual in tests."""
         return self.loop.time()
+
+    # -- observers ---------------------------------------------------------------------------------
+
+    def report(self, report: object) -> None:
+        """Give a report to the sink; should that fail, the report goes to the logger."""
+        try:
+            self.reports(report)
+        except Exception:
+            log.exception("the report sink %r failed at this report:\n%s", self.reports, report)
+
+    def observe(self, observer: Callable[[*Ts], object], *seen: *Ts) -> None:
+        """Call one who only looks on: its failure is logged, and harms none of the processes."""
+        try:
+            observer(*seen)
+        except Exception:
+            log.exception("%r failed at %s", observer, shown(seen))
 
     # -- processes ---------------------------------------------------------------------------------
 
@@ -323,7 +342,8 @@ class Runtime:
             return
         cell.exit_reason = reason
         if self.on_ended is not None:
-            self.on_ended(cell.pid, reason)
+            self.observe(self.on_ended, cell.pid, reason)
+        cell.disarm()
         self._cells.pop(cell.pid.serial, None)
         for name in cell.names:
             self._names.pop(name, None)

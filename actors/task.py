@@ -75,6 +75,10 @@ class TaskBody(Generic[R]):
             value = await self.function(*self.args)
         except Exit as exit_:
             reason = exit_.reason
+        except asyncio.CancelledError as error:
+            if own_cell().is_ending():
+                raise
+            reason = crashed(error)
         except Exception as error:  # noqa: BLE001 (let it crash: the reason carries the error)
             reason = crashed(error)
         else:

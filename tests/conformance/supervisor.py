@@ -409,7 +409,7 @@ async def play(scenario: dict[str, Any]) -> list[dict[str, Any]]:
     trace: list[dict[str, Any]] = []
     async with Runtime() as runtime:
         scene = Play(runtime, scenario)
-        runtime.report = scene.take_report
+        runtime.reports = scene.take_report
         for step in scenario["steps"]:
             ret = await scene.step(step)
             if step.get("settle", True):
