@@ -81,7 +81,8 @@ class BehaviourCell(Cell, Generic[B]):
 
     def deliver_call(self, call: Call) -> None:
         """Accept a call, or refuse one when as many wait as may."""
-        if self.queued_calls >= self.server.mailbox_limit and not self._make_room():
+        limit = self.server.mailbox_limit
+        if limit is not None and self.queued_calls >= limit and not self._make_room():
             call.sender.fail(Overloaded())
             return
         self.calls.add(call.sender)

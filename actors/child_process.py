@@ -16,7 +16,7 @@ from .kernel.reason import KILL, SHUTDOWN, ExitReason
 from .kernel.server import Ignore
 from .message import Cast, ExitMessage
 from .pid import Pid
-from .process import own_cell
+from .process import own_cell_dead_or_alive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +47,7 @@ async def start_outcome(spec: ChildSpec, *more: object) -> supervision.Started |
     except Exit as exit_:
         return supervision.StartFailed(spec.id, ("EXIT", exit_.reason))
     except asyncio.CancelledError as error:
-        if own_cell().is_ending():
+        if own_cell_dead_or_alive().is_ending():
             raise
         return supervision.StartFailed(spec.id, ("EXIT", crashed(error)))
     except Exception as error:  # noqa: BLE001 (a start function that raises is a failed start)

@@ -112,6 +112,7 @@ class DynamicSupervisor(GenServer):
     **When not to use it.** When children depend on each other or on an order of start: use `Supervisor`.
     """
 
+    mailbox_limit: ClassVar[int | None] = None
     _trap_exit: ClassVar[bool] = True
 
     async def init(self, spec: DynamicSpec | SupervisorSpec | None = None) -> DynamicSpec | SupervisorSpec | Ignore:

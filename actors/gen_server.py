@@ -88,7 +88,8 @@ class GenServer(Behaviour):
     (accepted, does nothing).
 
     **Options**, as class attributes: `mailbox_limit` (calls that may wait; more are refused with `Overloaded`;
-    default 1000) and `mailbox_overflow` (which one is refused; default `Overflow.REJECT`, the new one).
+    default 1000; `None`: any number) and `mailbox_overflow` (which one is refused; default `Overflow.REJECT`, the new
+    one).
 
     **When not to use it.** For plain computation (call a function), to protect one value that only one process
     uses, or to arrange code. Use it where state outlives a call, where things happen at the same time, or
@@ -278,10 +279,11 @@ async def request(
 
 
 def tell(destination: Destination, message: object) -> None:
-    """Send a cast: OTP's `gen_server:cast`. To nobody it vanishes."""
-    cell = current_runtime().cell(destination)
+    """Send a cast, from any thread: OTP's `gen_server:cast`. To nobody it vanishes."""
+    runtime = current_runtime()
+    cell = runtime.cell(destination)
     if cell is not None:
-        cell.deliver(Cast(message))
+        runtime.deliver(cell, Cast(message))
 
 
 class LocalChannel:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import get_ident
 from typing import TYPE_CHECKING
 
 from .errors import CallFailed, NoProcess
@@ -33,7 +34,7 @@ class Down:
 
 
 class From:
-    """The right to answer one call, once; later answers are dropped.
+    """The right to answer one call, once, from any thread; later answers are dropped.
 
     Attributes:
         caller: The calling process, `None` when the call came from outside any process.
@@ -48,12 +49,18 @@ class From:
 
     def reply(self, value: object) -> None:
         """Answer with `value`."""
+        if get_ident() != self.server.runtime.thread_id:
+            self._loop.call_soon_threadsafe(self.reply, value)
+            return
         self.server.calls.discard(self)
         if not self.future.done():
             self.future.set_result(value)
 
     def fail(self, error: BaseException) -> None:
         """Answer by raising `error` at the caller."""
+        if self._elsewhere():
+            self._loop.call_soon_threadsafe(self.fail, error)
+            return
         self.server.calls.discard(self)
         if not self.future.done():
             self.future.set_exception(error)
@@ -63,6 +70,14 @@ class From:
         self.server.calls.discard(self)
         if not self.future.cancel() and not self.future.cancelled():
             self.future.exception()  # taken, as asyncio complains of errors that nobody takes
+
+    def _elsewhere(self) -> bool:
+        """Whether this is another thread than that of the callee's loop."""
+        return get_ident() != self.server.runtime.thread_id
+
+    @property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return self.server.runtime.loop
 
     def server_ended(self, reason: ExitReason) -> None:
         """The callee died before it answered."""

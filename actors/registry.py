@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from . import process
 from .errors import AlreadyRegistered, NoProcess, UsageError
@@ -12,6 +12,7 @@ from .kernel.names import Table
 from .pid import Destination, Pid, Via
 from .runtime import current_runtime
 from .server_cell import ServerCell
+from .threads import from_any_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -135,6 +136,7 @@ class Registry(GenServer):
     of its own runtime only.
     """
 
+    mailbox_limit: ClassVar[int | None] = None
     _table: Table[Pid] | None = None
 
     async def init(self, spec: RegistrySpec | None = None) -> None:
@@ -201,6 +203,7 @@ class Registry(GenServer):
 # -- API -------------------------------------------------------------------------------------------------------------
 
 
+@from_any_thread
 def register(registry: Destination, key: Hashable, value: object = None) -> None:
     """Register the calling process under a key.
 
@@ -218,6 +221,7 @@ def register(registry: Destination, key: Hashable, value: object = None) -> None
     _server(cell.runtime, registry).enter(key, cell, value)
 
 
+@from_any_thread
 def unregister(registry: Destination, key: Hashable, match: Callable[[object], bool] | None = None) -> None:
     """Remove the calling process's entries under a key; nothing happens when it has none.
 
@@ -226,10 +230,11 @@ def unregister(registry: Destination, key: Hashable, match: Callable[[object], b
         key: The key.
         match: Which entries, by their values. Default: all.
     """
-    cell = process.own_cell()
+    cell = process.own_cell_dead_or_alive()
     _server(cell.runtime, registry).leave(key, cell, match)
 
 
+@from_any_thread
 def update_value(
     registry: Destination, key: Hashable, change: Callable[[object], object]
 ) -> tuple[object, object] | None:
@@ -249,6 +254,7 @@ def update_value(
     return None
 
 
+@from_any_thread
 def lookup(registry: Destination, key: Hashable, match: Callable[[object], bool] | None = None) -> list[Entry]:
     """The entries under a key, in no promised order.
 
@@ -268,16 +274,19 @@ def dispatch(registry: Destination, key: Hashable, function: Callable[[list[Entr
         function(entries)
 
 
+@from_any_thread
 def keys(registry: Destination, pid: Pid) -> list[Hashable]:
     """The keys of a process, a duplicate key once for each entry."""
     return _table(registry).keys(pid)
 
 
+@from_any_thread
 def values(registry: Destination, key: Hashable, pid: Pid) -> list[object]:
     """What a process has under a key."""
     return _table(registry).values(key, pid)
 
 
+@from_any_thread
 def select(
     registry: Destination, match: Callable[[Hashable, Pid, object], bool] | None = None
 ) -> list[tuple[Hashable, Pid, object]]:
@@ -295,11 +304,13 @@ def meta(registry: Destination, key: Hashable, default: object = None) -> object
     return _server(current_runtime(), registry)._meta.get(key, default)
 
 
+@from_any_thread
 def put_meta(registry: Destination, key: Hashable, value: object) -> None:
     """Keep a piece of metadata with the registry."""
     _server(current_runtime(), registry)._meta[key] = value
 
 
+@from_any_thread
 def delete_meta(registry: Destination, key: Hashable) -> None:
     """Forget a piece of metadata; nothing happens when it is not there."""
     _server(current_runtime(), registry)._meta.pop(key, None)

@@ -14,6 +14,7 @@ import logging
 import random
 import uuid
 from collections import deque
+from threading import get_ident
 from typing import TYPE_CHECKING, NoReturn, TypeVar, TypeVarTuple, cast
 
 from .carriers import Carriers, current_cell
@@ -82,6 +83,7 @@ class Runtime:
 
     Attributes:
         reports: The report sink.
+        thread_id: Of the thread that the loop runs in; 0 while the runtime is not open.
         on_served: Called after each call: the process, seconds waited, seconds served. Default: nobody is.
         distribution: The connections to other runtimes. Default: none; processes elsewhere are `noproc`.
         on_ended: Called with pid and exit reason when a process ends, before anybody else learns of it. Default: nobody
@@ -119,6 +121,7 @@ class Runtime:
         self.on_ended: Callable[[Pid, ExitReason], None] | None = None
         self.distribution: Distribution | None = None
         self.loop: asyncio.AbstractEventLoop = _NOT_OPEN
+        self.thread_id = 0
         self.deadlines: Deadlines
         self._cells: dict[int, Cell] = {}
         self._names: dict[str, Cell] = {}
@@ -147,6 +150,7 @@ class Runtime:
     def open(self) -> None:
         """Bind the runtime to the running loop."""
         self.loop = asyncio.get_running_loop()
+        self.thread_id = get_ident()
         self.deadlines = Deadlines(self.loop)
 
     async def close(self) -> None:
@@ -199,6 +203,13 @@ class Runtime:
             link_to.links.add(cell.pid)
             cell.links.add(link_to.pid)
         return cell
+
+    def deliver(self, cell: Cell, message: object) -> None:
+        """Put a message into a mailbox, from any thread."""
+        if get_ident() == self.thread_id:
+            cell.deliver(message)
+        else:
+            self.loop.call_soon_threadsafe(cell.deliver, message)
 
     def spawn(
         self, body: Callable[[], Awaitable[object]], *, link_to: Cell | None = None, parent: Pid | None = None
@@ -262,7 +273,7 @@ class Runtime:
             holder.names = tuple(other for other in holder.names if other != name)
 
     def whereis(self, name: Name) -> Pid | None:
-        """Who has the name, or `None`."""
+        """Who has the name in this runtime, or `None`."""
         holder = self.cell(name)
         return None if holder is None else holder.pid
 

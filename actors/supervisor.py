@@ -94,6 +94,7 @@ class Supervisor(GenServer):
     one-off computations `TaskSupervisor`. A supervisor has no other work to do: put none into it.
     """
 
+    mailbox_limit: ClassVar[int | None] = None
     _trap_exit: ClassVar[bool] = True
 
     async def init(self, *args: Any, **kwargs: Any) -> SupervisorSpec | Ignore:

@@ -148,12 +148,14 @@ async def stop(destination: Destination, reason: ExitReason = "normal", timeout_
     future: asyncio.Future[object] = runtime.loop.create_future()
     future.add_done_callback(lambda done: done.cancelled() or done.exception())
     sender = From(future, cell, None)
-    ended = runtime.ended(cell.pid)
+    ended = runtime.ended(destination)
     cell.deliver(SystemCall("terminate", reason, sender))
     try:
         actual = await asyncio.wait_for(ended, timeout_s)
     except TimeoutError:
         raise CallFailed("timeout", described) from None
+    finally:
+        sender.abandon()
     if actual != reason:
         raise CallFailed(actual, described)
 

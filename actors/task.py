@@ -12,7 +12,7 @@ from .errors import CallFailed, CallTimeout, Exit, UsageError
 from .kernel.childspec import BRUTAL_KILL
 from .kernel.reason import KILL, KILLED, SHUTDOWN, ExitReason, is_normal_end
 from .kernel.server import ABSENT
-from .process import own_cell
+from .process import own_cell, own_cell_dead_or_alive
 from .runtime import current_cell
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class TaskBody(Generic[R]):
         except Exit as exit_:
             reason = exit_.reason
         except asyncio.CancelledError as error:
-            if own_cell().is_ending():
+            if own_cell_dead_or_alive().is_ending():
                 raise
             reason = crashed(error)
         except Exception as error:  # noqa: BLE001 (let it crash: the reason carries the error)
