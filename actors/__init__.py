@@ -15,6 +15,7 @@ from . import (
     supervisor,
     task_supervisor,
 )
+from .child_process import Started
 from .crash import CrashReport
 from .distribution import Distribution, PeerDown, PeerUp, Transport
 from .dynamic_supervisor import DynamicSpec, DynamicSupervisor
@@ -49,6 +50,7 @@ from .gen_statem import GenStatem
 from .interface import call, query
 from .interface import cast_ as cast
 from .kernel.backoff import Backoff
+from .kernel.childspec import ChildSpec, InvalidSpecError
 from .kernel.event import RemoveHandler, SwapHandler
 from .kernel.mailbox import Overflow
 from .kernel.reason import Crashed
@@ -85,12 +87,15 @@ from .kernel.statem_events import (
     StateTimeoutEvent,
 )
 from .kernel.supervision import Restarting
+from .kernel.supervisorspec import SupervisorSpec
 from .message import Down, ExitMessage, From, Timeout
 from .pid import Pid, Ref, RemoteName, Via
 from .registry import Registered, Registry, RegistrySpec, Unregistered
 from .requests import Response
 from .runtime import Runtime
-from .supervisor import ChildError, ChildSpec, InvalidSpecError, Supervisor, SupervisorReport, SupervisorSpec
+from .supervisor import Supervisor
+from .supervisor_calls import ChildCounts, ChildError, ChildInfo, RestartWindow
+from .supervisor_report import SupervisorReport
 from .task import Completed, Exited, Task, TaskReply
 from .task_supervisor import TaskSupervisor
 
@@ -139,6 +144,10 @@ __all__ = [
     "Unregistered",
     "Via",
     "SupervisorReport",
+    "Started",
+    "ChildInfo",
+    "ChildCounts",
+    "RestartWindow",
     "Restarting",
     "call",
     "cast",

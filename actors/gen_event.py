@@ -20,7 +20,6 @@ from .event_handler import (
 )
 from .gen_server import GenServer, RequestId
 from .kernel import event as kernel
-from .kernel.event import RemoveHandler, SwapHandler
 from .kernel.server import CallResult, NoReply, Reply, Result
 from .message import Cast, ExitMessage
 from .process import own_cell, send
@@ -456,14 +455,8 @@ async def wait_response(request: HandlerRequest, timeout_s: float | None = None)
 
 
 __all__ = [
-    "EventHandler",
     "GenEvent",
-    "HandlerExit",
-    "HandlerReport",
     "HandlerRequest",
-    "HandlerState",
-    "RemoveHandler",
-    "SwapHandler",
     "add_handler",
     "add_sup_handler",
     "call",

@@ -201,6 +201,10 @@ async def _start(
     parent: Cell | None,
 ) -> Pid:
     runtime = current_runtime()
+    given: object = server
+    if not isinstance(given, type) or not issubclass(given, Behaviour):
+        mend = "give the class itself, derived from a behaviour such as GenServer; its arguments follow"
+        raise UsageError(f"cannot start {server!r}: {mend}")
     if name is not None and (holder := runtime.whereis(name)) is not None:
         raise StartError(("already_started", holder))
     cell = server._new_cell(runtime, runtime.new_pid(), None if parent is None else parent.pid)

@@ -27,7 +27,7 @@ from typing import (
 import pydantic
 
 from .errors import InvalidArgumentsError, UnknownMethodError, UsageError
-from .kernel.retry import AT_MOST_ONCE, AtLeastOnce, Retry
+from .kernel.retry import AT_MOST_ONCE, AtLeastOnce, AtMostOnce, Retry
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -278,8 +278,11 @@ class _Decorator(Protocol):
 
 
 def _decorator(kind: str, timeout_s: float, retry: Retry) -> _Decorator:
-    if not timeout_s > 0:
+    given: object = timeout_s
+    if isinstance(given, bool) or not isinstance(given, int | float) or not given > 0:
         raise UsageError(f"timeout_s={timeout_s!r}: a {kind} needs a deadline in seconds above 0")
+    if not isinstance(retry, AtMostOnce | AtLeastOnce):
+        raise UsageError(f"retry={retry!r}: give AtMostOnce() or AtLeastOnce()")
 
     def decorate(function: Callable[Concatenate[S, P], R | Awaitable[R]]) -> Method[S, P, R]:
         return Method(function, Delivery(kind, timeout_s, retry))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from . import process
+from . import gen_server, process
 from .errors import AlreadyRegistered, NoProcess, UsageError
 from .gen_server import GenServer
 from .kernel.names import Table
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from .cell import Cell
-    from .pid import Ref
+    from .pid import Name, Ref
     from .runtime import Runtime
 
 UNIQUE = "unique"
@@ -203,6 +203,30 @@ class Registry(GenServer):
 # -- API -------------------------------------------------------------------------------------------------------------
 
 
+async def start(
+    registry: type[Registry] = Registry, *args: object, name: Name | None = None, timeout_s: float | None = None
+) -> Pid:
+    """Start a registry that nobody is linked to.
+
+    Args:
+        registry: Its class. Default: `Registry` itself.
+        *args: For its `init`: a `RegistrySpec`, unless a subclass says otherwise. Default: all options as they are.
+        name: A name to register. Default: none.
+        timeout_s: Seconds that `init` may take. Default: for ever.
+
+    Raises:
+        StartError: An option is wrong, or the name is taken (reason `("already_started", pid)`).
+    """
+    return await gen_server.start(registry, *args, name=name, timeout_s=timeout_s)
+
+
+async def start_link(
+    registry: type[Registry] = Registry, *args: object, name: Name | None = None, timeout_s: float | None = None
+) -> Pid:
+    """Like `start`, linked to the calling process, which becomes the parent."""
+    return await gen_server.start_link(registry, *args, name=name, timeout_s=timeout_s)
+
+
 @from_any_thread
 def register(registry: Destination, key: Hashable, value: object = None) -> None:
     """Register the calling process under a key.
@@ -376,7 +400,6 @@ def _unique(server: Registry, operation: str) -> Table[Pid]:
 
 
 __all__ = [
-    "AlreadyRegistered",
     "Entry",
     "Registered",
     "Registry",
@@ -391,6 +414,8 @@ __all__ = [
     "put_meta",
     "register",
     "select",
+    "start",
+    "start_link",
     "unregister",
     "update_value",
     "values",

@@ -236,10 +236,12 @@ class Runtime:
         """The living cell behind a pid of this runtime or a name, or `None`."""
         if type(destination) is str:
             return self._names.get(destination)
+        if not isinstance(destination, tuple):
+            raise UsageError(f"{destination!r} is no destination: give a pid, a name (str), via(...) or a RemoteName")
         if destination[0] == self.name:
             if type(destination) is RemoteName:
                 return self._names.get(destination.name)
-            return self._cells.get(destination[1])  # type: ignore[call-overload, no-any-return]  # a Pid: (str, int)
+            return self._cells.get(destination[1])  # type: ignore[arg-type]  # a Pid: (str, int)
         if type(destination) is Via:
             pid = destination.resolver.whereis_name(self, destination.key)
             return None if pid is None else self.cell(pid)

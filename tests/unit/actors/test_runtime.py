@@ -10,6 +10,7 @@ import pytest
 
 from raybeam.actors import (
     CallFailed,
+    ChildError,
     ChildSpec,
     Exit,
     Exited,
@@ -258,7 +259,7 @@ def test_a_start_function_that_is_cancelled_inside_is_a_failed_start_and_the_sup
     async def main() -> tuple[object, bool]:
         async with Runtime(reports=lambda report: None):
             tree = await gen_server.start(Tree)
-            with pytest.raises(supervisor.ChildError) as failed:
+            with pytest.raises(ChildError) as failed:
                 await supervisor.start_child(tree, ChildSpec("wrong", cancelled_inside))
             return failed.value.reason, process.is_alive(tree)
 

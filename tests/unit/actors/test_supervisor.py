@@ -9,6 +9,7 @@ import pytest
 from raybeam.actors import (
     Backoff,
     CallFailed,
+    ChildCounts,
     ChildError,
     ChildSpec,
     DynamicSupervisor,
@@ -17,7 +18,9 @@ from raybeam.actors import (
     Ignore,
     InvalidSpecError,
     Pid,
+    RestartWindow,
     Runtime,
+    Started,
     StartError,
     Supervisor,
     SupervisorReport,
@@ -29,7 +32,6 @@ from raybeam.actors import (
     supervisor,
 )
 from raybeam.actors.kernel.supervisorspec import check_flags
-from raybeam.actors.supervisor import Started
 from raybeam.actors.testing import run, settle
 
 Log = list[tuple[str, str]]
@@ -342,7 +344,7 @@ def test_with_a_backoff_the_group_stops_at_once_and_starts_together_later() -> N
 def test_failed_starts_back_off_too_and_each_counts() -> None:
     failures: list[object] = []
 
-    async def test(tree: Pid, log: Log) -> tuple[float, supervisor.RestartWindow]:
+    async def test(tree: Pid, log: Log) -> tuple[float, RestartWindow]:
         failures.extend(["no", "not yet"])
         await crash(tree, "a")
         while not (await supervisor.count_children(tree)).active:
@@ -443,7 +445,7 @@ def test_a_supervisor_refuses_no_call_however_many_wait(kind: str) -> None:
             calls = (supervisor.count_children(pid) for _ in range(1500))
             return {type(answer) for answer in await asyncio.gather(*calls, return_exceptions=True)}
 
-    assert run(main()) == {supervisor.ChildCounts}
+    assert run(main()) == {ChildCounts}
 
 
 @pytest.mark.parametrize("limit", [0, "10", True, 1.5])
