@@ -1,12 +1,13 @@
 """The children of a supervisor: in the order of their start, found by id and by handle.
 
-A change gives a new table and leaves the old one as it was. It costs the same with three children and with a hundred
-thousand: a table is a tree of small tuples, told apart by bits of the hash, and a change copies one path of it.
+A change gives a new table, and the old one stays as it was, seen from outside. Inside, the newest table has taken over
+the dictionaries, and the one before remembers what was changed: so a change costs the same with three children and with
+a hundred thousand, and only who looks into an old table again pays for a copy (Baker's trick).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -14,56 +15,7 @@ if TYPE_CHECKING:
     from .supervision_protocol import Handle
     from .supervision_state import Child
 
-V = TypeVar("V")
-
-_Bucket: TypeAlias = "tuple[tuple[object, V], ...]"
-_Twig: TypeAlias = "tuple[_Bucket[V], ...]"
-_Branch: TypeAlias = "tuple[_Twig[V], ...]"
-
-_WIDTH = 32
-_MASK = _WIDTH - 1
-
-
-class _Tree(Generic[V]):
-    """A mapping that is never changed in place. Empty tuples stand for what is empty."""
-
-    __slots__ = ("_branches",)
-
-    def __init__(self, branches: tuple[_Branch[V], ...] = ()) -> None:
-        self._branches = branches
-
-    def get(self, key: object) -> V | None:
-        bits = hash(key)
-        branches = self._branches
-        if not branches or not (branch := branches[bits & _MASK]) or not (twig := branch[bits >> 5 & _MASK]):
-            return None
-        for other, value in twig[bits >> 10 & _MASK]:
-            if other == key:
-                return value
-        return None
-
-    def put(self, key: object, value: V | None) -> _Tree[V]:
-        """With another value under a key; without the key when it is `None`."""
-        bits = hash(key)
-        one, two, three = bits & _MASK, bits >> 5 & _MASK, bits >> 10 & _MASK
-        branches = list(self._branches or ((),) * _WIDTH)
-        branch = list(branches[one] or ((),) * _WIDTH)
-        twig = list(branch[two] or ((),) * _WIDTH)
-        bucket = twig[three]
-        if bucket:
-            bucket = tuple(entry for entry in bucket if entry[0] != key)
-        twig[three] = bucket if value is None else (*bucket, (key, value))
-        branch[two] = tuple(twig)
-        branches[one] = tuple(branch)
-        return _Tree(tuple(branches))
-
-    def values(self) -> Iterator[V]:
-        """In no order."""
-        for branch in self._branches:
-            for twig in branch:
-                for bucket in twig:
-                    for _, value in bucket:
-                        yield value
+_Row: TypeAlias = "tuple[int, Child]"
 
 
 class Children:
@@ -79,19 +31,14 @@ class Children:
     (True, None, 1)
     """
 
-    __slots__ = ("_added", "_ids", "_rows", "_size")
+    __slots__ = ("_added", "_ids", "_newer", "_rows", "_undo")
 
-    def __init__(
-        self,
-        rows: _Tree[tuple[int, Child]] | None = None,
-        ids: _Tree[tuple[object, ...]] | None = None,
-        added: int = 0,
-        size: int = 0,
-    ) -> None:
-        self._rows = _Tree() if rows is None else rows
-        self._ids = _Tree() if ids is None else ids
-        self._added = added
-        self._size = size
+    def __init__(self) -> None:
+        self._rows: dict[object, _Row] = {}  # by id
+        self._ids: dict[Handle, tuple[object, ...]] = {}  # by handle
+        self._added = 0
+        self._newer: Children | None = None
+        self._undo: tuple[object, _Row | None] = (None, None)
 
     @classmethod
     def of(cls, children: Iterable[Child]) -> Children:
@@ -102,9 +49,11 @@ class Children:
         return table
 
     def __len__(self) -> int:
-        return self._size
+        self._own()
+        return len(self._rows)
 
     def __iter__(self) -> Iterator[Child]:
+        self._own()
         return (child for _, child in sorted(self._rows.values(), key=_order))
 
     def __repr__(self) -> str:
@@ -112,6 +61,7 @@ class Children:
 
     def find(self, id: object) -> Child | None:
         """The child with that id."""
+        self._own()
         try:
             row = self._rows.get(id)
         except TypeError:  # not hashable: no child has it
@@ -120,43 +70,78 @@ class Children:
 
     def by_handle(self, handle: Handle) -> Child | None:
         """The child with that handle; the first one when a process is several children at once."""
-        rows = [row for row in map(self._rows.get, self._ids.get(handle) or ()) if row is not None]
+        self._own()
+        rows = [self._rows[name] for name in self._ids.get(handle, ())]
         return min(rows, key=_order)[1] if rows else None
 
     def put(self, child: Child) -> Children:
         """With a child in the place of the one that had its id, or behind all others."""
+        self._own()
         name = child.spec.id
         row = self._rows.get(name)
-        ids = self._ids
+        newer = self._handed_over(name, row)
         if row is None:
-            if child.handle is not None:
-                ids = _listed(ids, child.handle, name)
-            return Children(self._rows.put(name, (self._added, child)), ids, self._added + 1, self._size + 1)
-        order, old = row
-        if old.handle != child.handle:
-            if old.handle is not None:
-                ids = _unlisted(ids, old.handle, name)
-            if child.handle is not None:
-                ids = _listed(ids, child.handle, name)
-        return Children(self._rows.put(name, (order, child)), ids, self._added, self._size)
+            newer._rows[name] = (newer._added, child)
+            newer._added += 1
+            newer._list(child.handle, name)
+        else:
+            order, old = row
+            newer._rows[name] = (order, child)
+            if old.handle != child.handle:
+                newer._unlist(old.handle, name)
+                newer._list(child.handle, name)
+        return newer
 
     def drop(self, id: object) -> Children:
         """Without the child that has that id."""
+        self._own()
         row = self._rows.get(id)
         if row is None:
             return self
-        handle = row[1].handle
-        ids = self._ids if handle is None else _unlisted(self._ids, handle, id)
-        return Children(self._rows.put(id, None), ids, self._added, self._size - 1)
+        newer = self._handed_over(id, row)
+        del newer._rows[id]
+        newer._unlist(row[1].handle, id)
+        return newer
+
+    def _handed_over(self, name: object, row: _Row | None) -> Children:
+        """A table that owns the dictionaries from now on, before it changes one row of them."""
+        newer = Children()
+        newer._rows, newer._ids, newer._added = self._rows, self._ids, self._added
+        self._newer, self._undo = newer, (name, row)
+        self._rows, self._ids = {}, {}
+        return newer
+
+    def _own(self) -> None:
+        """Have dictionaries of its own: copies, when a newer table has taken them over."""
+        if self._newer is None:
+            return
+        undone: list[tuple[object, _Row | None]] = []
+        table = self
+        while table._newer is not None:
+            undone.append(table._undo)
+            table = table._newer
+        self._rows, self._newer = dict(table._rows), None
+        for name, row in reversed(undone):
+            if row is None:
+                del self._rows[name]
+            else:
+                self._rows[name] = row
+        for name, (_, child) in self._rows.items():
+            self._list(child.handle, name)
+
+    def _list(self, handle: Handle | None, id: object) -> None:
+        if handle is not None:
+            self._ids[handle] = (*self._ids.get(handle, ()), id)
+
+    def _unlist(self, handle: Handle | None, id: object) -> None:
+        if handle is None:
+            return
+        others = tuple(other for other in self._ids[handle] if other != id)
+        if others:
+            self._ids[handle] = others
+        else:
+            del self._ids[handle]
 
 
-def _order(row: tuple[int, Child]) -> int:
+def _order(row: _Row) -> int:
     return row[0]
-
-
-def _listed(ids: _Tree[tuple[object, ...]], handle: Handle, id: object) -> _Tree[tuple[object, ...]]:
-    return ids.put(handle, (*(ids.get(handle) or ()), id))
-
-
-def _unlisted(ids: _Tree[tuple[object, ...]], handle: Handle, id: object) -> _Tree[tuple[object, ...]]:
-    return ids.put(handle, tuple(other for other in ids.get(handle) or () if other != id) or None)
