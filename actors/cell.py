@@ -117,6 +117,12 @@ class Cell:
     def disarm(self) -> None:
         """Call off the timers that would wake it; it has ended."""
 
+    def waiting_calls(self) -> list[From]:
+        """The calls that the process has not begun with."""
+        if not self.queued_calls:
+            return []
+        return [message.sender for message in self.mailbox if type(message) is Call]
+
     async def run(self) -> None:
         """Handle messages until the mailbox is empty, the turn is over, or the process has ended."""
         mailbox = self.mailbox

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from threading import get_ident
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from .errors import CallFailed, NoProcess
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
+    from .call_context import CallContext
     from .cell import Cell
+    from .kernel.once import Origin
     from .kernel.reason import ExitReason
     from .pid import Destination, Pid, Ref
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +54,7 @@ class From:
 
     def reply(self, value: object) -> None:
         """Answer with `value`."""
-        if get_ident() != self.server.runtime.thread_id:
-            self._loop.call_soon_threadsafe(self.reply, value)
+        if self.handed_over(self.reply, value):
             return
         self.server.calls.discard(self)
         if not self.future.done():
@@ -58,8 +62,7 @@ class From:
 
     def fail(self, error: BaseException) -> None:
         """Answer by raising `error` at the caller."""
-        if self._elsewhere():
-            self._loop.call_soon_threadsafe(self.fail, error)
+        if self.handed_over(self.fail, error):
             return
         self.server.calls.discard(self)
         if not self.future.done():
@@ -71,13 +74,21 @@ class From:
         if not self.future.cancel() and not self.future.cancelled():
             self.future.exception()  # taken, as asyncio complains of errors that nobody takes
 
-    def _elsewhere(self) -> bool:
-        """Whether this is another thread than that of the callee's loop."""
-        return get_ident() != self.server.runtime.thread_id
+    def handed_over(self, act: Callable[[T], None], argument: T) -> bool:
+        """Whether this is another thread than that of the callee's loop; then the loop does `act(argument)`."""
+        runtime = self.server.runtime
+        if get_ident() == runtime.thread_id:
+            return False
+        runtime.loop.call_soon_threadsafe(act, argument)
+        return True
 
-    @property
-    def _loop(self) -> asyncio.AbstractEventLoop:
-        return self.server.runtime.loop
+    def cancel(self) -> None:
+        """The caller waits no longer, and says so while the call may still wait to be done."""
+        self.abandon()
+
+    def never_begun(self, reason: ExitReason) -> None:
+        """The callee died while the call waited in its mailbox."""
+        self.server_ended(reason)
 
     def server_ended(self, reason: ExitReason) -> None:
         """The callee died before it answered."""
@@ -94,18 +105,29 @@ class Call:
         deadline: Loop time after which nobody waits for the answer; `None` for ever.
         drop_expired: Whether the work may be dropped, undone, when the deadline has passed.
         enqueued_at: Loop time of arrival in the mailbox.
+        context: On whose behalf it is made, `None` when its caller did not say.
+        origin: Which call it is, when it must be done exactly once.
     """
 
-    __slots__ = ("deadline", "drop_expired", "enqueued_at", "request", "sender")
+    __slots__ = ("context", "deadline", "drop_expired", "enqueued_at", "origin", "request", "sender")
 
     def __init__(
-        self, request: object, sender: From, deadline: float | None, drop_expired: bool, enqueued_at: float
+        self,
+        request: object,
+        sender: From,
+        deadline: float | None,
+        drop_expired: bool,
+        enqueued_at: float,
+        context: CallContext | None = None,
+        origin: Origin | None = None,
     ) -> None:
         self.request = request
         self.sender = sender
         self.deadline = deadline
         self.drop_expired = drop_expired
         self.enqueued_at = enqueued_at
+        self.context = context
+        self.origin = origin
 
 
 class Cast:

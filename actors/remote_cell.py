@@ -133,8 +133,6 @@ class RemoteFrom(From):
         self.fail(NoProcess() if reason == NOPROC else CallFailed(reason))
 
     def _answer(self, answer: Answer) -> None:
-        if self._elsewhere():
-            self._loop.call_soon_threadsafe(self._answer, answer)
-        elif not self.done:
+        if not self.handed_over(self._answer, answer) and not self.done:
             self.abandon()
             self.distribution.send(self.peer, answer)

@@ -86,12 +86,16 @@ class _DeliveredFrom(From):
         self._request = request
 
     def reply(self, value: object) -> None:
-        if not self._elsewhere() and not self.future.done():
+        if self.handed_over(self.reply, value):
+            return
+        if not self.future.done():
             self._deliver(value)
         super().reply(value)
 
     def fail(self, error: BaseException) -> None:
-        if not self._elsewhere() and not self.future.done():
+        if self.handed_over(self.fail, error):
+            return
+        if not self.future.done():
             self._deliver(None, error)
         super().fail(error)
 

@@ -176,7 +176,7 @@ def test_a_wrong_deadline_is_told_where_the_method_is_written(timeout_s: Any) ->
 
 
 def test_a_wrong_retry_is_told_where_the_method_is_written() -> None:
-    with pytest.raises(UsageError, match=r"retry='often': give AtMostOnce\(\) or AtLeastOnce\(\)"):
+    with pytest.raises(UsageError, match=r"retry='often': give AtMostOnce\(\), AtLeastOnce"):
         call(retry="often")  # type: ignore[call-overload]
 
 

@@ -26,6 +26,8 @@ from raybeam.actors import (
     process,
     registry,
 )
+from raybeam.actors.kernel.once import Origin
+from raybeam.actors.message import Call
 
 
 class Doer(GenServer):
@@ -148,6 +150,36 @@ def test_a_thread_answers_a_call_that_was_put_off() -> None:
 
     assert paid == "paid"
     assert str(failed) == "not paid"
+
+
+def test_a_thread_answers_once_a_call_that_is_done_exactly_once() -> None:
+    class Deferring(GenServer):
+        async def init(self) -> None:
+            self.owed: list[From] = []
+
+        async def handle_call(self, request: object, sender: From) -> NoReply:
+            self.owed.append(sender)
+            return NoReply()
+
+        @call
+        def pay(self) -> int:
+            for number, sender in enumerate(self.owed):
+                sender.reply(number)
+            return len(self.owed)
+
+    async def main() -> tuple[int, list[object]]:
+        async with Runtime() as runtime:
+            pid = await gen_server.start(Deferring)
+            cell = runtime.cell(pid)
+            assert cell is not None
+            origin = Origin("client", 1, 0, pid.serial)
+            asked = [From(runtime.loop.create_future(), cell, None) for _ in range(2)]
+            for sender in asked:
+                cell.deliver_call(Call("pay me", sender, None, False, runtime.now(), None, origin))
+            paid = await gen_server.ref(Deferring, pid).pay()
+            return paid, await asyncio.gather(*(sender.future for sender in asked))
+
+    assert asyncio.run(main(), debug=True) == (1, [0, 0])
 
 
 def test_a_thread_sends_a_request_and_its_process_takes_the_answer_later() -> None:
