@@ -19,7 +19,7 @@ from .call_context import CallContext, calling_as, current_context
 from .child_process import Started
 from .crash import CrashReport
 from .distribution import Distribution, PeerDown, PeerUp, Transport
-from .dynamic_supervisor import DynamicSpec, DynamicSupervisor
+from .dynamic_supervisor import DynamicSupervisor
 from .errors import (
     AlreadyRegistered,
     BlueprintError,
@@ -55,6 +55,7 @@ from .interface import Broadcast, Result, call, query
 from .interface import cast_ as cast
 from .kernel.backoff import Backoff
 from .kernel.childspec import ChildSpec, InvalidSpecError
+from .kernel.dynamicspec import DynamicSpec
 from .kernel.event import RemoveHandler, SwapHandler
 from .kernel.hedge import Hedge
 from .kernel.mailbox import Overflow
@@ -96,7 +97,7 @@ from .kernel.supervision import Restarting
 from .kernel.supervisorspec import SupervisorSpec
 from .message import Down, ExitMessage, From, Timeout
 from .pid import Pid, Ref, RemoteName, Via
-from .registry import Registered, Registry, RegistrySpec, Unregistered
+from .registry_server import Registered, Registry, RegistrySpec, Unregistered
 from .requests import Response
 from .runtime import Runtime
 from .supervisor import Supervisor

@@ -11,6 +11,7 @@ from .errors import UsageError
 from .gen_server import GenServer
 from .kernel.childspec import ChildSpec, InvalidSpecError, check_spec, is_orderly, read_spec
 from .kernel.dynamic import Decision, Member, Verdict, after_end, after_failed_start, after_start, after_wait
+from .kernel.dynamicspec import DynamicSpec
 from .kernel.reason import SHUTDOWN, ExitReason
 from .kernel.server import CallResult, Error, Ignore, InitResult, Reply, Result, Stop
 from .kernel.supervision import RESTARTING, Answer, Request
@@ -32,32 +33,9 @@ from .supervisor_calls import terminate_child as _terminate_child
 from .supervisor_report import SupervisorReport
 
 if TYPE_CHECKING:
-    from .kernel.backoff import Backoff
     from .kernel.intensity import Restart
     from .message import From
     from .pid import Name
-
-
-@dataclass(frozen=True, slots=True)
-class DynamicSpec:
-    """Options of a dynamic supervisor.
-
-    Attributes:
-        intensity: Restarts of any children within `period_s` that are borne. Default 3.
-        period_s: The window, seconds. Default 5.
-        max_children: How many children there may be at once. Default: any number.
-        backoff: How long to wait before a child is restarted; a specification may say otherwise. Default: not at all.
-        domain_window_s: Children lost with one machine within so many seconds count as one restart. Default 5.
-        template: The specification of all children, which `start_child` only gives more arguments. Default: each child
-            brings its own.
-    """
-
-    intensity: int = 3
-    period_s: float = 5.0
-    max_children: int | None = None
-    template: ChildSpec | None = None
-    backoff: Backoff | None = None
-    domain_window_s: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +103,8 @@ class DynamicSupervisor(GenServer):
         match spec:
             case Ignore():
                 return spec
-            case DynamicSpec(template=template):
-                given = SupervisorSpec(
-                    [] if template is None else [template],
-                    "one_for_one" if template is None else SIMPLE_ONE_FOR_ONE,
-                    spec.intensity,
-                    spec.period_s,
-                    backoff=spec.backoff,
-                    domain_window_s=spec.domain_window_s,
-                )
+            case DynamicSpec():
+                given = spec.supervisor_spec()
             case SupervisorSpec(strategy="simple_one_for_one"):
                 given = spec
             case _:
@@ -403,7 +374,6 @@ async def terminate_child(supervisor: Destination, pid: Pid) -> None:
 
 
 __all__ = [
-    "DynamicSpec",
     "DynamicSupervisor",
     "count_children",
     "restarts",
