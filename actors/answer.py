@@ -63,9 +63,10 @@ async def await_answer(sender: From, timeout_s: float | None, described: object)
         CallFailed: The callee ended without an answer.
     """
     future = sender.future
+    deadline = None
     if timeout_s is not None and not future.done():
         runtime = sender.server.runtime
-        runtime.deadlines.add(future, runtime.loop.time() + timeout_s)
+        deadline = runtime.deadlines.add(future, runtime.loop.time() + timeout_s)
     try:
         return await future
     except CallFailed as failure:
@@ -81,3 +82,6 @@ async def await_answer(sender: From, timeout_s: float | None, described: object)
     except asyncio.CancelledError:
         sender.abandon()
         raise
+    finally:
+        if deadline is not None:
+            deadline.call_off()

@@ -174,8 +174,10 @@ class Carriers:
         self._loans_open += 1
         try:
             rest = Rest(cell, running, carrier.context.run(_begin, cell, running))
-        except (StopIteration, ProcessKilled):
+        except StopIteration:
             pass
+        except ProcessKilled as error:
+            self._runtime.finish(cell, crashed(error))  # unless it was its own end
         except asyncio.CancelledError:
             self._runtime.finish(cell, KILLED)
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 (must not take the caller along)
@@ -245,8 +247,8 @@ class Carriers:
                 self._wake()
             try:
                 await running
-            except ProcessKilled:
-                pass
+            except ProcessKilled as error:
+                self._runtime.finish(cell, crashed(error))  # unless it was its own end
             except asyncio.CancelledError:
                 if cell.alive or task.uncancel() > 0:  # the carrier itself is cancelled: the runtime closes
                     self._runtime.finish(cell, KILLED)

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
-from .errors import Exit
+from .errors import Exit, ProcessKilled
 from .kernel.reason import NORMAL, Crashed
 from .message import Call
 
@@ -171,11 +171,11 @@ class TaskCell(Cell):
             await self.body()
         except Exit as exit_:
             reason = exit_.reason
-        except asyncio.CancelledError as error:
+        except (asyncio.CancelledError, ProcessKilled) as error:
             if self.is_ending():
                 raise
             reason = crashed(error)
-        except Exception as error:  # noqa: BLE001 (let it crash: the reason carries the error)
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 (the reason carries the error)
             reason = crashed(error)
         self.runtime.finish(self, reason)
 

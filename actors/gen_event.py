@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import gen_server
 from .cell import crashed
-from .errors import Exit, ServiceError, UsageError
+from .errors import Exit, ProcessKilled, ServiceError, UsageError
 from .event_cell import EventCell
 from .event_handler import (
     EventHandler,
@@ -195,7 +195,7 @@ class GenEvent(GenServer):
             return kernel.Returned(await callback(*args))
         except Exit as exit_:
             return kernel.Failed(exit_.reason)
-        except asyncio.CancelledError as error:
+        except (asyncio.CancelledError, ProcessKilled) as error:
             if self._cell.is_ending():
                 raise
             return kernel.Failed(crashed(error))

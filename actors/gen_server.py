@@ -161,7 +161,7 @@ async def start(
     timeout_s: float | None = None,
     **kwargs: object,
 ) -> Pid:
-    """Start a server that nobody is linked to; returns when its `init` is done.
+    """Start a server that nobody is linked to; returns when its `init` is done. Cancelled before, it is killed.
 
     Args:
         server: The behaviour class, made without arguments.
@@ -231,6 +231,11 @@ async def _outcome(cell: Cell, outcome: asyncio.Future[Outcome], timeout_s: floa
     timer = None if timeout_s is None else runtime.loop.call_later(timeout_s, _start_timeout, cell, outcome)
     try:
         return await outcome
+    except asyncio.CancelledError:
+        starter = current_cell.get()
+        if starter is None or starter.alive:  # who gave up will never know the pid
+            _kill_unstarted(cell)
+        raise
     finally:
         cell.unwatched_by(watch)
         if timer is not None:
@@ -245,9 +250,13 @@ def _ended_early(outcome: asyncio.Future[Outcome], reason: ExitReason) -> None:
 def _start_timeout(cell: Cell, outcome: asyncio.Future[Outcome]) -> None:
     if not outcome.done():
         outcome.set_result(Refused("timeout"))
-        if cell.parent is not None:
-            cell.runtime.unlink(cell, cell.parent)
-        cell.runtime.exit(None, cell.pid, "kill")
+        _kill_unstarted(cell)
+
+
+def _kill_unstarted(cell: Cell) -> None:
+    if cell.parent is not None:
+        cell.runtime.unlink(cell, cell.parent)
+    cell.runtime.exit(None, cell.pid, "kill")
 
 
 async def request(

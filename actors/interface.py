@@ -252,7 +252,7 @@ class Method(Generic[S, P, R]):
         if self.blocking:
             context = contextvars.copy_context()
             result: object = await asyncio.get_running_loop().run_in_executor(
-                None, functools.partial(context.run, function, *args, **kwargs)
+                None, functools.partial(context.run, _in_thread, function, *args, **kwargs)
             )
         else:
             result = await cast("Awaitable[object]", function(*args, **kwargs))
@@ -269,6 +269,13 @@ class Method(Generic[S, P, R]):
             missing = problem["type"].startswith("missing")
             told.append(f"{where}: {problem['msg']}" + ("" if missing else f" (got {problem['input']!r})"))
         return f"{self.name}: " + "; ".join(told)
+
+
+def _in_thread(function: Callable[..., object], *args: object, **kwargs: object) -> object:
+    try:
+        return function(*args, **kwargs)
+    except StopIteration as error:  # no future can carry one: who waits would wait for ever
+        raise RuntimeError(f"{function.__qualname__}() raised StopIteration") from error
 
 
 def _unchanged(value: object) -> object:

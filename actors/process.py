@@ -249,10 +249,15 @@ async def receive(match: Callable[[object], bool] | None = None, timeout_s: floa
     Raises:
         TimeoutError: No such message came in time.
         NotAProcessError: The caller has no mailbox of its own.
+        UsageError: Another task of the same process waits for a message.
     """
     cell = own_cell()
     if not isinstance(cell, TaskCell):
         raise NotAProcessError("receive() is for spawned functions; a behaviour gets its messages by handle_info")
+    if cell.waiting is not None:
+        raise UsageError(
+            "two tasks of one process wait in receive(): let one of them take the messages, or spawn another"
+        )
     loop = cell.runtime.loop
     deadline = None if timeout_s is None else loop.time() + timeout_s
     while True:

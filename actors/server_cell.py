@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from .behaviour_cell import BehaviourCell, Refused, Start
 from .cell import ALIVE, crashed
-from .errors import CallbackError, CallTimeout, Exit, InvalidArgumentsError, UsageError
+from .errors import CallbackError, CallTimeout, Exit, InvalidArgumentsError, ProcessKilled, UsageError
 from .interface import Invoke, serve
 from .kernel.reason import is_normal_end
 from .kernel.server import ABSENT, GO_ON, Error, Ignore, Ok, Reply, Stop, bad_return, mend
@@ -131,7 +131,7 @@ class ServerCell(BehaviourCell["GenServer"]):
             value = await running
         except Exception as error:  # noqa: BLE001 (judged where all callbacks are)
             await self._callback("handle_call", _raise, (error,), request, sender)
-        except asyncio.CancelledError as error:
+        except (asyncio.CancelledError, ProcessKilled) as error:
             if self.is_ending():
                 raise
             await self._callback("handle_call", _raise, (error,), request, sender)
@@ -165,7 +165,7 @@ class ServerCell(BehaviourCell["GenServer"]):
             result = await running
         except Exit as exit_:
             reason: ExitReason = exit_.reason
-        except asyncio.CancelledError as error:
+        except (asyncio.CancelledError, ProcessKilled) as error:
             if self.is_ending():
                 raise
             reason = crashed(error)

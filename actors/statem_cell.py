@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from .behaviour_cell import BehaviourCell, Refused, Start
 from .cell import ALIVE, crashed
-from .errors import CallbackError, CallTimeout, Exit, UsageError
+from .errors import CallbackError, CallTimeout, Exit, ProcessKilled, UsageError
 from .kernel import statem
 from .kernel.reason import NORMAL, is_normal_end
 from .kernel.server import ABSENT, Error, Ignore, Stop
@@ -151,7 +151,7 @@ class StatemCell(BehaviourCell["GenStatem"]):
             except Exit as exit_:
                 await self._end(event, exit_.reason, exit_.reason)
                 return
-            except asyncio.CancelledError as error:
+            except (asyncio.CancelledError, ProcessKilled) as error:
                 if self.is_ending():
                     raise
                 await self._end(event, error, crashed(error))

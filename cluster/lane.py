@@ -131,7 +131,7 @@ class Lane:
         deadline = loop.time() + timeout_s
         seq = self._offer((envelope.CALL, destination, payload, deadline, extra))
         self._waiting[seq] = future
-        self._deadlines.add(future, deadline)
+        due = self._deadlines.add(future, deadline)
         try:
             return await future
         except CallFailed as failure:
@@ -143,6 +143,7 @@ class Lane:
                 self._offer((envelope.CANCEL, str(seq), b"", None, None))
             raise
         finally:
+            due.call_off()
             self._waiting.pop(seq, None)
 
     async def known_life(self) -> int:

@@ -661,3 +661,24 @@ def test_a_call_to_oneself_is_told_with_the_mend() -> None:
 
     assert f"{pid} called itself and would wait for ever" in text
     assert "call the method directly" in text
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_start_that_is_given_up_leaves_no_process_behind(linked: bool) -> None:
+    class Slow(GenServer):
+        async def init(self) -> None:
+            await asyncio.sleep(100)
+
+    async def main() -> tuple[list[Pid], object]:
+        async with quiet() as runtime:
+
+            async def starter() -> None:
+                start = gen_server.start_link if linked else gen_server.start
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(1):
+                        await start(Slow, name="slow")
+
+            reason = await process.wait_exit(process.spawn(starter))
+            return runtime.processes(), reason
+
+    assert run(main()) == ([], "normal")

@@ -116,3 +116,22 @@ def test_annotations_that_cannot_be_validated_are_named_at_the_first_call() -> N
             return str(failed.value.cause)
 
     assert "put: its annotations cannot be validated" in run(main())
+
+
+def test_a_blocking_handler_that_runs_out_of_items_is_a_crash_and_no_hang() -> None:
+    class Drained(GenServer):
+        @call(timeout_s=10)
+        def take(self) -> int:
+            return next(iter(list[int]()))
+
+    async def main() -> tuple[str, bool]:
+        async with quiet():
+            pid = await gen_server.start(Drained)
+            with pytest.raises(CallFailed) as failed:
+                await gen_server.ref(Drained, pid).take()
+            return str(failed.value.cause), process.is_alive(pid)
+
+    told, alive = run(main())
+
+    assert "StopIteration" in told
+    assert not alive

@@ -274,3 +274,24 @@ def test_a_process_that_has_ended_cannot_act_while_its_code_unwinds(act: str) ->
 
     assert run(main()) == (1, 0)
     assert acted == []
+
+
+def test_two_tasks_of_one_process_cannot_wait_for_a_message_at_once() -> None:
+    async def main() -> object:
+        async with quiet():
+
+            async def body() -> None:
+                waiting = asyncio.ensure_future(process.receive())
+                await settle()
+                try:
+                    await process.receive()
+                finally:
+                    process.send(process.self_pid(), "message")
+                    assert await waiting == "message"
+
+            return getattr(await process.wait_exit(process.spawn(body)), "error", None)
+
+    error = run(main())
+
+    assert isinstance(error, UsageError)
+    assert "two tasks of one process wait in receive()" in str(error)

@@ -33,6 +33,7 @@ from raybeam.actors import (
     supervisor,
     task_supervisor,
 )
+from raybeam.actors.errors import ProcessKilled
 from raybeam.actors.testing import run, settle
 
 
@@ -267,3 +268,90 @@ def test_a_start_function_that_is_cancelled_inside_is_a_failed_start_and_the_sup
 
     assert alive
     assert "CancelledError" in str(reason)
+
+
+# -- ends that are not one's own -------------------------------------------------------------------------------------
+
+
+async def last_act_of_the_dead() -> asyncio.Task[None]:
+    """A task that a process has left behind, which will act in the name of that process."""
+    left: list[asyncio.Task[None]] = []
+
+    async def act() -> None:
+        await asyncio.sleep(1)
+        process.trap_exit(True)
+
+    async def body() -> None:
+        left.append(asyncio.ensure_future(act()))
+
+    await process.wait_exit(process.spawn(body))
+    return left[0]
+
+
+@pytest.mark.parametrize("kind", ["server", "spawned"])
+def test_who_waits_for_a_task_that_another_process_left_behind_ends_rather_than_hangs(kind: str) -> None:
+    class Waiter(GenServer):
+        async def handle_call(self, request: object, sender: From) -> Reply:
+            assert isinstance(request, asyncio.Task)
+            return Reply(await request)
+
+    async def main() -> tuple[object, bool]:
+        async with Runtime(reports=lambda report: None):
+            task = await last_act_of_the_dead()
+            if kind == "server":
+                pid = await gen_server.start(Waiter)
+                with pytest.raises(CallFailed) as failed:
+                    await gen_server.request(pid, task, 10)
+                return failed.value.cause, process.is_alive(pid)
+
+            async def body() -> None:
+                await task
+
+            pid = process.spawn(body)
+            return await process.wait_exit(pid), process.is_alive(pid)
+
+    reason, alive = run(main())
+
+    assert reason_of(reason) is ProcessKilled
+    assert not alive
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()])
+def test_a_spawned_function_that_wants_to_leave_the_program_ends_its_process_alone(error: BaseException) -> None:
+    async def main() -> tuple[object, object]:
+        async with Runtime():
+
+            async def leave() -> None:
+                raise error
+
+            async def parent() -> None:
+                process.spawn_link(leave)
+                await process.receive()
+
+            return await process.wait_exit(process.spawn(parent)), await process.wait_exit(process.spawn(leave))
+
+    linked, own = run(main())
+
+    assert reason_of(linked) is type(error)
+    assert reason_of(own) is type(error)
+
+
+def test_the_answer_to_a_call_is_not_kept_in_memory_until_its_deadline() -> None:
+    class Answer:
+        pass
+
+    class Slow(GenServer):
+        async def handle_call(self, request: object, sender: From) -> Reply:
+            await asyncio.sleep(1)
+            return Reply(Answer())
+
+    async def main() -> object:
+        async with Runtime():
+            answer = await gen_server.request(await gen_server.start(Slow), "ask", 3600)
+            reference = weakref.ref(answer)
+            del answer
+            await settle()
+            gc.collect()
+            return reference()
+
+    assert run(main()) is None
