@@ -121,6 +121,12 @@ class Carriers:
         task.add_done_callback(self._tasks.discard)
         return task
 
+    def forget(self, cell: Cell) -> None:
+        """A process has ended: no idle carrier that was lent to it keeps it in memory."""
+        for carrier in self._idle:
+            if carrier.context.get(current_cell) is cell:
+                _leave(carrier)
+
     def make_ready(self, cell: Cell) -> None:
         """Queue a cell for a carrier."""
         self._ready.append(cell)
@@ -139,9 +145,10 @@ class Carriers:
         all, so that one who calls without end lets the loop go on.
         """
         idle = self._idle
-        while idle and idle[-1].wake.done():  # cancelled by whom a handler gave its task to: it ends by itself
-            idle.pop()
         if cell.scheduled or self._ready or not idle or self._loans_open >= LOANS_AT_ONCE:
+            return False
+        if idle[-1].wake.done():  # cancelled by whom a handler gave its task to: it ends by itself
+            idle.pop()
             return False
         self._loans += 1
         if self._loans > LOANS_PER_TURN:
@@ -192,6 +199,8 @@ class Carriers:
             carrier.rest = rest
             if rest is None:
                 cell.carrier = None
+                if cell.exit_reason is not ALIVE:
+                    _leave(carrier)
         if not carrier.wake.done():  # else it was cancelled by what it ran, and wakes by itself
             if rest is None:
                 self._idle.append(carrier)
@@ -266,10 +275,10 @@ class Carriers:
         return True
 
 
+def _leave(carrier: Carrier) -> None:
+    carrier.context.run(current_cell.set, None)
+
+
 def _begin(cell: Cell, running: Coroutine[object, None, None]) -> asyncio.Future[object] | None:
     current_cell.set(cell)
-    try:
-        return running.send(None)  # type: ignore[return-value]  # the future that it waits for
-    except BaseException:
-        current_cell.set(None)  # it is over: an idle carrier keeps nobody in memory
-        raise
+    return running.send(None)  # type: ignore[return-value]  # the future that it waits for

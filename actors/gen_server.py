@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from threading import get_ident
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from .answer import await_answer, send_call
@@ -296,7 +297,10 @@ def tell(destination: Destination, message: object) -> None:
     runtime = current_runtime()
     cell = runtime.cell(destination)
     if cell is not None:
-        runtime.deliver(cell, Cast(message))
+        if get_ident() == runtime.thread_id:  # for each cast: `runtime.deliver` without its call
+            cell.deliver(Cast(message))
+        else:
+            runtime.deliver(cell, Cast(message))
 
 
 class LocalChannel:

@@ -54,7 +54,8 @@ class From:
 
     def reply(self, value: object) -> None:
         """Answer with `value`."""
-        if self.handed_over(self.reply, value):
+        if get_ident() != self.server.runtime.thread_id:  # for each answer: `handed_over` without its call
+            self.handed_over(self.reply, value)
             return
         self.server.calls.discard(self)
         if not self.future.done():

@@ -301,6 +301,7 @@ class Runtime(Links):
                 self.tell_watcher(watcher, Down(ref, cell.pid, reason))
         cell.watchers = None
         self.released(cell)
+        self.carriers.forget(cell)
         self.hand_out_exit_signals()
 
     def released(self, cell: Cell) -> None:
