@@ -190,6 +190,14 @@ class Client:
             async with asyncio.timeout_at(until):
                 await self._changed.wait()
 
+    def open_lane(self, family: str, key: object) -> Lane | None:
+        """The lane to the replica for a key if it is open already, which it mostly is; else `None`, see `lane`."""
+        router = self._routers.get(family)
+        if router is None or self._over is not None:
+            return None
+        chosen = router.choose(key, self)
+        return self._lanes.get(chosen) if isinstance(chosen, str) else None
+
     async def lane_to(self, name: str, until: float) -> Lane | None:
         """A lane to one replica; `None` when it is not there any more.
 
