@@ -27,7 +27,11 @@ class Behaviour:
     _cell: BehaviourCell[Any]
 
     def __init_subclass__(cls, **options: object) -> None:
-        super().__init_subclass__(**options)
+        for option, value in options.items():
+            raise UsageError(
+                f"class {cls.__name__}(..., {option}={value!r}): options are class attributes, {option} = ..."
+            )
+        super().__init_subclass__()
         limit: object = cls.mailbox_limit
         if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
             raise UsageError(f"{cls.__name__}.mailbox_limit={limit!r}: give 1 or more, or None for any number")

@@ -450,8 +450,9 @@ def call(
 ) -> object:
     """Mark a method as a call: it may change state, and its caller waits for the answer.
 
-    An `async def` handler runs on the loop; a plain `def` runs in a thread, so it may block. Either way the
-    process handles one message at a time. Arguments and result are validated against the annotations.
+    An `async def` handler runs on the loop; a plain `def` runs in a thread, so it may block; it may send, cast, answer,
+    link, spawn ... from there. Either way the process handles one message at a time. Arguments and result are validated
+    against the annotations.
 
     Args:
         function: The method, when used without brackets.

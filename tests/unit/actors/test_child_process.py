@@ -222,3 +222,8 @@ def test_the_module_of_a_behaviour_starts_it(module: Any, kind: type[GenServer])
 
     assert [name.rpartition(".")[2] for name in names] == [kind.__name__, "Own"]
     assert not lives
+
+
+def test_an_option_in_the_class_statement_is_told_where_it_belongs() -> None:
+    with pytest.raises(UsageError, match=r"mailbox_limit=5\): options are class attributes, mailbox_limit = \.\.\."):
+        type("Narrow", (GenServer,), {}, mailbox_limit=5)
