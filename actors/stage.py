@@ -77,6 +77,9 @@ class GenStage(GenServer):
     subscribe anew in their `init`. With `cancel="temporary"`, and somebody who subscribes again, a stage can be
     restarted alone.
 
+    A consumer with several producers stops with the first that ends. One that should end with the last subscribes
+    `"transient"`, counts in `handle_cancel`, and returns `Stop(reason)` there.
+
     **Delivery is at most once**: an event goes to one consumer (of each broadcast or partition), and is lost with it.
     For at least once let the *source* remember: emit `(position, event)`, let the last stage tell the source what is
     done (a cast), and let the source emit again, after a crash or `handle_cancel`, what was not told done. Handlers
