@@ -61,10 +61,10 @@ Step = tuple[Outlet, tuple[Effect, ...]]
 
 def emit(outlet: Outlet, events: tuple[object, ...]) -> Step:
     """Hand out new events, behind those that wait; keep what nobody has asked for."""
-    outlet = replace(outlet, owed=max(0, outlet.owed - len(events)))
+    owed = max(0, outlet.owed - len(events))
     if outlet.buffer:
-        return _stored(outlet, events)
-    outlet, rest, effects = _dispatched(outlet, events)
+        return _stored(replace(outlet, owed=owed), events)
+    outlet, rest, effects = _dispatched(outlet, events, outlet.buffer, owed)
     if not rest:
         return outlet, effects
     outlet, lost = _stored(outlet, rest)
@@ -76,7 +76,7 @@ def flush(outlet: Outlet) -> Step:
     effects: tuple[Effect, ...] = ()
     while outlet.buffer and (room := outlet.dispatcher.room):
         events, buffer = outlet.buffer.taken(room)
-        outlet, _, more = _dispatched(replace(outlet, buffer=buffer), events)
+        outlet, _, more = _dispatched(outlet, events, buffer, outlet.owed)
         effects += more
     return outlet, effects
 
@@ -108,14 +108,18 @@ def flush_after(outlet: Outlet, effects: tuple[Effect, ...]) -> Step:
     return outlet, effects + more
 
 
-def _dispatched(outlet: Outlet, events: tuple[object, ...]) -> tuple[Outlet, tuple[object, ...], tuple[Effect, ...]]:
+def _dispatched(
+    outlet: Outlet, events: tuple[object, ...], buffer: Fifo[object], owed: int
+) -> tuple[Outlet, tuple[object, ...], tuple[Effect, ...]]:
+    """Hand out events; what nobody has asked for; with `buffer` and `owed` from now on."""
     if not outlet.consumers:
-        return outlet, events, ()
+        return replace(outlet, owed=owed), events, ()
     done = outlet.dispatcher.dispatch(events)
     effects: tuple[Effect, ...] = _sends(outlet, done.deliveries)
     if done.dropped:
         effects += (Discarded(done.dropped),)
-    outlet = replace(outlet, dispatcher=done.dispatcher, discarded=outlet.discarded + done.dropped)
+    discarded = outlet.discarded + done.dropped
+    outlet = replace(outlet, dispatcher=done.dispatcher, buffer=buffer, owed=owed, discarded=discarded)
     return outlet, done.rest, effects
 
 

@@ -265,4 +265,4 @@ class Stages(RuleBasedStateMachine):
 
 
 TestStages = Stages.TestCase
-TestStages.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+TestStages.settings = settings(max_examples=80, stateful_step_count=60, deadline=None)

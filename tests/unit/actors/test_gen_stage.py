@@ -3,6 +3,7 @@
 import asyncio
 import copy
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from raybeam.actors import (
     BroadcastDispatcher,
     CallFailed,
+    ChildSpec,
     Consumer,
     Crashed,
     Dispatcher,
@@ -31,11 +33,14 @@ from raybeam.actors import (
     Stop,
     SubscribeTo,
     Subscription,
+    Supervisor,
+    SupervisorSpec,
     UsageError,
     call,
     gen_server,
     gen_stage,
     process,
+    supervisor,
 )
 from raybeam.actors.message import Timeout
 from raybeam.actors.runtime import current_runtime
@@ -795,3 +800,37 @@ def test_a_no_reply_is_a_result_too() -> None:
         return process.is_alive(quiet)
 
     assert played(main) is True
+
+
+# -- under a supervisor ----------------------------------------------------------------------------------------------
+
+
+def test_a_pipeline_under_a_supervisor_is_put_together_again_after_a_crash() -> None:
+    class Pipeline(Supervisor):
+        async def init(self) -> SupervisorSpec:
+            source = ChildSpec("source", partial(gen_stage.start_link, Pushed, name="source"))
+            middle = ChildSpec("middle", partial(gen_stage.start_link, Twice, SubscribeTo("source"), name="middle"))
+            sink = ChildSpec("sink", partial(gen_stage.start_link, Sink, SubscribeTo("middle"), name="sink"))
+            return SupervisorSpec([source, middle, sink], strategy="rest_for_one", intensity=1)
+
+    async def main() -> list[object]:
+        top = await gen_stage.start(Pipeline)
+        await settle()
+        gen_stage.tell("source", [1])
+        await settle()
+        source, middle, sink = (process.whereis(name) for name in ("source", "middle", "sink"))
+        assert source is not None
+        assert middle is not None
+        assert sink is not None
+        before = await seen(sink)
+        process.exit_process(middle, "bad")
+        await settle()
+        gen_stage.tell("source", [2])
+        await settle()
+        again = process.whereis("sink")
+        assert again is not None
+        assert again != sink
+        counted = await supervisor.restarts(top)
+        return [before, await seen(again), process.whereis("source") == source, counted.counted]
+
+    assert played(main) == [[1, 1], [2, 2], True, 1]
