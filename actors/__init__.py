@@ -28,12 +28,14 @@ from .errors import (
     CallbackError,
     CallFailed,
     CallTimeout,
+    CircuitOpen,
     ClusterError,
     Disconnected,
     Exit,
     HandlerError,
     Interrupted,
     InvalidArgumentsError,
+    MessageTooLarge,
     NoProcess,
     NotAProcessError,
     Overloaded,
@@ -42,20 +44,23 @@ from .errors import (
     ServiceError,
     StartError,
     StartIgnored,
+    UnsendableAnswer,
     UsageError,
 )
 from .event_handler import EventHandler, HandlerExit, HandlerReport, HandlerState
 from .gen_event import GenEvent
 from .gen_server import GenServer
 from .gen_statem import GenStatem
-from .interface import call, query
+from .interface import Broadcast, Result, call, query
 from .interface import cast_ as cast
 from .iterable_producer import IterableProducer
 from .kernel.backoff import Backoff
 from .kernel.event import RemoveHandler, SwapHandler
+from .kernel.hedge import Hedge
 from .kernel.mailbox import Overflow
+from .kernel.outcome import Outcome
 from .kernel.reason import Crashed
-from .kernel.retry import AtLeastOnce, AtMostOnce
+from .kernel.retry import AtLeastOnce, AtMostOnce, ExactlyOnce
 from .kernel.server import Error, Ignore, NoReply, Ok, Reply, Stop
 from .kernel.stage_dispatchers import BroadcastDispatcher, DemandDispatcher, Dispatcher, PartitionDispatcher
 from .kernel.stage_options import (
@@ -186,6 +191,11 @@ __all__ = [
     "cast",
     "query",
     "AtLeastOnce",
+    "ExactlyOnce",
+    "Hedge",
+    "Outcome",
+    "Result",
+    "Broadcast",
     "AtMostOnce",
     "Overflow",
     "Ok",
@@ -242,6 +252,9 @@ __all__ = [
     "StartIgnored",
     "CallFailed",
     "CallTimeout",
+    "CircuitOpen",
+    "MessageTooLarge",
+    "UnsendableAnswer",
     "NoProcess",
     "Disconnected",
     "Interrupted",
