@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from .gen_server import request, start, start_link, tell
 from .iterable_producer import IterableProducer, from_iterable
-from .kernel.stage_dispatchers import BroadcastDispatcher, DemandDispatcher, Dispatcher, PartitionDispatcher
+from .kernel.stage_dispatchers import (
+    BroadcastDispatcher,
+    Delivery,
+    DemandDispatcher,
+    Dispatched,
+    Dispatcher,
+    PartitionDispatcher,
+    Refused,
+)
 from .kernel.stage_options import (
     Consumer,
     Emit,
@@ -38,7 +46,9 @@ from .system_calls import change_code, get_state, replace_state, resume, statist
 __all__ = [
     "BroadcastDispatcher",
     "Consumer",
+    "Delivery",
     "DemandDispatcher",
+    "Dispatched",
     "Dispatcher",
     "Emit",
     "GenStage",
@@ -47,6 +57,7 @@ __all__ = [
     "PartitionDispatcher",
     "Producer",
     "ProducerConsumer",
+    "Refused",
     "StageCallResult",
     "StageInit",
     "StageResult",

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from . import gen_server, process
 from .errors import UsageError
+from .kernel.reason import SHUTDOWN
 from .kernel.server import Stop
 from .kernel.stage_options import FORWARD, Emit, Producer
 from .runtime import current_cell
 from .stage import GenStage
 
 if TYPE_CHECKING:
+    from .kernel.reason import ExitReason
     from .kernel.stage_dispatchers import Dispatcher
     from .kernel.stage_options import SubscribeTo
     from .kernel.stage_protocol import Subscription
@@ -50,6 +52,7 @@ class IterableProducer(GenStage):
         self._stops_alone = stop_without_consumers
         self._consumers = 0
         self._items: Iterator[Any] | None = None
+        self._reader: Pid | None = None
         if isinstance(iterable, AsyncIterable):
             self._reader = process.spawn_link(_read, aiter(iterable), self.pid)
         elif isinstance(iterable, Iterable):
@@ -63,6 +66,7 @@ class IterableProducer(GenStage):
     async def handle_demand(self, demand: int) -> Emit | None:
         """Take so many more."""
         if self._items is None:
+            assert self._reader is not None
             process.send(self._reader, demand)
             return None
         items = list(islice(self._items, demand))
@@ -87,17 +91,27 @@ class IterableProducer(GenStage):
         self._consumers -= 1
         return Stop("normal") if self._stops_alone and not self._consumers else None
 
+    async def terminate(self, reason: ExitReason) -> None:
+        """Have the reader close the iterable: a normal end alone would not end it."""
+        if self._reader is not None:
+            process.unlink(self._reader)
+            process.exit_process(self._reader, SHUTDOWN)
+
 
 async def _read(items: AsyncIterator[Any], producer: Pid) -> None:
-    while True:
-        demand: Any = await process.receive()
-        for _ in range(demand):
-            try:
-                item = await anext(items)
-            except StopAsyncIteration:
-                process.send(producer, _Exhausted())
-                return
-            process.send(producer, _Taken(item))
+    try:
+        while True:
+            demand: Any = await process.receive()
+            for _ in range(demand):
+                try:
+                    item = await anext(items)
+                except StopAsyncIteration:
+                    process.send(producer, _Exhausted())
+                    return
+                process.send(producer, _Taken(item))
+    finally:
+        if isinstance(items, AsyncGenerator):
+            await items.aclose()
 
 
 async def from_iterable(

@@ -92,7 +92,8 @@ class GenStage(GenServer):
       `Error(reason)` not to start.
     - `handle_demand(demand)` of a producer: so many more events are wanted. Emit as many, now or later, from any
       callback. It is called once for each demand: what it does not give now it owes.
-    - `handle_events(events, subscription)` of a consumer: a batch, no longer than `max_demand - min_demand`.
+    - `handle_events(events, subscription)` of a consumer: a batch, no longer than `max_demand - min_demand`
+      (asked for by hand: as it came).
     - `handle_subscribe(to, options, subscription)`, on both sides, when a subscription begins: `None`, `Stop(reason)`,
       or, as the consumer, `Manual()`: nothing is asked for automatically, call `gen_stage.ask(subscription, count)`.
     - `handle_cancel(kind, reason, subscription)`, on both sides, when it has ended: `kind` is `"cancel"` or `"down"`.
@@ -106,7 +107,8 @@ class GenStage(GenServer):
 
     - `dispatcher`: `DemandDispatcher()` (default): each event to the consumer that wants most.
       `BroadcastDispatcher()`: each to all, at the pace of the slowest, with a selector if a consumer gives one.
-      `PartitionDispatcher(partitions, by)`: each to the consumer of its partition. Or your own `Dispatcher`.
+      `PartitionDispatcher(partitions, by)`: each to the consumer of its partition. Or your own `Dispatcher`,
+      made of `gen_stage.Dispatched`, `Delivery` and `Refused`.
     - `buffer_size`: how many emitted events that nobody has asked for are kept, default 10 000 (for a
       producer-consumer: any number, but it takes nothing while some wait); `buffer_keep`: `"last"` (default) or
       `"first"` of too many. Losses are counted: `gen_stage.discarded_count`.
@@ -125,9 +127,9 @@ class GenStage(GenServer):
     over the events of producers.
 
     **Across runtimes** all of it works: producers and consumers watch each other, and a lost connection ends their
-    subscriptions with the reason `noconnection`. Events, selectors and `extra` must then be picklable, or the producer
-    crashes with `InvalidArgumentsError`. A consumer that is stuck or out of reach costs its producer nothing: it has
-    what it asked for, and gets no more.
+    subscriptions with the reason `noconnection`. Events, selectors and `extra` must then be picklable, or who sends
+    them crashes with `InvalidArgumentsError`. A consumer that is stuck or out of reach costs its producer nothing: it
+    has what it asked for, and gets no more.
 
     **When not to use it.** When each event needs an answer, make calls. To run a function over a list, some at a time,
     `task_supervisor.async_stream` is simpler; for events that all who listen must see at once and nobody paces,

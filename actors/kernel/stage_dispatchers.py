@@ -75,7 +75,7 @@ class Dispatcher(Protocol):
         ...
 
     def dispatch(self, events: tuple[object, ...]) -> Dispatched:
-        """Hand out events, as many as there is room for."""
+        """Hand out events, as many as there is room for; only asked when there is some."""
         ...
 
 
@@ -143,7 +143,8 @@ class BroadcastDispatcher:
     """Each event goes to all consumers: the slowest sets the pace.
 
     A consumer may give a `selector`: it gets only the events for which `selector(event)` is true. A process subscribes
-    once; more is refused with `"already_subscribed"`, which does not stop it.
+    once; more is refused with `"already_subscribed"`, which does not stop it. Until a new consumer has asked for
+    something, events wait in the producer's buffer.
     """
 
     _listeners: tuple[_Listener, ...] = field(default=(), repr=False)

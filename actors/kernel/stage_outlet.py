@@ -112,7 +112,7 @@ def _dispatched(
     outlet: Outlet, events: tuple[object, ...], buffer: Fifo[object], owed: int
 ) -> tuple[Outlet, tuple[object, ...], tuple[Effect, ...]]:
     """Hand out events; what nobody has asked for; with `buffer` and `owed` from now on."""
-    if not outlet.consumers:
+    if not outlet.dispatcher.room:
         return replace(outlet, owed=owed), events, ()
     done = outlet.dispatcher.dispatch(events)
     effects: tuple[Effect, ...] = _sends(outlet, done.deliveries)

@@ -2,8 +2,10 @@
 
 import asyncio
 import copy
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import TypeVar
 
 import pytest
@@ -15,6 +17,8 @@ from raybeam.actors import (
     Consumer,
     Crashed,
     Dispatcher,
+    DynamicSpec,
+    DynamicSupervisor,
     Emit,
     Exit,
     From,
@@ -37,11 +41,13 @@ from raybeam.actors import (
     SupervisorSpec,
     UsageError,
     call,
+    dynamic_supervisor,
     gen_server,
     gen_stage,
     process,
     supervisor,
 )
+from raybeam.actors.gen_stage import Delivery, Dispatched
 from raybeam.actors.message import Timeout
 from raybeam.actors.runtime import current_runtime
 from raybeam.actors.stage_cell import StageCell
@@ -725,6 +731,52 @@ def test_a_partition_that_stands_still_stops_the_others_before_memory_grows() ->
     assert waiting <= 20
 
 
+@dataclass(frozen=True)
+class NewestFirst:
+    """Somebody's own dispatcher: all events go to who subscribed last."""
+
+    demands: tuple[tuple[Hashable, int], ...] = ()
+
+    @property
+    def room(self) -> int:
+        return self.demands[-1][1] if self.demands else 0
+
+    @property
+    def held(self) -> int:
+        return 0
+
+    def subscribe(self, subscription: Subscription, options: SubscribeTo) -> Dispatcher:
+        return NewestFirst((*self.demands, (subscription.tag, 0)))
+
+    def cancel(self, tag: Hashable) -> Dispatcher:
+        return NewestFirst(tuple(demand for demand in self.demands if demand[0] != tag))
+
+    def ask(self, tag: Hashable, count: int) -> tuple[Dispatcher, tuple[Delivery, ...]]:
+        asked = tuple((other, demand + count if other == tag else demand) for other, demand in self.demands)
+        return NewestFirst(asked), ()
+
+    def dispatch(self, events: tuple[object, ...]) -> Dispatched:
+        tag, demand = self.demands[-1]
+        now, later = events[:demand], events[demand:]
+        return Dispatched(NewestFirst((*self.demands[:-1], (tag, demand - len(now)))), (Delivery(tag, now),), later)
+
+
+def test_a_dispatcher_may_be_somebodys_own() -> None:
+    async def main() -> list[object]:
+        pushed = await gen_stage.start(Pushed, dispatcher=NewestFirst())
+        old = await gen_stage.start(Sink, pushed)
+        new = await gen_stage.start(Sink, pushed)
+        await settle()
+        gen_stage.tell(pushed, [1, 2])
+        await settle()
+        got = await seen(new)
+        await gen_stage.stop(new)
+        gen_stage.tell(pushed, [3])
+        return [got, await seen(old)]
+
+    assert played(main) == [[1, 2], [3]]
+
+
 # -- crashes ---------------------------------------------------------------------------------------------------------
 
 
@@ -800,6 +852,72 @@ def test_a_no_reply_is_a_result_too() -> None:
         return process.is_alive(quiet)
 
     assert played(main) is True
+
+
+# -- at least once ---------------------------------------------------------------------------------------------------
+
+
+class Remembering(GenStage):
+    """A source that gives an event again when a consumer goes before it was told done."""
+
+    async def init(self, count: int) -> Producer:
+        self.fresh = iter(range(count))
+        self.again: list[int] = []
+        self.undone: set[int] = set()
+        self.owed = 0
+        return Producer()
+
+    async def handle_demand(self, demand: int) -> Emit:
+        self.owed += demand
+        return self.given()
+
+    async def handle_cancel(self, kind: str, reason: object, subscription: Subscription) -> Emit:
+        self.again = sorted(self.undone)
+        return self.given()
+
+    async def handle_cast(self, request: object) -> None:
+        assert isinstance(request, tuple)
+        self.undone -= set(request)
+
+    def given(self) -> Emit:
+        events = self.again[: self.owed]
+        self.again = self.again[len(events) :]
+        events += islice(self.fresh, self.owed - len(events))
+        self.owed -= len(events)
+        self.undone |= set(events)
+        return Emit(events)
+
+
+class Telling(GenStage):
+    """Tells the source what is done; fails sometimes."""
+
+    async def init(self, source: Pid, done: list[int], fails_at: set[int]) -> Consumer:
+        self.source, self.done, self.fails_at = source, done, fails_at
+        return Consumer(subscribe_to=[SubscribeTo(source, max_demand=4)])
+
+    async def handle_events(self, events: list[int], subscription: Subscription) -> None:
+        for event in events:
+            if event in self.fails_at:
+                self.fails_at.discard(event)
+                raise Exit("failed once")
+            self.done.append(event)
+        gen_stage.tell(self.source, tuple(events))
+
+
+def test_at_least_once_is_built_on_a_source_that_remembers() -> None:
+    async def main() -> tuple[list[int], object]:
+        done: list[int] = []
+        source = await gen_stage.start(Remembering, 40)
+        spec = ChildSpec("telling", (Telling, source, done, {3, 17, 18, 31}))
+        await gen_stage.start(DynamicSupervisor, DynamicSpec(intensity=10), name="top")
+        await dynamic_supervisor.start_child("top", spec)
+        await settle()
+        return done, await state(source, "undone")
+
+    done, undone = played(main)
+    assert set(done) == set(range(40))
+    assert undone == set()
+    assert len(done) < 60  # what was done twice is what was under way
 
 
 # -- under a supervisor ----------------------------------------------------------------------------------------------

@@ -291,6 +291,32 @@ def test_a_producer_of_an_iterable_can_end_with_its_last_consumer() -> None:
     assert played(main) == [True, False]
 
 
+@pytest.mark.parametrize("waits", [True, False])
+def test_the_end_of_a_producer_closes_its_asynchronous_iterable(waits: bool) -> None:
+    closed: list[bool] = []
+
+    async def items() -> AsyncIterator[int]:
+        try:
+            for number in range(1000):
+                if waits and number == 2:
+                    await asyncio.sleep(1e9)
+                yield number
+        finally:
+            closed.append(True)
+
+    async def main() -> list[object]:
+        numbers = await gen_stage.from_iterable(items())
+        async with contextlib.aclosing(gen_stage.stream(numbers, max_demand=4)) as stream:
+            await anext(stream)
+        await settle()
+        before = list(closed)
+        await gen_stage.stop(numbers)
+        await settle()
+        return [before, closed, current_runtime().processes()]
+
+    assert played(main) == [[], [True], []]
+
+
 def test_a_producer_started_in_a_process_is_linked_to_it() -> None:
     async def main() -> list[bool]:
         started: list[Pid] = []
