@@ -5,9 +5,11 @@ if not __name__.startswith("raybeam."):
 
 from . import (
     alarm_handler,
+    consumer_supervisor,
     dynamic_supervisor,
     gen_event,
     gen_server,
+    gen_stage,
     gen_statem,
     pg,
     process,
@@ -17,6 +19,7 @@ from . import (
 )
 from .call_context import CallContext, calling_as, current_context
 from .child_process import Started
+from .consumer_supervisor import ConsumerSpec, ConsumerSupervisor
 from .crash import CrashReport
 from .distribution import Distribution, PeerDown, PeerUp, Transport
 from .dynamic_supervisor import DynamicSupervisor
@@ -53,6 +56,7 @@ from .gen_server import GenServer
 from .gen_statem import GenStatem
 from .interface import Broadcast, Result, call, query
 from .interface import cast_ as cast
+from .iterable_producer import IterableProducer
 from .kernel.backoff import Backoff
 from .kernel.childspec import ChildSpec, InvalidSpecError
 from .kernel.dynamicspec import DynamicSpec
@@ -63,6 +67,20 @@ from .kernel.outcome import Outcome
 from .kernel.reason import Crashed
 from .kernel.retry import AtLeastOnce, AtMostOnce, ExactlyOnce
 from .kernel.server import Error, Ignore, NoReply, Ok, Reply, Stop
+from .kernel.stage_dispatchers import BroadcastDispatcher, DemandDispatcher, Dispatcher, PartitionDispatcher
+from .kernel.stage_options import (
+    Consumer,
+    Emit,
+    Manual,
+    Producer,
+    ProducerConsumer,
+    StageCallResult,
+    StageInit,
+    StageResult,
+    SubscribeResult,
+    SubscribeTo,
+)
+from .kernel.stage_protocol import Subscription
 from .kernel.statem_actions import (
     Action,
     ChangeCallbackModule,
@@ -100,6 +118,7 @@ from .pid import Pid, Ref, RemoteName, Via
 from .registry_server import Registered, Registry, RegistrySpec, Unregistered
 from .requests import Response
 from .runtime import Runtime
+from .stage import GenStage
 from .supervisor import Supervisor
 from .supervisor_calls import ChildCounts, ChildError, ChildInfo, RestartWindow
 from .supervisor_report import SupervisorReport
@@ -123,6 +142,27 @@ __all__ = [
     "current_context",
     "gen_statem",
     "GenStatem",
+    "gen_stage",
+    "GenStage",
+    "IterableProducer",
+    "consumer_supervisor",
+    "ConsumerSupervisor",
+    "ConsumerSpec",
+    "Producer",
+    "ProducerConsumer",
+    "Consumer",
+    "SubscribeTo",
+    "Subscription",
+    "Emit",
+    "Manual",
+    "StageInit",
+    "StageResult",
+    "StageCallResult",
+    "SubscribeResult",
+    "Dispatcher",
+    "DemandDispatcher",
+    "BroadcastDispatcher",
+    "PartitionDispatcher",
     "pg",
     "alarm_handler",
     "gen_event",

@@ -158,11 +158,7 @@ class ServerCell(BehaviourCell["GenServer"]):
         """Run one callback and do what it returns."""
         wrong = ""
         try:
-            running = function(*args)
-            if type(running) is not CoroutineType and not hasattr(running, "__await__"):
-                how = f"{self.description()}.{name}() must be an async def; it is a plain def that returned {running!r}"
-                raise CallbackError(("bad_return_value", running), how)
-            result = await running
+            result = await self.begun(name, function, args)
         except Exit as exit_:
             reason: ExitReason = exit_.reason
         except (asyncio.CancelledError, ProcessKilled) as error:
@@ -194,6 +190,20 @@ class ServerCell(BehaviourCell["GenServer"]):
             reason, wrong = bad, f"{self.description()}.{mend(name, result)}"
         self.last_message = message
         await self.stop(reason, mend=wrong)
+
+    def begun(
+        self, name: str, function: Callable[..., Awaitable[object]], args: tuple[object, ...]
+    ) -> Awaitable[object]:
+        """Call a callback.
+
+        Raises:
+            CallbackError: It is no async def.
+        """
+        running = function(*args)
+        if type(running) is not CoroutineType and not hasattr(running, "__await__"):
+            how = f"{self.description()}.{name}() must be an async def; it is a plain def that returned {running!r}"
+            raise CallbackError(("bad_return_value", running), how)
+        return running
 
     async def go_on(self, result: Ok | Reply | object) -> None:
         """Arm the time-out or run the continuation that a result asks for."""
