@@ -5,7 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from raybeam.actors import CallFailed, NoProcess, Pid, Runtime, StartError, StartIgnored, gen_statem, process
+from raybeam.actors import (
+    CallFailed,
+    NoProcess,
+    Pid,
+    Runtime,
+    StartError,
+    StartIgnored,
+    gen_server,
+    gen_statem,
+    process,
+)
 from tests.conformance import terms
 from tests.conformance.observation import CLIENT_DEAD, Client, failed, mail, ms
 from tests.conformance.scripted_machine import Scripted, StateFunctions, Told
@@ -56,7 +66,7 @@ class Play:
     async def do_cast(self, step: dict[str, Any]) -> Any:
         async def cast() -> str:
             if self.pid is not None:
-                gen_statem.tell(self.pid, terms.read(step["msg"]))
+                gen_server.tell(self.pid, terms.read(step["msg"]))
             return "ok"
 
         return await self.client.do(cast)
@@ -91,7 +101,7 @@ class Play:
         """Call the machine from the process that runs this."""
         if self.pid is None:
             return ["exit", ["noproc", "$call"]]
-        answer = gen_statem.request(self.pid, terms.read(step["msg"]), _wait(step.get("timeout", 5000)))
+        answer = gen_server.request(self.pid, terms.read(step["msg"]), _wait(step.get("timeout", 5000)))
         try:
             return ["reply", self.told.term(await answer)]
         except CallFailed as failed:
@@ -103,11 +113,11 @@ class Play:
                 return "not_alive"
             for kind, message in step["msgs"]:
                 if kind == "cast":
-                    gen_statem.tell(self.pid, terms.read(message))
+                    gen_server.tell(self.pid, terms.read(message))
                 elif kind == "info":
                     process.send(self.pid, terms.read(message))
                 else:
-                    gen_statem.send_request(self.pid, terms.read(message), deliver=True)
+                    gen_server.send_request(self.pid, terms.read(message), deliver=True)
                     process.monitor(self.pid)  # as Erlang does with each request
             return "ok"
 
@@ -123,7 +133,7 @@ class Play:
                 if self.pid is None:
                     raise NoProcess
                 reason = terms.read(step.get("reason", "normal"))
-                await gen_statem.stop(self.pid, reason, _wait(step.get("timeout", "infinity")))
+                await gen_server.stop(self.pid, reason, _wait(step.get("timeout", "infinity")))
             except CallFailed as failed:
                 return ["exit", self.told.term(failed.cause)]
             return "ok"
@@ -171,7 +181,7 @@ class Play:
         if self.pid is None:
             return {"alive": "dead"}
         try:
-            state, data = await _pair(gen_statem.get_state(self.pid, None))
+            state, data = await _pair(gen_server.get_state(self.pid, None))
         except CallFailed:
             return {"alive": "dead"}
         return {"alive": "alive", "data": data, "state": self.told.term(state)}

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from raybeam.actors import (
     CallFailed,
     ChildError,
-    ChildSpec,
     Exit,
     GenServer,
     Ignore,
@@ -16,6 +15,7 @@ from raybeam.actors import (
     Pid,
     Restarting,
     Runtime,
+    Started,
     StartError,
     StartIgnored,
     SupervisorReport,
@@ -25,8 +25,8 @@ from raybeam.actors import (
     supervisor,
 )
 from tests.conformance import terms
-from tests.conformance.observation import Client, Observation, ms, raised
-from tests.conformance.scripted_tree import Crash, Pool, Spec, Tree, Worker
+from tests.conformance.observation import Client, ms, raised
+from tests.conformance.scripted_tree import Crash, Pool, Spec, Tree, TreeObservation, Worker
 from tests.conformance.specifications import child_specification, path_of, supervisor_specification, to_ms
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Play:
     """
 
     def __init__(self, runtime: Runtime, scenario: dict[str, Any]) -> None:
-        self.observation = Observation(runtime)
+        self.observation = TreeObservation(runtime)
         self.spec: Spec = scenario["spec"]
         self.attempts: dict[str, int] = {}
         self.workers: dict[str, Pid] = {}
@@ -90,7 +90,7 @@ class Play:
         self.workers[path] = self.latest[path] = pid
         if behaviour.get("self_crash") and (crash := _nth(behaviour["self_crash"], number)) is not None:
             asyncio.get_running_loop().call_later(crash["after_ms"] / 1000, self.strike, pid, crash)
-        return supervisor.Started(pid, "extra") if bare == "ok_info" else pid
+        return Started(pid, "extra") if bare == "ok_info" else pid
 
     async def start_supervisor(self, path: str, spec: Spec) -> Pid:
         """The start function of a supervisor, run by the one above it."""
@@ -169,26 +169,7 @@ class Play:
 
     def term(self, term: object) -> Any:
         """A term as a trace writes it, with supervisors' own kinds."""
-        match term:
-            case Pid():
-                return self.observation.who(term)
-            case ChildSpec():
-                return ["$child", term.id]
-            case "Tree" | "Pool":
-                return "$mod"
-            case dict():
-                return {"map": [[key, self._spec_value(key, value)] for key, value in sorted(term.items())]}
-            case tuple():
-                return [self.term(part) for part in term]
-            case list():
-                return {"list": [self.term(part) for part in term]}
-            case _:
-                return self.observation.term(term)
-
-    def _spec_value(self, key: str, value: Any) -> Any:
-        if key == "start" and isinstance(value, tuple) and value and callable(value[0]):
-            return "$mfa"
-        return self.term(to_ms(value) if key == "shutdown" else value)
+        return self.observation.term(term)
 
     def take_report(self, report: object) -> None:
         """Note a supervisor's report."""
@@ -357,7 +338,7 @@ class Play:
             case unknown:
                 raise ValueError(f"unknown step {unknown!r}")
 
-    def _started(self, started: supervisor.Started) -> list[Any]:
+    def _started(self, started: Started) -> list[Any]:
         who = self.term(started.pid)
         return ["ok", who] if started.extra is None else ["ok", who, self.term(started.extra)]
 
@@ -400,7 +381,7 @@ async def play(scenario: dict[str, Any]) -> list[dict[str, Any]]:
     trace: list[dict[str, Any]] = []
     async with Runtime() as runtime:
         scene = Play(runtime, scenario)
-        runtime.report = scene.take_report
+        runtime.reports = scene.take_report
         for step in scenario["steps"]:
             ret = await scene.step(step)
             if step.get("settle", True):
