@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any, ClassVar
 
 from raybeam.actors import (
@@ -362,7 +363,8 @@ class Player:
             seen = len(self.events)
             await settle()
             alive = self.manager is not None and process.is_alive(self.pid)
-            handlers = await gen_event.which_handlers(self.pid) if alive else []
+            with contextlib.suppress(CallFailed):  # it may end before it answers
+                handlers = await gen_event.which_handlers(self.pid) if alive else []
             await settle()
         alive = self.manager is not None and process.is_alive(self.pid)
         return {"alive": alive, "handlers": [self.write(handler) for handler in handlers] if alive else []}

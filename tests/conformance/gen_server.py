@@ -235,6 +235,8 @@ class Play:
         return await self._response(step, abandon=False)
 
     async def _response(self, step: dict[str, Any], *, abandon: bool) -> Any:
+        if step["tag"] not in self.requests:  # the client was dead when it should have asked
+            return CLIENT_DEAD
         client, request, monitor = self.requests[step["tag"]]
 
         async def take() -> Any:

@@ -138,7 +138,8 @@ class Scripted(GenStatem):
                     if isinstance(result, NextState):
                         if self.in_enter and result.state != self.state:
                             self.data = before  # a wrong result: its data count for nothing
-                        self.into = result.state
+                        else:
+                            self.into = result.state
                     self.in_enter = False
                     return result
         return None
