@@ -210,7 +210,7 @@ class Runtime:
             if type(destination) is RemoteName:
                 return self._names.get(destination.name)
             return self._cells.get(destination[1])  # type: ignore[call-overload, no-any-return]  # a Pid: (str, int)
-        if type(destination) is Via:
+        if isinstance(destination, Via):
             pid = destination.resolver.whereis_name(self, destination.key)
             return None if pid is None else self.cell(pid)
         if self.distribution is not None:

@@ -3,9 +3,19 @@
 if not __name__.startswith("raybeam."):
     raise ImportError(f"import raybeam.{__name__}, not {__name__}: the bare name belongs to other packages")
 
-from . import peers
+from . import global_names, peers
 from .blueprint import Blueprint, Family
+from .global_names import Global, GlobalNameConflict
 from .kernel.health import HealthLimits
 from .system import System
 
-__all__ = ["Blueprint", "Family", "HealthLimits", "System", "peers"]
+__all__ = [
+    "Blueprint",
+    "Family",
+    "Global",
+    "GlobalNameConflict",
+    "HealthLimits",
+    "System",
+    "global_names",
+    "peers",
+]
