@@ -175,6 +175,24 @@ class Client:
             async with asyncio.timeout_at(until):
                 await self._changed.wait()
 
+    async def lane_to(self, name: str, until: float) -> Lane:
+        """A lane to one replica.
+
+        Raises:
+            LookupError: It is gone.
+            TimeoutError: It could not be reached until then (loop time).
+            RaybeamError: Why the client has ended.
+        """
+        if self._over is not None:
+            raise self._over
+        lane = self._lanes.get(name)
+        if lane is None:
+            async with asyncio.timeout_at(until):
+                lane = await self._open_lane(name)
+        if lane is None:
+            raise LookupError(name)
+        return lane
+
     def _depth(self, name: str) -> int:
         """How much waits at a member, as far as this client knows; old news counts for nothing."""
         lane = self._lanes.get(name)

@@ -18,6 +18,7 @@ from .kernel.connection import Stamp
 from .kernel.lane import Replied, Send
 
 if TYPE_CHECKING:
+    from raybeam.actors import Pid
     from raybeam.actors.signals import Signal
 
 VERSION = 1
@@ -34,10 +35,10 @@ FORGOTTEN = b""
 """The reply to a batch of a lane that the receiver does not know any more."""
 
 
-Row: TypeAlias = tuple[int, str, bytes, float | None]
-"""A message on its way: `CALL` or `CAST`; a name registered in the receiving runtime; the request, pickled; seconds
-until the caller waits no longer, counted from the sending of the batch. Of a `SIGNAL`: the name of the sending runtime,
-and the signal."""
+Row: TypeAlias = tuple[int, "str | Pid", bytes, float | None]
+"""A message on its way: `CALL` or `CAST`; a name registered in the receiving runtime, or a pid of it; the request,
+pickled; seconds until the caller waits no longer, counted from the sending of the batch. Of a `SIGNAL`: the name of the
+sending runtime, and the signal."""
 
 
 class Answer(NamedTuple):

@@ -66,7 +66,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from raybeam.actors import Pid, RemoteName, UsageError, Via, gen_server, process
+from raybeam.actors import Pid, RemoteName, StartError, UsageError, Via, gen_server, process
 from raybeam.actors.runtime import current_runtime
 from raybeam.actors.server_cell import ServerCell
 
@@ -228,8 +228,11 @@ async def start(root: str | None = None) -> Pid:
         root: Name of the runtime that gives names away, see `start_root`. Default: this one.
 
     Raises:
-        StartError: They were started already.
+        StartError: They were started already, with the reason `("already_started", pid)`.
     """
+    server = current_runtime().cell(SERVER)
+    if server is not None:
+        raise StartError(("already_started", server.pid))
     if root is None:
         root = current_runtime().name
         await start_root()

@@ -17,6 +17,8 @@ from .kernel.lane import Lost, Offered, Pause, Replied, Resumed, Send, Sender, S
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from raybeam.actors import Pid
+
 MAX_WAITING_TO_BE_SENT = 20_000
 
 
@@ -82,7 +84,7 @@ class Lane:
         """Calls sent or waiting to be sent, and not answered yet."""
         return len(self._waiting)
 
-    async def call(self, destination: str, payload: bytes, timeout_s: float, described: object = None) -> object:
+    async def call(self, destination: str | Pid, payload: bytes, timeout_s: float, described: object = None) -> object:
         """Send a call and wait for its answer.
 
         Raises:
@@ -108,7 +110,7 @@ class Lane:
         finally:
             self._waiting.pop(seq, None)
 
-    async def cast(self, destination: str, payload: bytes, timeout_s: float, described: object = None) -> None:
+    async def cast(self, destination: str | Pid, payload: bytes, timeout_s: float, described: object = None) -> None:
         """Send a cast; waits while the other end takes no more.
 
         Raises:

@@ -11,7 +11,7 @@ from .kernel.name_protocol import Said, State
 from .sealed_names import seal, unseal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Hashable, Iterable
 
     from raybeam.actors import Pid, Ref
     from raybeam.actors.kernel.server import Result
@@ -38,15 +38,24 @@ class NameAuthority(GenServer):
             collect_s: Seconds to wait for them at most. Default 5.
         """
         self._watched: dict[Ref, Pid] = {}
-        self.names = Authority(expected())
+        self._authority = Authority(expected())
         if self.runtime.distribution is not None:
             self.runtime.distribution.monitor_peers(self.pid)
-        if self.names.collecting:
+        if self._authority.collecting:
             self.runtime.loop.call_later(collect_s, self._cell.deliver, Collected())
+
+    @property
+    def collecting(self) -> bool:
+        """Whether it waits for runtimes that may hold names."""
+        return self._authority.collecting
+
+    def table(self) -> dict[Hashable, Pid]:
+        """Who has which name."""
+        return self._authority.table()
 
     def get_state(self) -> object:
         """Who has which name."""
-        return {name: self.names.whereis(name) for name in self.names.names()}
+        return self.table()
 
     async def handle_info(self, message: object) -> Result:
         """Take in what name servers say, and their ends."""
@@ -66,7 +75,7 @@ class NameAuthority(GenServer):
         return None
 
     def _step(self, event: Event) -> None:
-        for effect in self.names.step(event, self.runtime.random):
+        for effect in self._authority.step(event, self.runtime.random):
             match effect:
                 case Tell(server, told):
                     cell = self.runtime.cell(server)

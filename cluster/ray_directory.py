@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import ray
 
 from .client import DirectoryGone
-from .names import NAMESPACE, root_name
-from .ray_link import RayLink
+from .names import NAMESPACE, RootName, root_name
+from .ray_link import RayLink, RootLink
 
 if TYPE_CHECKING:
     from ray.actor import ActorHandle
@@ -37,12 +37,15 @@ class RayDirectory:
             raise
         return table
 
-    async def link(self, name: str) -> RayLink:
-        """A link to the replica with that name.
+    async def link(self, name: str) -> RayLink | RootLink:
+        """A link to the replica, or to the process of the root, with that name.
 
         Raises:
             LookupError: It is gone.
         """
+        root = RootName.parse(name)
+        if root is not None:
+            return RootLink(await find_actor(root_name(root.system)), root.generation)
         return RayLink(await find_actor(name))
 
 

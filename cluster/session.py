@@ -182,6 +182,7 @@ class Sessions:
     def _deliver(self, session: _Session, seq: int, message: Row) -> None:
         kind, destination, payload, timeout_s = message
         if kind == envelope.SIGNAL:
+            assert isinstance(destination, str)
             try:
                 self._on_signal(destination, payload)
             except InvalidArgumentsError as error:

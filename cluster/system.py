@@ -17,16 +17,21 @@ from raybeam.actors.runtime import log
 
 from .blueprint import Blueprint
 from .client import Client, FamilyChannel
+from .named_channel import NamedChannel
 from .names import NAMESPACE, root_name
 from .ray_directory import RayDirectory
 from .ray_errors import in_one_line
-from .root import SystemStatus, create_root
+from .root import create_root
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Coroutine, Hashable, Mapping
     from types import TracebackType
 
     from ray.actor import ActorHandle
+
+    from raybeam.actors import Pid
+
+    from .status import SystemStatus
 
 G = TypeVar("G", bound=GenServer)
 R = TypeVar("R")
@@ -174,19 +179,66 @@ class System:
         name = self._client_here(self._loop).family_of(service, family)
         return reference(service, _SystemChannel(self, name))
 
+    def named(self, service: type[G], name: Hashable) -> G:
+        """A typed reference to the process that has a name of the whole system, see `raybeam.cluster.global_names`.
+
+        A call while nobody has the name fails with `NoProcess`.
+
+        Args:
+            service: Its class.
+            name: The name.
+        """
+        channel = NamedChannel(
+            self.name, name, self._find, lambda: self._client_here(asyncio.get_running_loop()), self.run
+        )
+        return reference(service, channel)
+
+    def whereis_name(self, name: Hashable) -> Pid | None:
+        """Who has a name of the whole system, as the root knows it; `None`: nobody.
+
+        Raises:
+            ClusterError: The root does not answer.
+        """
+        pid: Pid | None = self._ask_root(self._root.whereis_name, name)
+        return pid
+
+    def registered_names(self) -> list[Hashable]:
+        """All names of the whole system.
+
+        Raises:
+            ClusterError: The root does not answer.
+        """
+        names: list[Hashable] = self._ask_root(self._root.registered_names)
+        return names
+
     def status(self) -> SystemStatus:
         """Replicas, queue depths, restarts, waiting times, and what happened lately.
 
         Raises:
             ClusterError: The root does not answer.
         """
-        try:
-            status: SystemStatus = _ask(self._root.status)
-        except (RayError, GetTimeoutError) as error:
-            raise ClusterError(f"the root of {self.name!r} does not answer: {in_one_line(error)}") from error
+        status: SystemStatus = self._ask_root(self._root.status)
         return status
 
     # -- inside --------------------------------------------------------------------------------------
+
+    def _ask_root(self, method: Any, *args: object) -> Any:
+        try:
+            return _ask(method, *args)
+        except (RayError, GetTimeoutError) as error:
+            raise ClusterError(f"the root of {self.name!r} does not answer: {in_one_line(error)}") from error
+
+    async def _find(self, name: Hashable) -> Pid | None:
+        """Ask the root who has a name, as long as the caller has patience."""
+        while True:
+            try:
+                pid: Pid | None = await self._root.whereis_name.remote(name)
+            except ActorUnavailableError:
+                await asyncio.sleep(ASK_AGAIN_S)
+            except RayError as error:
+                raise ClusterError(f"the root of {self.name!r} does not answer: {in_one_line(error)}") from error
+            else:
+                return pid
 
     def run(self, coroutine: Coroutine[object, object, R]) -> R:
         """Run a coroutine on the loop of this handle and wait for it.

@@ -141,9 +141,9 @@ class Authority:
         claim = self._entries.get(name)
         return None if claim is None else claim.pid
 
-    def names(self) -> list[Hashable]:
-        """All names that somebody has."""
-        return list(self._entries)
+    def table(self) -> dict[Hashable, Pid]:
+        """Who has which name."""
+        return {name: claim.pid for name, claim in self._entries.items()}
 
     def step(self, event: Event, random: Random) -> list[Effect]:
         """Take one event in; what is to be done.
@@ -255,9 +255,7 @@ class Authority:
         effects: list[Effect] = []
         for session in self._sessions.values():
             if session.told < 0:
-                entries: tuple[tuple[Hashable, Pid | None], ...] = tuple(
-                    (name, claim.pid) for name, claim in self._entries.items()
-                )
+                entries: tuple[tuple[Hashable, Pid | None], ...] = tuple(self.table().items())
             elif changed or session.verdicts:
                 entries = changed
             else:

@@ -9,4 +9,5 @@ EXPECTED: dict[str, list[object]] = {
     "task_supervisor_scene": [49, 0, 1, 4, 9],
     "registry_scene": [("echo", 1), []],
     "pg_scene": [True, []],
+    "global_names_scene": [6, False, None, True, False, True],
 }

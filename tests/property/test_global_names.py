@@ -258,7 +258,7 @@ class System(RuleBasedStateMachine):
         everybody = [claim for runtime in self.runtimes.values() for claim in runtime.has.values()]
         table = {claim.name: claim.pid for claim in everybody}
         assert len(table) == len(everybody)
-        assert {name: self.authority.whereis(name) for name in self.authority.names()} == table
+        assert self.authority.table() == table
         for runtime in self.runtimes.values():
             assert runtime.claims.table == table
             assert not runtime.asked
