@@ -90,7 +90,7 @@ random_notify_name = Rule.RANDOM_NOTIFY
 notify_all_name = Rule.NOTIFY_ALL
 """Neither keeps the name, both are sent a `GlobalNameConflict`."""
 
-TIMEOUT_S = 5.0
+TIMEOUT_S = 10.0
 MARGIN_S = 1.0
 
 
@@ -151,7 +151,7 @@ async def register_name(
         pid: A process of any replica.
         conflict: What decides if another process comes to have the name too: `random_exit_name` (the default),
             `random_notify_name`, `notify_all_name`, or a function, see above.
-        timeout_s: Seconds to wait for the root. Default 5.
+        timeout_s: Seconds to wait for the root. Default 10, which spans a restart of it.
 
     Returns:
         `False` if a living process has the name, be it `pid`.
@@ -180,7 +180,7 @@ async def unregister_name(name: Hashable, *, timeout_s: float = TIMEOUT_S) -> No
 
     Args:
         name: The name.
-        timeout_s: Seconds to wait for the root. Default 5.
+        timeout_s: Seconds to wait for the root. Default 10, which spans a restart of it.
 
     Raises:
         ClusterError: The root did not answer in time: it will be told later, until then others may find the name.

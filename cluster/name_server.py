@@ -283,7 +283,8 @@ class NameServer(GenServer):
             try:
                 async with asyncio.timeout(DECIDE_S):
                     found = chooser(claim.name, against.pid, claim.pid)
-                    chosen = await found if inspect.isawaitable(found) else found
+                    winner = await found if inspect.isawaitable(found) else found
+                    chosen = winner if isinstance(winner, Pid | Rule) else None
             finally:
                 self._cell.deliver(Decided(claim.number, against, chosen))
 
