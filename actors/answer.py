@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from .call_context import current_context
 from .errors import CallFailed, CallTimeout, Disconnected, NoProcess, Overloaded, ProcessKilled
 from .message import Call, From
 from .runtime import current_cell
@@ -36,7 +37,7 @@ def send_call(
     now = loop.time()
     deadline = None if timeout_s is None else now + timeout_s
     reserved = waits and runtime.carriers.reserve(cell)
-    cell.deliver_call(Call(message, sender, deadline, drop_expired, now))
+    cell.deliver_call(Call(message, sender, deadline, drop_expired, now, current_context()))
     if reserved:
         try:
             runtime.carriers.lend(cell, caller)

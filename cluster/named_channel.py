@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from raybeam.actors import AtLeastOnce, CallTimeout, Disconnected, Interrupted, NoProcess
+from raybeam.actors import (
+    AtMostOnce,
+    Broadcast,
+    CallFailed,
+    CallTimeout,
+    ExactlyOnce,
+    NoProcess,
+    Outcome,
+    Overloaded,
+    current_context,
+)
+from raybeam.actors.interface import result_of
+from raybeam.actors.kernel.retry import AT_MOST_ONCE
 
 from . import envelope
-from .lane import Lane
+from .kernel.attempts import GiveUp, OutOfTime, after_attempt
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Hashable
@@ -17,9 +29,10 @@ if TYPE_CHECKING:
     from raybeam.actors.interface import Delivery, Invoke
 
     from .client import Client
+    from .lane import Lane
 
 R = TypeVar("R")
-Over: TypeAlias = "Callable[[Lane, Pid, bytes, float, object], Awaitable[object]]"
+SHORTEST_S = 0.001
 
 
 class NamedChannel:
@@ -54,15 +67,22 @@ class NamedChannel:
         return f"{self._system}: {self._name!r}"
 
     async def ask(self, request: Invoke, delivery: Delivery) -> object:
-        """Call who has the name; again after an unknown outcome, if the method allows it.
+        """Call who has the name; again as the method's retry strategy allows, but never exactly once.
+
+        What is to be done exactly once is made only once here: another process does not know what this one has done.
 
         Raises:
             NoProcess: Nobody has the name; nothing was done.
             CallTimeout: The deadline passed.
             CallFailed: As from any call.
         """
-        policy = delivery.retry if isinstance(delivery.retry, AtLeastOnce) else None
-        return await self._send(request, delivery, Lane.call, policy)
+        payload, large = envelope.dump_request(request)
+        extra = envelope.pack_extra(current_context(), None)
+
+        async def send(lane: Lane, pid: Pid, until: float) -> object:
+            return await lane.call(pid, payload, until, (repr(self), request), extra, large)
+
+        return await self._send(request, delivery, send)
 
     async def tell(self, request: Invoke, delivery: Delivery) -> None:
         """Cast to who has the name; returns when the cast is on its way.
@@ -71,36 +91,66 @@ class NamedChannel:
             NoProcess: Nobody has the name.
             CallTimeout: The deadline passed before it could be sent.
         """
-        await self._send(request, delivery, Lane.cast, None)
+        payload, large = envelope.dump_request(request)
+        extra = envelope.pack_extra(current_context(), None)
+
+        async def send(lane: Lane, pid: Pid, until: float) -> None:
+            left_s = max(SHORTEST_S, until - asyncio.get_running_loop().time())
+            await lane.cast(pid, payload, left_s, (repr(self), request), extra, large)
+
+        await self._send(request, delivery, send)
+
+    async def ask_all(self, request: Invoke, delivery: Delivery) -> Broadcast[object]:
+        """Call who has the name: it is all there is."""
+        return Broadcast({0: await result_of(self.ask(request, delivery))})
 
     def run(self, coroutine: Coroutine[object, object, R]) -> R:
         """Run one of the above from a thread without an event loop."""
         return self._run(coroutine)  # type: ignore[return-value]  # what the coroutine gives
 
-    async def _send(self, request: Invoke, delivery: Delivery, over: Over, policy: AtLeastOnce | None) -> object:
-        client, loop = self._client(), asyncio.get_running_loop()
-        until = loop.time() + delivery.timeout_s
-        described, payload = (repr(self), request), envelope.dump_request(request)
-        attempt = 0
+    async def _send(
+        self, request: Invoke, delivery: Delivery, send: Callable[[Lane, Pid, float], Awaitable[object]]
+    ) -> object:
+        client = self._client()
+        until = client.now() + delivery.timeout_s
+        described = (repr(self), request)
+        retry = AT_MOST_ONCE if isinstance(delivery.retry, AtMostOnce | ExactlyOnce) else delivery.retry
+        attempt, maybe_done = 0, False
         try:
             while True:
-                if self._pid is None:
-                    async with asyncio.timeout_at(until):
-                        self._pid = await self._find(self._name)
-                pid = self._pid
-                if pid is None:
-                    raise NoProcess(described)
+                attempt += 1
+                pid = await self._who(until, described)
                 try:
                     lane = await client.lane_to(pid.runtime, until)
-                    return await over(lane, pid, payload, max(0.001, until - loop.time()), described)
-                except (NoProcess, LookupError):  # not done; the root may be about to learn of that end
-                    self._pid = None
-                except (Disconnected, Interrupted):
-                    self._pid = None
-                    if policy is None:
-                        raise
-                attempt += 1
-                async with asyncio.timeout_at(until):
-                    await asyncio.sleep((policy or AtLeastOnce()).delay_s(attempt, client.random))
+                    if lane is None:
+                        raise NoProcess(described)
+                    return await send(lane, pid, until)
+                except CallFailed as failure:
+                    error = failure
+                if error.outcome is Outcome.NOT_SENT or error.outcome is Outcome.UNKNOWN:
+                    self._pid = None  # the root may know another, or is about to
+                    maybe_done = maybe_done or error.outcome is Outcome.UNKNOWN
+                verdict = after_attempt(
+                    retry,
+                    error.outcome,
+                    attempt,
+                    until - client.now(),
+                    client.random,
+                    maybe_done=maybe_done,
+                    retry_after_s=error.retry_after_s if isinstance(error, Overloaded) else None,
+                )
+                if isinstance(verdict, OutOfTime):
+                    raise CallTimeout(described, sent=maybe_done)
+                if isinstance(verdict, GiveUp):
+                    raise error
+                await asyncio.sleep(verdict.delay_s)
         except TimeoutError:
-            raise CallTimeout(described) from None
+            raise CallTimeout(described, sent=maybe_done) from None
+
+    async def _who(self, until: float, described: object) -> Pid:
+        if self._pid is None:
+            async with asyncio.timeout_at(until):
+                self._pid = await self._find(self._name)
+        if self._pid is None:
+            raise NoProcess(described)
+        return self._pid

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from ray.actor import ActorHandle
 
+    from .large import Exchanged
+
+
 UNKNOWN_S = 0.3
 
 
@@ -23,9 +26,9 @@ class RayLink:
     def __init__(self, actor: ActorHandle[Any]) -> None:
         self._actor = actor
 
-    async def exchange(self, data: bytes) -> bytes:
+    async def exchange(self, data: bytes, *large: object) -> Exchanged:
         """Send a batch; see `raybeam.cluster.lane.Link`."""
-        reply: bytes = await _exchanged(self._actor.exchange.remote(data))
+        reply: Exchanged = await _exchanged(self._actor.exchange.remote(data, *large))
         return reply
 
     async def ended(self) -> None:
@@ -47,9 +50,9 @@ class RootLink:
         self._root = root
         self._generation = generation
 
-    async def exchange(self, data: bytes) -> bytes:
+    async def exchange(self, data: bytes, *large: object) -> Exchanged:
         """Send a batch; see `raybeam.cluster.lane.Link`."""
-        reply: bytes | None = await _exchanged(self._root.exchange.remote(self._generation, data))
+        reply: Exchanged | None = await _exchanged(self._root.exchange.remote(self._generation, data, *large))
         if reply is None:
             raise LinkDown("the root was restarted")
         return reply

@@ -28,12 +28,13 @@ from raybeam.actors.kernel.reason import is_normal_end
 from raybeam.actors.runtime import ambient_runtime, log_report
 
 from . import peers
-from .client import IDLE_LANE_S, SERVICE
+from .client import IDLE_LANE_S
+from .collector import calm_collector
 from .kernel.histogram import Histogram
 from .lease import Lease
 from .mesh import Mesh
 from .name_server import SERVER, Holdings, start_server
-from .names import NAMESPACE, ReplicaName, RootName, root_name
+from .names import NAMESPACE, SERVICE, ReplicaName, RootName, root_name
 from .placement import remove_group
 from .ray_directory import RayDirectory
 from .session import Sessions
@@ -44,7 +45,8 @@ if TYPE_CHECKING:
     from raybeam.actors.cell import Cell
 
     from .blueprint import Blueprint, Family
-    from .kernel.views import Table
+    from .kernel.views import Table, View
+    from .large import Exchanged
 
 SERVICE_PERIOD_S = 5.0
 MAX_INTENSITY = "reached_max_restart_intensity"
@@ -121,7 +123,8 @@ class Replica:
         self._directory = RayDirectory(blueprint.name)
         self._mesh = Mesh(self._runtime, self._directory)
         self._names = Holdings()
-        self._sessions = Sessions(self._runtime, SERVICE, self._mesh.receive)
+        self._view: View | None = None
+        self._sessions = Sessions(self._runtime, SERVICE, self._mesh.receive, lambda: self._view)
         self._waits = Histogram()
         self._services = Histogram()
         self._crashes = 0
@@ -143,14 +146,15 @@ class Replica:
         loop = asyncio.get_running_loop()
         peers.open(self._blueprint, self._family.calls, self._directory, self._follow)
         self._top = await gen_server.start(_Tree, self._family, self._names)
+        calm_collector()
         for task in (self._tick(), self._watch_top(self._top)):
             running = loop.create_task(task)
             self._background.add(running)
         return str(ray.get_runtime_context().get_node_id())
 
-    async def exchange(self, data: bytes) -> bytes:
-        """One batch of a lane."""
-        return await self._sessions.exchange(data)
+    async def exchange(self, data: bytes, *large: object) -> Exchanged:
+        """One batch of a lane, and the large values of its messages."""
+        return await self._sessions.exchange(data, *large)
 
     async def stop(self) -> None:
         """End the service in order and let its last answers out; the actor itself is ended by its keeper."""
@@ -204,6 +208,7 @@ class Replica:
 
     def _follow(self, table: Table) -> None:
         """The directory has told something new, perhaps as another process of the root."""
+        self._view = table.views.get(self._name.family)
         self._mesh.follow(table)
         self._names.follow(self._runtime, str(RootName(self._blueprint.name, table.generation)))
 

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from .blueprint import Blueprint, Family
     from .kernel.health import Health
+    from .large import Exchanged
     from .replica import Beat
 
 WATCH_S = 20.0
@@ -91,11 +92,11 @@ class Root:
                     await changed.wait()
         return self._table
 
-    async def exchange(self, generation: int, data: bytes) -> bytes | None:
+    async def exchange(self, generation: int, data: bytes, *large: object) -> Exchanged | None:
         """See `RootMesh.exchange`."""
         await self._ensure_started()
         assert self._mesh is not None
-        return await self._mesh.exchange(generation, data)
+        return await self._mesh.exchange(generation, data, *large)
 
     async def lifeline(self, generation: int) -> bool:
         """See `RootMesh.lifeline`."""

@@ -21,6 +21,8 @@ from .session import Sessions
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .large import Exchanged
+
 LIFELINE_S = 20.0
 KEEP_UP_S = 30.0
 
@@ -42,9 +44,9 @@ class RootMesh:
         self._sessions = Sessions(self.runtime, AUTHORITY, self._mesh.receive)
         self.follow = self._mesh.follow
 
-    async def exchange(self, generation: int, data: bytes) -> bytes | None:
+    async def exchange(self, generation: int, data: bytes, *large: object) -> Exchanged | None:
         """One batch of a lane; `None` if it was meant for another process of the root."""
-        return await self._sessions.exchange(data) if generation == self._generation else None
+        return await self._sessions.exchange(data, *large) if generation == self._generation else None
 
     async def lifeline(self, generation: int) -> bool:
         """`True` at once when another process of the root was meant; else `False` after a while, to be called again."""

@@ -6,20 +6,23 @@ import asyncio
 import concurrent.futures
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import ray
 from ray.exceptions import ActorDiedError, ActorUnavailableError, GetTimeoutError, RayError
 
 from raybeam.actors import BlueprintError, ClusterError, GenServer, UsageError
-from raybeam.actors.interface import Delivery, Invoke, reference
+from raybeam.actors.interface import Broadcast, Delivery, Invoke, reference
 from raybeam.actors.runtime import log
 
 from .blueprint import Blueprint
-from .client import Client, FamilyChannel
+from .breakers import BreakerSwitch, breakers_of
+from .client import Client
+from .family_channel import FamilyChannel
 from .named_channel import NamedChannel
 from .names import NAMESPACE, root_name
-from .ray_directory import RayDirectory
+from .ray_directory import RayDirectory, ask_who_has
 from .ray_errors import in_one_line
 from .root import create_root
 
@@ -58,6 +61,7 @@ class System:
         self._root = root
         self._owner = owner
         self._clients: dict[asyncio.AbstractEventLoop, Client] = {}
+        self._breakers = breakers_of(blueprint)
         self._clients_lock = threading.Lock()
         self._loop = asyncio.new_event_loop()
         self._closed = threading.Event()
@@ -189,7 +193,11 @@ class System:
             name: The name.
         """
         channel = NamedChannel(
-            self.name, name, self._find, lambda: self._client_here(asyncio.get_running_loop()), self.run
+            self.name,
+            name,
+            partial(ask_who_has, self._root),
+            lambda: self._client_here(asyncio.get_running_loop()),
+            self.run,
         )
         return reference(service, channel)
 
@@ -211,6 +219,17 @@ class System:
         names: list[Hashable] = self._ask_root(self._root.registered_names)
         return names
 
+    def breaker(self, family: str) -> BreakerSwitch:
+        """The breaker of a family, for the calls of this handle: look at it, reset, disable or enable it.
+
+        Raises:
+            BlueprintError: There is no such family, or it has no `breaker`.
+        """
+        if family not in self._breakers:
+            known = ", ".join(self._breakers) or "none"
+            raise BlueprintError(f"the blueprint gives no breaker to {family!r}; families that have one: {known}")
+        return self._breakers[family]
+
     def status(self) -> SystemStatus:
         """Replicas, queue depths, restarts, waiting times, and what happened lately.
 
@@ -227,18 +246,6 @@ class System:
             return _ask(method, *args)
         except (RayError, GetTimeoutError) as error:
             raise ClusterError(f"the root of {self.name!r} does not answer: {in_one_line(error)}") from error
-
-    async def _find(self, name: Hashable) -> Pid | None:
-        """Ask the root who has a name, as long as the caller has patience."""
-        while True:
-            try:
-                pid: Pid | None = await self._root.whereis_name.remote(name)
-            except ActorUnavailableError:
-                await asyncio.sleep(ASK_AGAIN_S)
-            except RayError as error:
-                raise ClusterError(f"the root of {self.name!r} does not answer: {in_one_line(error)}") from error
-            else:
-                return pid
 
     def run(self, coroutine: Coroutine[object, object, R]) -> R:
         """Run a coroutine on the loop of this handle and wait for it.
@@ -264,7 +271,7 @@ class System:
                     raise self._closed_error()
                 for ended in [known for known in self._clients if known.is_closed()]:
                     del self._clients[ended]
-                client = Client(self.blueprint, RayDirectory(self.name), self.run)
+                client = Client(self.blueprint, RayDirectory(self.name), self.run, breakers=self._breakers)
                 if self._failed is not None:
                     client.end(self._failed_error(self._failed))
                 loop.call_soon_threadsafe(client.open)
@@ -352,6 +359,10 @@ class _SystemChannel:
     async def tell(self, request: Invoke, delivery: Delivery) -> None:
         """See `FamilyChannel.tell`."""
         await self._here().tell(request, delivery)
+
+    async def ask_all(self, request: Invoke, delivery: Delivery) -> Broadcast[object]:
+        """See `FamilyChannel.ask_all`."""
+        return await self._here().ask_all(request, delivery)
 
     def _here(self) -> FamilyChannel:
         loop, last = asyncio.get_running_loop(), self._last

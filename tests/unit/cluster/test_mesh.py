@@ -24,6 +24,7 @@ from raybeam.actors.testing import run
 from raybeam.cluster import Global, global_names
 from raybeam.cluster.kernel.views import Member, first_table
 from raybeam.cluster.lane import LinkDown, LinkLost
+from raybeam.cluster.large import Exchanged
 from raybeam.cluster.mesh import Mesh
 from raybeam.cluster.name_authority import AUTHORITY, NameAuthority
 from raybeam.cluster.name_server import SERVER, Holdings, NameServer
@@ -57,14 +58,14 @@ class Wire:
         self.fabric = fabric
         self.name = name
 
-    async def exchange(self, data: bytes) -> bytes:
+    async def exchange(self, data: bytes, *large: object) -> Exchanged:
         await asyncio.sleep(0.001)
         replica = self.fabric.replicas.get(self.name)
         if replica is None:
             raise LinkDown
         if self.fabric.losing:
             raise LinkLost
-        return await replica.sessions.exchange(data)
+        return await replica.sessions.exchange(data, *large)
 
     async def ended(self) -> None:
         await asyncio.shield(self.fabric.replicas[self.name].ended)
