@@ -33,7 +33,8 @@ references to a name by `System.named`.
 
 **Registering** asks the root of the system, the only one that gives names away, so no two processes are given one name.
 **Reading** does not: each replica has a table of all names, to which the root sends every change. It may lag behind by
-what is under way: a call to a process that has just ended fails with `NoProcess`, and may be tried again.
+what is under way: a call to a process that has just ended fails with `NoProcess`, and may be tried again. So names are
+for processes that live for a while; a change costs a message to each replica.
 
 **A failure and its outcome.** A name is free again when its process has ended, or its replica is lost.
 
@@ -176,7 +177,7 @@ async def re_register_name(
 
 
 async def unregister_name(name: Hashable, *, timeout_s: float = TIMEOUT_S) -> None:
-    """Take a name from who has it; nothing happens when nobody has.
+    """Take a name from who has it, as far as is known here; nothing happens when nobody has.
 
     Args:
         name: The name.
