@@ -1,7 +1,7 @@
 """Processes of different replicas deal with each other over lanes, and lose each other together."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
 import pytest
@@ -16,6 +16,7 @@ from raybeam.actors import (
     Reply,
     Runtime,
     gen_server,
+    gen_stage,
     pg,
     process,
 )
@@ -307,3 +308,29 @@ def test_names_of_the_whole_system_live_on_with_another_root() -> None:
         assert await fabric.within(two, lambda: global_names.register_name("echo", other)) is True
 
     play(scene)
+
+
+def test_a_stage_reads_from_another_replica_over_a_lane_that_loses_and_no_faster_than_it_asks() -> None:
+    read: list[int] = []
+
+    def numbers() -> Iterator[int]:
+        for number in range(50):
+            read.append(number)
+            yield number
+
+    async def scene(fabric: Fabric, one: Replica, two: Replica) -> list[int]:
+        far = await fabric.within(two, lambda: gen_stage.from_iterable(numbers()))
+
+        async def body() -> list[int]:
+            got = []
+            async for number in gen_stage.stream(far, max_demand=4):
+                fabric.losing = number % 7 == 0
+                await asyncio.sleep(0.05)
+                fabric.losing = False
+                got.append(number)
+                assert len(read) - len(got) <= 4
+            return got
+
+        return await fabric.as_process(one, body)
+
+    assert play(scene) == list(range(50))
