@@ -512,6 +512,21 @@ def test_a_name_server_that_is_killed_takes_its_claims_up_again() -> None:
     play(scene)
 
 
+def test_an_authority_that_is_killed_learns_the_names_again() -> None:
+    async def scene(system: System) -> None:
+        pid, other = await system.echo("one"), await system.echo("two")
+        await system.within("one", lambda: register_name("n", pid))
+        authority = system.runtimes[FIRST].cell(AUTHORITY)
+        assert authority is not None
+        system.runtimes[FIRST].exit(None, authority.pid, "kill")
+        names = ("one", "two")
+        await system.within(FIRST, lambda: gen_server.start(NameAuthority, lambda: names, name=AUTHORITY))
+        assert await system.within("two", lambda: register_name("n", other)) is False
+        assert await system.whereis("n") == [pid, pid]
+
+    play(scene)
+
+
 # -- conflicts -------------------------------------------------------------------------------------------------------
 
 
