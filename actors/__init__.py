@@ -51,6 +51,16 @@ from .kernel.backoff import Backoff
 from .kernel.event import RemoveHandler, SwapHandler
 from .kernel.mailbox import Overflow
 from .kernel.reason import Crashed
+from .kernel.regulation.codel import CoDel
+from .kernel.regulation.counters import RegulationCounters
+from .kernel.regulation.damper import Damper, Sample
+from .kernel.regulation.deadline import DeadlineDrop
+from .kernel.regulation.fair_queue import Fair
+from .kernel.regulation.gradient import Gradient
+from .kernel.regulation.priority import Priorities
+from .kernel.regulation.refusal import Refusal
+from .kernel.regulation.regulation import Regulation
+from .kernel.regulation.token_bucket import Rate
 from .kernel.retry import AtLeastOnce, AtMostOnce
 from .kernel.server import Error, Ignore, NoReply, Ok, Reply, Stop
 from .kernel.statem_actions import (
@@ -148,6 +158,17 @@ __all__ = [
     "AtLeastOnce",
     "AtMostOnce",
     "Overflow",
+    "Regulation",
+    "CoDel",
+    "Rate",
+    "Gradient",
+    "Priorities",
+    "Fair",
+    "DeadlineDrop",
+    "Damper",
+    "Sample",
+    "Refusal",
+    "RegulationCounters",
     "Ok",
     "Ignore",
     "Error",

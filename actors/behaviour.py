@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from .errors import InvalidArgumentsError, ServiceError, UsageError
 from .kernel.mailbox import Overflow
+from .kernel.regulation.regulation import Regulation
 
 if TYPE_CHECKING:
     from .behaviour_cell import BehaviourCell
@@ -18,22 +19,33 @@ class Behaviour:
     """Base of `GenServer` and `GenStatem`; derive your class from one of those.
 
     **Options**, as class attributes: `mailbox_limit` (calls that may wait; more are refused with `Overloaded`;
-    default 1000) and `mailbox_overflow` (which one is refused; default `Overflow.REJECT`, the new one).
+    default 1000) and `mailbox_overflow` (which one is refused; default `Overflow.REJECT`, the new one). Or
+    `regulation`, a `Regulation`, which takes the place of both (default none); `start` may give another one.
     """
 
     mailbox_limit: ClassVar[int] = 1000
     mailbox_overflow: ClassVar[Overflow] = Overflow.REJECT
+    regulation: ClassVar[Regulation | None] = None
     _cell: BehaviourCell[Any]
 
     def __init_subclass__(cls, **options: object) -> None:
         super().__init_subclass__(**options)
         if cls.mailbox_limit < 1:
             raise UsageError(f"{cls.__name__}.mailbox_limit={cls.mailbox_limit!r}: must be 1 or more")
+        if not isinstance(cls.regulation, Regulation | None):
+            raise UsageError(f"{cls.__name__}.regulation={cls.regulation!r}: give a Regulation, or None for none")
 
     @classmethod
     def _new_cell(cls, runtime: Runtime, pid: Pid, parent: Pid | None) -> BehaviourCell[Any]:
         """The cell that runs a new instance of this class."""
         raise UsageError(f"{cls.__name__}: derive it from a behaviour such as GenServer or GenStatem")
+
+    @classmethod
+    def _new_regulated_cell(
+        cls, runtime: Runtime, pid: Pid, parent: Pid | None, regulation: Regulation
+    ) -> BehaviourCell[Any]:
+        """The cell that runs a new, regulated instance of this class."""
+        raise UsageError(f"{cls.__name__} cannot be regulated: only a GenServer or a GenStatem can")
 
     @property
     def pid(self) -> Pid:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from .answer import await_answer, send_call
+from .answer import await_answer, send_call, time_left
 from .behaviour import Behaviour
 from .behaviour_cell import start_message
 from .errors import NoProcess, StartError, StartIgnored, UsageError
@@ -13,6 +13,7 @@ from .interface import Delivery, Invoke, Method, methods_of, reference
 from .kernel.server import CallResult, Ignore, InitResult, Result
 from .message import Cast
 from .process import own_cell
+from .regulated_cell import RegulatedServerCell, regulation_counters
 from .requests import RequestId, multi_call, receive_response, send_request, wait_response
 from .runtime import current_cell, current_runtime, log
 from .server_cell import ServerCell
@@ -21,8 +22,10 @@ from .system_calls import change_code, get_state, replace_state, resume, statist
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from .behaviour_cell import BehaviourCell
     from .cell import Cell
     from .kernel.reason import ExitReason
+    from .kernel.regulation.regulation import Regulation
     from .message import From
     from .pid import Destination, Name, Pid
     from .runtime import Runtime
@@ -87,7 +90,9 @@ class GenServer(Behaviour):
     (accepted, does nothing).
 
     **Options**, as class attributes: `mailbox_limit` (calls that may wait; more are refused with `Overloaded`;
-    default 1000) and `mailbox_overflow` (which one is refused; default `Overflow.REJECT`, the new one).
+    default 1000) and `mailbox_overflow` (which one is refused; default `Overflow.REJECT`, the new one). `regulation`
+    takes the place of both: a `Regulation` with CoDel, rate, concurrency limit, priorities, fair queue, damper
+    (default none; see docs/regulation.md).
 
     **When not to use it.** For plain computation (call a function), to protect one value that only one process
     uses, or to arrange code. Use it where state outlives a call, where things happen at the same time, or
@@ -108,6 +113,12 @@ class GenServer(Behaviour):
     @classmethod
     def _new_cell(cls, runtime: Runtime, pid: Pid, parent: Pid | None) -> ServerCell:
         return ServerCell(runtime, pid, parent, cls())
+
+    @classmethod
+    def _new_regulated_cell(
+        cls, runtime: Runtime, pid: Pid, parent: Pid | None, regulation: Regulation
+    ) -> BehaviourCell[Any]:
+        return RegulatedServerCell(runtime, pid, parent, cls(), regulation)
 
     async def _boot(self, result: InitResult) -> InitResult:
         """What the engine does with the result of `init`; behaviours built on this one do more."""
@@ -157,6 +168,7 @@ async def start(
     *args: object,
     name: Name | None = None,
     timeout_s: float | None = None,
+    regulation: Regulation | None = None,
     **kwargs: object,
 ) -> Pid:
     """Start a server that nobody is linked to; returns when its `init` is done.
@@ -166,13 +178,14 @@ async def start(
         *args: For `init`.
         name: A name to register: a local one, or one of a registry. Default: none.
         timeout_s: Seconds that `init` may take; then it is killed. Default: for ever.
+        regulation: How it is protected from more calls than it can serve. Default: what its class says.
         **kwargs: For `init`.
 
     Raises:
         StartError: `init` failed, took too long, or the name is taken (reason `("already_started", pid)`).
         StartIgnored: `init` returned `Ignore()`.
     """
-    return await _start(server, args, kwargs, name, timeout_s, parent=None)
+    return await _start(server, args, kwargs, name, timeout_s, regulation, parent=None)
 
 
 async def start_link(
@@ -180,6 +193,7 @@ async def start_link(
     *args: object,
     name: Name | None = None,
     timeout_s: float | None = None,
+    regulation: Regulation | None = None,
     **kwargs: object,
 ) -> Pid:
     """Like `start`, linked to the calling process, which becomes the parent.
@@ -187,7 +201,7 @@ async def start_link(
     Raises:
         NotAProcessError: The caller is not a process; use `start`.
     """
-    return await _start(server, args, kwargs, name, timeout_s, parent=own_cell())
+    return await _start(server, args, kwargs, name, timeout_s, regulation, parent=own_cell())
 
 
 async def _start(
@@ -196,12 +210,18 @@ async def _start(
     kwargs: dict[str, object],
     name: Name | None,
     timeout_s: float | None,
+    regulation: Regulation | None,
     parent: Cell | None,
 ) -> Pid:
     runtime = current_runtime()
     if name is not None and (holder := runtime.whereis(name)) is not None:
         raise StartError(("already_started", holder))
-    cell = server._new_cell(runtime, runtime.new_pid(), None if parent is None else parent.pid)
+    regulation = regulation or server.regulation
+    pid, parent_pid = runtime.new_pid(), None if parent is None else parent.pid
+    if regulation is None:
+        cell = server._new_cell(runtime, pid, parent_pid)
+    else:
+        cell = server._new_regulated_cell(runtime, pid, parent_pid, regulation)
     runtime.add(cell, link_to=parent, name=name)
     message, outcome = start_message(runtime, args, kwargs)
     reserved = runtime.carriers.reserve(cell)
@@ -275,7 +295,7 @@ async def request(
     sender = send_call(runtime, cell, message, timeout_s, drop_expired, waits=True)
     if sender.future.done() and sender.future.exception() is None:
         return sender.future.result()
-    return await await_answer(sender, timeout_s, (destination, message))
+    return await await_answer(sender, time_left(timeout_s), (destination, message), drop_expired=drop_expired)
 
 
 def tell(destination: Destination, message: object) -> None:
@@ -303,7 +323,8 @@ class LocalChannel:
         if cell is None:
             raise NoProcess((self._destination, request))
         sender = send_call(self._runtime, cell, request, delivery.timeout_s, drop_expired=True, waits=True)
-        return await await_answer(sender, delivery.timeout_s, (self._destination, request))
+        described = (self._destination, request)
+        return await await_answer(sender, time_left(delivery.timeout_s), described, drop_expired=True)
 
     async def tell(self, request: Invoke, delivery: Delivery) -> None:
         """Cast to the process."""
@@ -329,6 +350,7 @@ __all__ = [
     "multi_call",
     "receive_response",
     "ref",
+    "regulation_counters",
     "replace_state",
     "request",
     "resume",

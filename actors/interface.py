@@ -86,6 +86,7 @@ class Method(Generic[S, P, R]):
         self.function = function
         self.delivery = delivery
         self.name = getattr(function, "__name__", "?")
+        self.concurrent = False
         self.blocking = not inspect.iscoroutinefunction(function)
         functools.update_wrapper(self, function)  # type: ignore[arg-type]  # a descriptor stands in for the function
         self._validate: Callable[..., tuple[tuple[object, ...], dict[str, object]]] | None = None
@@ -141,7 +142,8 @@ class Method(Generic[S, P, R]):
         if self.blocking:
             context = contextvars.copy_context()
             result: object = await asyncio.get_running_loop().run_in_executor(
-                None, functools.partial(context.run, function, *args, **kwargs)
+                cell.beside.threads() if self.concurrent and cell.beside is not None else None,
+                functools.partial(context.run, function, *args, **kwargs),
             )
         else:
             result = await cast("Awaitable[object]", function(*args, **kwargs))
@@ -261,13 +263,31 @@ def _decorator(kind: str, timeout_s: float, retry: Retry) -> _Decorator:
     return cast("_Decorator", decorate)
 
 
+def _beside(decorate: _Decorator) -> _Decorator:
+    """The same, for a method that is served beside the turn of its process."""
+
+    def decorate_concurrent(function: Callable[..., object]) -> object:
+        method: Method[object, ..., object] = decorate(function)
+        method.concurrent = True
+        return method
+
+    return cast("_Decorator", decorate_concurrent)
+
+
 @overload
 def call(function: Callable[Concatenate[S, P], Awaitable[R]], /) -> Method[S, P, R]: ...
 @overload
 def call(function: Callable[Concatenate[S, P], R], /) -> Method[S, P, R]: ...
 @overload
-def call(*, timeout_s: float = 5.0, retry: Retry = AT_MOST_ONCE) -> _Decorator: ...
-def call(function: object = None, /, *, timeout_s: float = 5.0, retry: Retry = AT_MOST_ONCE) -> object:
+def call(*, timeout_s: float = 5.0, retry: Retry = AT_MOST_ONCE, concurrent: bool = False) -> _Decorator: ...
+def call(
+    function: object = None,
+    /,
+    *,
+    timeout_s: float = 5.0,
+    retry: Retry = AT_MOST_ONCE,
+    concurrent: bool = False,
+) -> object:
     """Mark a method as a call: it may change state, and its caller waits for the answer.
 
     An `async def` handler runs on the loop; a plain `def` runs in a thread, so it may block. Either way the
@@ -277,10 +297,17 @@ def call(function: object = None, /, *, timeout_s: float = 5.0, retry: Retry = A
         function: The method, when used without brackets.
         timeout_s: The deadline in seconds; expired work is dropped, not done. Default 5.
         retry: What the caller does when the outcome is unknown. Default: nothing (at most once).
+        concurrent: For queries only.
 
     Raises:
-        UsageError: A deadline that is not above 0.
+        UsageError: A deadline that is not above 0, or `concurrent`.
     """
+    if concurrent:
+        raise UsageError(
+            "@call(concurrent=True): a call may change state, and state changes one call at a time. If it only reads, "
+            "mark it with @query(concurrent=True); if it waits long for others, take it apart: a concurrent query that "
+            "waits, and a call that changes the state with what came of it"
+        )
     decorate = _decorator("call", timeout_s, retry)
     return decorate if function is None else decorate(function)  # type: ignore[call-overload]
 
@@ -290,13 +317,26 @@ def query(function: Callable[Concatenate[S, P], Awaitable[R]], /) -> Method[S, P
 @overload
 def query(function: Callable[Concatenate[S, P], R], /) -> Method[S, P, R]: ...
 @overload
-def query(*, timeout_s: float = 5.0, retry: Retry = ...) -> _Decorator: ...
-def query(function: object = None, /, *, timeout_s: float = 5.0, retry: Retry | None = None) -> object:
+def query(*, timeout_s: float = 5.0, retry: Retry = ..., concurrent: bool = False) -> _Decorator: ...
+def query(
+    function: object = None, /, *, timeout_s: float = 5.0, retry: Retry | None = None, concurrent: bool = False
+) -> object:
     """Mark a method as a query: it only reads, so it is safe to do again, and is (at least once) until its deadline.
 
-    Takes the options of `call`.
+    Takes the options of `call`, and:
+
+    Args:
+        function: The method, when used without brackets.
+        timeout_s: As for `call`.
+        retry: As for `call`. Default: at least once.
+        concurrent: Whether it is served in a task of its own (or a thread, if it is a plain `def`), beside the turn of
+            its process, which goes on with the next message at once. It begins in its turn, so it sees what was done
+            before; what is done while it waits for something, it sees too. At most 1000 are under way in a process (32
+            in threads), or as many as its regulation says; more wait. Default no: one message at a time.
     """
     decorate = _decorator("query", timeout_s, AtLeastOnce() if retry is None else retry)
+    if concurrent:
+        decorate = _beside(decorate)
     return decorate if function is None else decorate(function)  # type: ignore[call-overload]
 
 

@@ -65,6 +65,16 @@ class From:
         if not self.future.cancel() and not self.future.cancelled():
             self.future.exception()  # taken, as asyncio complains of errors that nobody takes
 
+    def cancel(self) -> None:
+        """The caller wants it no longer, and it need not be done.
+
+        A call that waits and may be dropped (`drop_expired`: all typed calls) is never begun, a `concurrent` query is
+        cancelled, and any other handler goes on but can ask `process.call_cancelled()`. Nothing happens when it is
+        answered already. Whoever carries calls from elsewhere calls this when their caller gives up.
+        """
+        self.server.cancel_call(self)
+        self.abandon()
+
     def server_ended(self, reason: ExitReason) -> None:
         """The callee died before it answered."""
         if not self.future.done():

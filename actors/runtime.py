@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from .distribution import Distribution
     from .kernel.reason import ExitReason
+    from .kernel.regulation.damper import Sample
     from .pid import Destination, Name
 
 log = logging.getLogger("raybeam")
@@ -81,6 +82,7 @@ class Runtime:
     Attributes:
         on_served: Called after each call: the process, seconds waited, seconds served. Default: nobody is.
         distribution: The connections to other runtimes. Default: none; processes elsewhere are `noproc`.
+        load: How loaded the machine is, for the dampers of regulated processes. Default: what the OS tells.
         on_ended: Called with pid and exit reason when a process ends, before anybody else learns of it. Default: nobody
             is.
 
@@ -114,6 +116,7 @@ class Runtime:
         self.report = reports
         self.on_served: Callable[[Cell, float, float], None] | None = None
         self.on_ended: Callable[[Pid, ExitReason], None] | None = None
+        self.load: Callable[[], Sample] | None = None
         self.distribution: Distribution | None = None
         self.loop: asyncio.AbstractEventLoop = _NOT_OPEN
         self.deadlines: Deadlines
@@ -331,6 +334,8 @@ class Runtime:
             sender.server_ended(reason)
         cell.calls.clear()
         cell.mailbox.clear()
+        if cell.beside is not None:
+            cell.beside.close()
         if cell.watching:
             for ref, target in cell.watching.items():
                 watched = self.cell(target)

@@ -6,7 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from .behaviour_cell import BehaviourCell, Start
+from .call_context import serving_as
 from .cell import ALIVE, crashed
+from .concurrent_calls import ConcurrentCalls, Failed
 from .errors import CallTimeout, Exit, UsageError
 from .interface import Invoke
 from .kernel.reason import is_normal_end
@@ -38,7 +40,7 @@ class ServerCell(BehaviourCell["GenServer"]):
     async def handle(self, message: object) -> None:
         """Do what one message asks for."""
         kind = type(message)
-        if self.suspended and kind is not SystemCall and not self._from_parent(message):
+        if self.suspended and kind is not SystemCall and kind is not Failed and not self._from_parent(message):
             self.hold(message)
             return
         self.messages_handled += 1
@@ -47,7 +49,12 @@ class ServerCell(BehaviourCell["GenServer"]):
             if kind is not SystemCall:  # after a system call the time-out begins anew, as in OTP
                 self.timeout_s = None
         if kind is Call:
-            await self._handle_call(message)  # type: ignore[arg-type]  # a Call
+            context = message.context  # type: ignore[attr-defined]  # a Call
+            if context is None:
+                await self._handle_call(message)  # type: ignore[arg-type]  # a Call
+            else:
+                with serving_as(context):
+                    await self._handle_call(message)  # type: ignore[arg-type]  # a Call
         elif kind is Cast:
             request = message.request  # type: ignore[attr-defined]  # a Cast
             if type(request) is Invoke:
@@ -61,6 +68,9 @@ class ServerCell(BehaviourCell["GenServer"]):
             await self._start(message)  # type: ignore[arg-type]  # a Start
         elif kind is Timeout:
             await self._callback("handle_timeout", self.server.handle_timeout(), message)
+        elif kind is Failed:
+            self.last_message = message.request  # type: ignore[attr-defined]  # a Failed
+            await self.stop(message.reason)  # type: ignore[attr-defined]
         elif self._from_parent(message):
             await self.stop(message.reason)  # type: ignore[attr-defined]  # an ExitMessage
         else:
@@ -93,13 +103,25 @@ class ServerCell(BehaviourCell["GenServer"]):
         runtime = self.runtime
         on_served = runtime.on_served
         started = runtime.loop.time() if on_served is not None or call.drop_expired else 0.0
-        if call.drop_expired and call.deadline is not None and started > call.deadline:
-            sender.fail(CallTimeout())
-            return
+        if call.drop_expired:
+            if call.deadline is not None and started > call.deadline:
+                sender.fail(CallTimeout())
+                return
+            if sender not in self.calls:  # cancelled while it waited
+                return
         if type(request) is Invoke:
+            method = self.server.interface.get(request.method)
+            if method is not None and method.concurrent:
+                if self.beside is None:
+                    self.beside = ConcurrentCalls(self)
+                self.beside.begin(call, method)
+                return
+            self.serving = call
             await self._invoke(request, sender)
         else:
+            self.serving = call
             await self._callback("handle_call", self.server.handle_call(request, sender), request, sender)
+        self.serving = None
         if on_served is not None:
             on_served(self, started - call.enqueued_at, runtime.loop.time() - started)
 
@@ -130,6 +152,9 @@ class ServerCell(BehaviourCell["GenServer"]):
         try:
             result = await running
         except Exit as exit_:
+            if sender is not None and self.gave_up(exit_, self.serving):
+                sender.fail(CallTimeout())
+                return
             reason: ExitReason = exit_.reason
         except asyncio.CancelledError as error:
             if self._is_ending():

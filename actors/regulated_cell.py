@@ -1,0 +1,98 @@
+"""The engine of a regulated process: its calls wait at a gate instead of in the mailbox."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from .behaviour import Behaviour
+from .behaviour_cell import BehaviourCell
+from .gate import Gate, RegulatedCalls, Turn
+from .kernel.regulation.line import Waiter
+from .message import Cast
+from .runtime import current_runtime
+from .server_cell import ServerCell
+from .statem_cell import StatemCell
+
+if TYPE_CHECKING:
+    from .gen_server import GenServer
+    from .gen_statem import GenStatem
+    from .kernel.regulation.counters import RegulationCounters
+    from .kernel.regulation.regulation import Regulation
+    from .message import Call, From
+    from .pid import Destination, Pid
+    from .runtime import Runtime
+
+B = TypeVar("B", bound=Behaviour)
+
+
+class RegulatedCell(BehaviourCell[B]):
+    """What a regulated process does otherwise, whatever its behaviour.
+
+    Attributes:
+        gate: Where its calls wait.
+    """
+
+    __slots__ = ()
+    gate: Gate
+
+    def deliver(self, message: object) -> None:
+        """Put a message into the mailbox; casts are counted and, like all but calls, always pass."""
+        if type(message) is Cast:
+            self.gate.casts += 1
+        super().deliver(message)
+
+    def deliver_call(self, call: Call) -> None:
+        """Take a call in, or refuse it."""
+        self.gate.arrive(call)
+
+    def cancel_call(self, sender: From) -> None:
+        """A caller gives its call up."""
+        super().cancel_call(sender)
+        self.gate.left(sender, learn=False)
+
+    async def handle(self, message: object) -> None:
+        """Do what one message asks for; a turn is used for the call that the regulator says."""
+        if type(message) is Waiter or type(message) is Turn:
+            if self.suspended:
+                self.hold(message)
+                return
+            call = self.gate.next()
+            if call is None:
+                return
+            message = call
+        await super().handle(message)
+
+
+class RegulatedServerCell(RegulatedCell["GenServer"], ServerCell):
+    """A regulated process that runs a `GenServer`."""
+
+    __slots__ = ("gate",)
+
+    def __init__(
+        self, runtime: Runtime, pid: Pid, parent: Pid | None, server: GenServer, regulation: Regulation
+    ) -> None:
+        super().__init__(runtime, pid, parent, server)
+        self.gate = Gate(self, regulation)
+        self.calls = RegulatedCalls(self.gate)
+
+
+class RegulatedStatemCell(RegulatedCell["GenStatem"], StatemCell):
+    """A regulated process that runs a `GenStatem`."""
+
+    __slots__ = ("gate",)
+
+    def __init__(
+        self, runtime: Runtime, pid: Pid, parent: Pid | None, server: GenStatem, regulation: Regulation
+    ) -> None:
+        super().__init__(runtime, pid, parent, server)
+        self.gate = Gate(self, regulation)
+        self.calls = RegulatedCalls(self.gate)
+
+
+def regulation_counters(destination: Destination) -> RegulationCounters | None:
+    """What the regulator of a process of this runtime has accepted, delayed and refused, and how things stand.
+
+    `None`: nobody lives there, or it is not regulated. It asks nobody, so it works however busy the process is.
+    """
+    cell = current_runtime().cell(destination)
+    return cell.gate.counters() if isinstance(cell, RegulatedCell) else None
