@@ -25,12 +25,14 @@ from .errors import (
     CallbackError,
     CallFailed,
     CallTimeout,
+    CircuitOpen,
     ClusterError,
     Disconnected,
     Exit,
     HandlerError,
     Interrupted,
     InvalidArgumentsError,
+    MessageTooLarge,
     NoProcess,
     NotAProcessError,
     Overloaded,
@@ -39,17 +41,20 @@ from .errors import (
     ServiceError,
     StartError,
     StartIgnored,
+    UnsendableAnswer,
     UsageError,
 )
 from .event_handler import EventHandler, HandlerExit, HandlerReport, HandlerState
 from .gen_event import GenEvent
 from .gen_server import GenServer
 from .gen_statem import GenStatem
-from .interface import call, query
+from .interface import Broadcast, Result, call, query
 from .interface import cast_ as cast
 from .kernel.backoff import Backoff
 from .kernel.event import RemoveHandler, SwapHandler
+from .kernel.hedge import Hedge
 from .kernel.mailbox import Overflow
+from .kernel.outcome import Outcome
 from .kernel.reason import Crashed
 from .kernel.regulation.codel import CoDel
 from .kernel.regulation.counters import RegulationCounters
@@ -61,7 +66,7 @@ from .kernel.regulation.priority import Priorities
 from .kernel.regulation.refusal import Refusal
 from .kernel.regulation.regulation import Regulation
 from .kernel.regulation.token_bucket import Rate
-from .kernel.retry import AtLeastOnce, AtMostOnce
+from .kernel.retry import AtLeastOnce, AtMostOnce, ExactlyOnce
 from .kernel.server import Error, Ignore, NoReply, Ok, Reply, Stop
 from .kernel.statem_actions import (
     Action,
@@ -156,6 +161,11 @@ __all__ = [
     "cast",
     "query",
     "AtLeastOnce",
+    "ExactlyOnce",
+    "Hedge",
+    "Outcome",
+    "Result",
+    "Broadcast",
     "AtMostOnce",
     "Overflow",
     "Regulation",
@@ -223,6 +233,9 @@ __all__ = [
     "StartIgnored",
     "CallFailed",
     "CallTimeout",
+    "CircuitOpen",
+    "MessageTooLarge",
+    "UnsendableAnswer",
     "NoProcess",
     "Disconnected",
     "Interrupted",

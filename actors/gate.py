@@ -136,6 +136,10 @@ class Gate:
             if self._owed:
                 self._go_on(now)
 
+    def waiting_calls(self) -> list[From]:
+        """The calls that have not been begun."""
+        return [waiter.item.sender for waiter in self._waiters.values() if waiter.phase is Phase.WAITING]
+
     def counters(self) -> RegulationCounters:
         """What was done, and how things stand."""
         return replace(self._regulator.counters(), casts=self.casts)

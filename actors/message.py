@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from .call_context import CallContext
     from .cell import Cell
+    from .kernel.once import Origin
     from .kernel.reason import ExitReason
     from .pid import Destination, Pid, Ref
 
@@ -65,6 +66,10 @@ class From:
         if not self.future.cancel() and not self.future.cancelled():
             self.future.exception()  # taken, as asyncio complains of errors that nobody takes
 
+    def wanted(self) -> bool:
+        """Whether anybody waits for the answer still."""
+        return self in self.server.calls
+
     def cancel(self) -> None:
         """The caller wants it no longer, and it need not be done.
 
@@ -74,6 +79,10 @@ class From:
         """
         self.server.cancel_call(self)
         self.abandon()
+
+    def never_begun(self, reason: ExitReason) -> None:
+        """The callee died while the call waited in its mailbox."""
+        self.server_ended(reason)
 
     def server_ended(self, reason: ExitReason) -> None:
         """The callee died before it answered."""
@@ -91,9 +100,10 @@ class Call:
         drop_expired: Whether the work may be dropped, undone, when the deadline has passed.
         enqueued_at: Loop time of arrival in the mailbox.
         context: On whose behalf it is made, `None` when its caller did not say.
+        origin: Which call it is, when it must be done exactly once.
     """
 
-    __slots__ = ("context", "deadline", "drop_expired", "enqueued_at", "request", "sender")
+    __slots__ = ("context", "deadline", "drop_expired", "enqueued_at", "origin", "request", "sender")
 
     def __init__(
         self,
@@ -103,6 +113,7 @@ class Call:
         drop_expired: bool,
         enqueued_at: float,
         context: CallContext | None = None,
+        origin: Origin | None = None,
     ) -> None:
         self.request = request
         self.sender = sender
@@ -110,6 +121,7 @@ class Call:
         self.drop_expired = drop_expired
         self.enqueued_at = enqueued_at
         self.context = context
+        self.origin = origin
 
 
 class Cast:

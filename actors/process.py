@@ -175,7 +175,7 @@ def call_cancelled() -> bool:
     if call is None:
         return False
     expired = call.drop_expired and call.deadline is not None and cell.runtime.now() > call.deadline
-    return expired or call.sender not in cell.calls
+    return expired or not call.sender.wanted()
 
 
 async def wait_exit(destination: Destination) -> ExitReason:

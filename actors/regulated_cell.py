@@ -50,6 +50,10 @@ class RegulatedCell(BehaviourCell[B]):
         super().cancel_call(sender)
         self.gate.left(sender, learn=False)
 
+    def waiting_calls(self) -> list[From]:
+        """The calls that the process has not begun with."""
+        return [*self.gate.waiting_calls(), *super().waiting_calls()]
+
     async def handle(self, message: object) -> None:
         """Do what one message asks for; a turn is used for the call that the regulator says."""
         if type(message) is Waiter or type(message) is Turn:

@@ -106,6 +106,8 @@ class StatemCell(BehaviourCell["GenStatem"]):
                 return
             if call.sender not in self.calls:  # cancelled while it waited
                 return
+        if call.origin is not None and self.known_before(call):
+            return
         self.serving = call
         await self._advance(CallEvent(call.request, call.sender))
         self.serving = None

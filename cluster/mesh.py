@@ -171,7 +171,7 @@ class _Wire:
             self._waiting.append(payload)
             return
         try:
-            self._lane.post((envelope.SIGNAL, self._mesh._name, payload, None))
+            self._lane.post((envelope.SIGNAL, self._mesh._name, payload, None, None))
         except CallFailed as failure:
             log.warning("the connection to %s is given up: %s", self._peer, failure)
             self._ended(dead=False)

@@ -28,11 +28,11 @@ from raybeam.actors.kernel.reason import is_normal_end
 from raybeam.actors.runtime import ambient_runtime, log_report
 
 from . import peers
-from .client import IDLE_LANE_S, SERVICE
+from .client import IDLE_LANE_S
 from .kernel.histogram import Histogram
 from .lease import Lease
 from .mesh import Mesh
-from .names import NAMESPACE, ReplicaName, root_name
+from .names import NAMESPACE, SERVICE, ReplicaName, root_name
 from .placement import remove_group
 from .ray_directory import RayDirectory
 from .session import Sessions
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from raybeam.actors.cell import Cell
 
     from .blueprint import Blueprint, Family
+    from .kernel.views import Table, View
 
 SERVICE_PERIOD_S = 5.0
 MAX_INTENSITY = "reached_max_restart_intensity"
@@ -118,7 +119,8 @@ class Replica:
         self._runtime = Runtime(name, reports=self._report)
         self._directory = RayDirectory(blueprint.name)
         self._mesh = Mesh(self._runtime, self._directory)
-        self._sessions = Sessions(self._runtime, SERVICE, self._mesh.receive)
+        self._view: View | None = None
+        self._sessions = Sessions(self._runtime, SERVICE, self._mesh.receive, lambda: self._view)
         self._waits = Histogram()
         self._services = Histogram()
         self._crashes = 0
@@ -138,7 +140,7 @@ class Replica:
         self._runtime.on_served = self._served
         ambient_runtime.set(self._runtime)
         loop = asyncio.get_running_loop()
-        peers.open(self._blueprint, self._family.calls, self._directory, self._mesh.follow)
+        peers.open(self._blueprint, self._family.calls, self._directory, self._follow)
         self._top = await gen_server.start(_Tree, self._family)
         for task in (self._tick(), self._watch_top(self._top)):
             running = loop.create_task(task)
@@ -198,6 +200,10 @@ class Replica:
         return str(ray.get_runtime_context().get_node_id()) if self._top is not None else ""
 
     # -- inside ------------------------------------------------------------------------------------
+
+    def _follow(self, table: Table) -> None:
+        self._view = table.views.get(self._name.family)
+        self._mesh.follow(table)
 
     async def _tick(self) -> None:
         while True:
