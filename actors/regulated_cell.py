@@ -14,6 +14,7 @@ from .server_cell import ServerCell
 from .statem_cell import StatemCell
 
 if TYPE_CHECKING:
+    from .cell import Cell
     from .gen_server import GenServer
     from .gen_statem import GenStatem
     from .kernel.regulation.counters import RegulationCounters
@@ -99,4 +100,9 @@ def regulation_counters(destination: Destination) -> RegulationCounters | None:
     `None`: nobody lives there, or it is not regulated. It asks nobody, so it works however busy the process is.
     """
     cell = current_runtime().cell(destination)
+    return None if cell is None else counters_of(cell)
+
+
+def counters_of(cell: Cell) -> RegulationCounters | None:
+    """The same of a cell. It may be asked from any thread."""
     return cell.gate.counters() if isinstance(cell, RegulatedCell) else None

@@ -11,9 +11,9 @@ expected to wait longer than `target_s` is refused when it comes, so that its ca
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import sqrt
-from typing import Final
+from typing import Final, NamedTuple
 
 SAME_EPISODE: Final = 16  # intervals after which a standing queue is a new one, as in RFC 8289
 
@@ -43,22 +43,21 @@ class CoDel:
         return self.target_s + self.interval_s
 
 
-@dataclass(frozen=True, slots=True)
-class Episode:
+class Episode(NamedTuple):
     """What CoDel remembers of one queue.
 
     Attributes:
         above_until: When waiting times will have been above the target for the interval; `None`: they are below.
         dropping: Whether the queue stands.
-        count: Drops since it stands.
-        last_count: What `count` began with.
+        drops: Drops since it stands, which give the time of the next.
+        drops_at_first: What `drops` began with.
         drop_next_at: When the next call is to be dropped.
     """
 
     above_until: float | None = None
     dropping: bool = False
-    count: int = 0
-    last_count: int = 0
+    drops: int = 0
+    drops_at_first: int = 0
     drop_next_at: float = 0.0
 
 
@@ -90,21 +89,21 @@ def judge(codel: CoDel, episode: Episode, waited_s: float, now: float, behind: i
     if waited_s < codel.target_s or behind == 0:
         if episode.above_until is None and not episode.dropping:
             return episode, False
-        return replace(episode, above_until=None, dropping=False), False
+        return episode._replace(above_until=None, dropping=False), False
     standing = episode.above_until is not None and now >= episode.above_until
     if episode.above_until is None:
-        episode = replace(episode, above_until=now + codel.interval_s)
+        episode = episode._replace(above_until=now + codel.interval_s)
     if episode.dropping and standing:
         if now >= episode.drop_next_at:
-            count = episode.count + 1
-            drop_next_at = episode.drop_next_at + codel.interval_s / sqrt(count)
-            return replace(episode, count=count, drop_next_at=drop_next_at), True
+            drops = episode.drops + 1
+            drop_next_at = episode.drop_next_at + codel.interval_s / sqrt(drops)
+            return episode._replace(drops=drops, drop_next_at=drop_next_at), True
     elif standing:
-        grown = episode.count - episode.last_count
+        grown = episode.drops - episode.drops_at_first
         again = grown > 1 and now - episode.drop_next_at < SAME_EPISODE * codel.interval_s
-        count = grown if again else 1
-        drop_next_at = now + codel.interval_s / sqrt(count)
-        return Episode(episode.above_until, True, count, count, drop_next_at), True
+        drops = grown if again else 1
+        drop_next_at = now + codel.interval_s / sqrt(drops)
+        return Episode(episode.above_until, True, drops, drops, drop_next_at), True
     return episode, waited_s > codel.longest_wait_s
 
 

@@ -79,22 +79,28 @@ class FairQueue(Generic[T]):
     @property
     def tenants(self) -> int:
         """How many tenants wait."""
-        return len(self._lines)
+        return len(self._lines) if self._only is None else min(1, self.depth)
 
     def append(self, waiter: Waiter[T]) -> None:
         """A call comes to its line."""
         line = waiter.line
+        self.depth += 1
+        if self._only is not None:
+            line.append(waiter)
+            return
         if line.depth == 0:
             self._lines[line.tenant] = line
         line.append(waiter)
-        self.depth += 1
         self._moved(line, line.depth - 1)
 
     def next_line(self) -> Line[T]:
         """Whose turn it is; somebody must wait."""
+        if self._only is not None:
+            return self._only
+        assert self._fair is not None
         while True:
             line = next(iter(self._lines.values()))
-            if self._fair is None or line.deficit >= 1:
+            if line.deficit >= 1:
                 return line
             line.deficit += self._fair.turns(line.tenant)
             if line.deficit >= 1:
@@ -128,10 +134,12 @@ class FairQueue(Generic[T]):
 
     def longest_line(self) -> Line[T]:
         """The longest line; somebody must wait."""
-        return self._lines[next(iter(self._by_depth[self._greatest]))]
+        return self._only or self._lines[next(iter(self._by_depth[self._greatest]))]
 
     def _left(self, line: Line[T]) -> None:
         self.depth -= 1
+        if self._only is not None:
+            return
         if line.depth == 0:
             del self._lines[line.tenant]
             line.deficit = 0.0

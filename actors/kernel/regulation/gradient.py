@@ -6,8 +6,8 @@ queues, and the limit grows; when calls take longer than they used to, it shrink
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 WARM_UP: Final = 10  # windows whose plain mean the long-term average begins with
 LEAST_GRADIENT: Final = 0.5
@@ -59,8 +59,7 @@ class Gradient:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(NamedTuple):
     """The limit, and what it is found from.
 
     Attributes:
@@ -106,8 +105,8 @@ def observed(gradient: Gradient, estimate: Estimate, took_s: float, in_flight: i
     calls, total_s = estimate.calls + 1, estimate.total_s + took_s
     most = max(estimate.in_flight, in_flight)
     if calls < gradient.window_calls or now - began_at < gradient.window_s:
-        return replace(estimate, began_at=began_at, calls=calls, total_s=total_s, in_flight=most)
-    estimate = replace(estimate, began_at=now, calls=0, total_s=0.0, in_flight=0)
+        return Estimate(estimate.limit, estimate.long_s, estimate.windows, began_at, calls, total_s, most)
+    estimate = Estimate(estimate.limit, estimate.long_s, estimate.windows, now)
     return stepped(gradient, estimate, total_s / calls, most)
 
 
@@ -120,10 +119,10 @@ def stepped(gradient: Gradient, estimate: Estimate, short_s: float, in_flight: i
     long_s = estimate.long_s + (short_s - estimate.long_s) * weight
     if long_s > STALE * short_s:
         long_s *= RECOVERY
-    estimate = replace(estimate, long_s=long_s, windows=windows)
+    estimate = estimate._replace(long_s=long_s, windows=windows)
     if in_flight < estimate.limit / 2:  # the callers do not use it: nothing is learnt about more
         return estimate
     slope = max(LEAST_GRADIENT, min(1.0, gradient.tolerance * long_s / short_s))
     wanted = estimate.limit * slope + gradient.room
     limit = estimate.limit * (1 - gradient.smoothing) + wanted * gradient.smoothing
-    return replace(estimate, limit=min(float(gradient.most), max(float(gradient.least), limit)))
+    return estimate._replace(limit=min(float(gradient.most), max(float(gradient.least), limit)))

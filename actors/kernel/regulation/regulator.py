@@ -6,7 +6,7 @@ It is told of everything with the time at which it happens, and owns its state; 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from . import codel, damper, deadline, pace, token_bucket
 from .concurrency import Places
@@ -24,8 +24,7 @@ RETRY_UNKNOWN_S: Final = 0.1
 RETRY_LEAST_S: Final = 0.001
 
 
-@dataclass(frozen=True, slots=True)
-class Refused(Generic[T]):
+class Refused(NamedTuple, Generic[T]):
     """A call that is not done.
 
     Attributes:
@@ -39,8 +38,7 @@ class Refused(Generic[T]):
     retry_after_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival(Generic[T]):
+class Arrival(NamedTuple, Generic[T]):
     """What becomes of a call that comes.
 
     Attributes:
@@ -52,8 +50,7 @@ class Arrival(Generic[T]):
     refused: tuple[Refused[T], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Turn(Generic[T]):
+class Turn(NamedTuple, Generic[T]):
     """What is done next.
 
     Attributes:
@@ -140,7 +137,8 @@ class Regulator(Generic[T]):
                 return self._reject(item, Refusal.DAMPED if damped else Refusal.QUEUE_FULL, line, now)
             displaced = (self._drop(waiter, Refusal.DISPLACED),)
         self._tally.accepted += 1
-        if self._room.depth or not self._places.free(self._factor) or self._token_wait_s(1, now):
+        rate = self._regulation.rate
+        if self._room.depth or not self._places.free(self._factor) or (rate and self._token_wait_s(1, now)):
             self._tally.delayed += 1
         waiter = Waiter(item, now, deadline_at, line)
         self._room.append(waiter)
@@ -148,20 +146,20 @@ class Regulator(Generic[T]):
 
     def take(self, now: float) -> Turn[T]:
         """A turn is free: what is begun, if anything can be."""
-        dropped: list[Refused[T]] = []
-        while self._room.depth:
+        room, dropped = self._room, list[Refused[T]]()
+        while room.depth:
             if not self._places.free(self._factor):
                 return Turn(None, tuple(dropped), full=True)
-            token_wait_s = self._token_wait_s(1, now)
+            token_wait_s = self._token_wait_s(1, now) if self._regulation.rate is not None else 0.0
             if token_wait_s:
                 return Turn(None, tuple(dropped), ready_at=now + token_wait_s)
-            line = self._room.next_line()
-            waiter = self._room.oldest(line)
+            line = room.next_line()
+            waiter = room.oldest(line)
             reason = self._drop_reason(line, waiter, now)
             if reason is not None:
                 dropped.append(self._drop(waiter, reason))
                 continue
-            self._room.charge(line)
+            room.charge(line)
             self._begin(waiter, now)
             return Turn(waiter, tuple(dropped))
         return Turn(None, tuple(dropped))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 ALMOST: Final = 1e-9  # a token that floating point has not quite made whole
 
@@ -32,8 +32,7 @@ class Rate:
             raise ValueError(f"max_wait_s={self.max_wait_s!r}: give seconds, 0 or more")
 
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
+class Bucket(NamedTuple):
     """The tokens that there are.
 
     Attributes:
