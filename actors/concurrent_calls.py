@@ -39,22 +39,24 @@ class ConcurrentCalls:
 
     Args:
         cell: The process.
+        limit: How many may be under way.
 
     Attributes:
         backlog: Calls whose turn has come while as many were under way as may be.
     """
 
-    __slots__ = ("_cell", "_tasks", "_threads", "backlog")
+    __slots__ = ("_cell", "_limit", "_tasks", "_threads", "backlog")
 
-    def __init__(self, cell: ServerCell) -> None:
+    def __init__(self, cell: ServerCell, limit: int) -> None:
         self._cell = cell
+        self._limit = limit
         self._tasks: dict[From, asyncio.Task[None]] = {}
         self._threads: ThreadPoolExecutor | None = None
         self.backlog: deque[object] = deque()
 
     def begin(self, call: Call, method: Method[object, ..., object]) -> None:
         """Serve a call in a task of its own; it waits if too many are under way."""
-        if len(self._tasks) >= CONCURRENT_LIMIT:
+        if len(self._tasks) >= self._limit:
             self.backlog.append(call)
             self._cell.queued_calls += 1  # it waits still
             return
@@ -129,7 +131,7 @@ class ConcurrentCalls:
         """A task is done: begin what waits for its place, if its caller does still."""
         del self._tasks[sender]
         cell = self._cell
-        while self.backlog and cell.exit_reason is ALIVE and len(self._tasks) < CONCURRENT_LIMIT:
+        while self.backlog and cell.exit_reason is ALIVE and len(self._tasks) < self._limit:
             call = self.backlog.popleft()
             assert type(call) is Call
             cell.queued_calls -= 1

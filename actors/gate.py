@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .call_context import NOBODY
 from .cell import ALIVE
 from .errors import CallTimeout, Overloaded
+from .kernel.regulation.gradient import Gradient
 from .kernel.regulation.line import Phase, Waiter
 from .kernel.regulation.refusal import Refusal
 from .kernel.regulation.regulator import Regulator
@@ -65,9 +66,10 @@ class Gate:
 
     Attributes:
         casts: Casts that came.
+        most_places: How many calls may ever be under way, `None`: any number.
     """
 
-    __slots__ = ("_cell", "_damper_s", "_owed", "_regulator", "_timer", "_turns", "_waiters", "casts")
+    __slots__ = ("_cell", "_damper_s", "_owed", "_regulator", "_timer", "_turns", "_waiters", "casts", "most_places")
 
     def __init__(self, cell: BehaviourCell[Any], regulation: Regulation) -> None:
         self._cell = cell
@@ -78,6 +80,8 @@ class Gate:
         self._timer: asyncio.TimerHandle | None = None
         self._damper_s = None if regulation.damper is None else regulation.damper.sample_s
         self.casts = 0
+        places = regulation.concurrency
+        self.most_places = places.most if isinstance(places, Gradient) else places
         if self._damper_s is not None:
             self._sample_later(self._damper_s)
 

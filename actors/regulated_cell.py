@@ -80,6 +80,10 @@ class RegulatedServerCell(RegulatedCell["GenServer"], ServerCell):
         self.gate = Gate(self, regulation)
         self.calls = RegulatedCalls(self.gate)
 
+    def concurrent_limit(self) -> int:
+        """How many concurrent queries may be under way: its places, if their number is limited."""
+        return self.gate.most_places or super().concurrent_limit()
+
 
 class RegulatedStatemCell(RegulatedCell["GenStatem"], StatemCell):
     """A regulated process that runs a `GenStatem`."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .behaviour_cell import BehaviourCell, Start
 from .call_context import serving_as
 from .cell import ALIVE, crashed
-from .concurrent_calls import ConcurrentCalls, Failed
+from .concurrent_calls import CONCURRENT_LIMIT, ConcurrentCalls, Failed
 from .errors import CallTimeout, Exit, UsageError
 from .interface import Invoke
 from .kernel.reason import is_normal_end
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from .gen_server import GenServer
+    from .interface import Method
     from .kernel.reason import ExitReason
     from .message import From
     from .pid import Pid
@@ -115,11 +116,11 @@ class ServerCell(BehaviourCell["GenServer"]):
             method = self.server.interface.get(request.method)
             if method is not None and method.concurrent:
                 if self.beside is None:
-                    self.beside = ConcurrentCalls(self)
+                    self.beside = ConcurrentCalls(self, self.concurrent_limit())
                 self.beside.begin(call, method)
                 return
             self.serving = call
-            await self._invoke(request, sender)
+            await self._invoke(method, request, sender)
         else:
             self.serving = call
             await self._callback("handle_call", self.server.handle_call(request, sender), request, sender)
@@ -127,10 +128,16 @@ class ServerCell(BehaviourCell["GenServer"]):
         if on_served is not None:
             on_served(self, started - call.enqueued_at, runtime.loop.time() - started)
 
-    async def _invoke(self, request: Invoke, sender: From) -> None:
+    def concurrent_limit(self) -> int:
+        """How many concurrent queries may be under way."""
+        return CONCURRENT_LIMIT
+
+    async def _invoke(self, method: Method[object, ..., object] | None, request: Invoke, sender: From) -> None:
         """A call of a marked method: the value is the answer."""
         try:
-            value = await self.server.interface[request.method].serve(self, request)
+            if method is None:
+                raise KeyError(request.method)
+            value = await method.serve(self, request)
         except Exception as error:  # noqa: BLE001 (judged where all callbacks are)
             await self._callback("handle_call", _raise(error), request, sender)
         except asyncio.CancelledError as error:

@@ -1,6 +1,7 @@
 """Calls within a runtime: given up, with deadlines and contexts that travel."""
 
 import asyncio
+import threading
 
 import pytest
 
@@ -27,6 +28,8 @@ from raybeam.actors import (
     process,
     query,
 )
+from raybeam.actors.interface import Invoke
+from raybeam.actors.kernel.once import Origin
 from raybeam.actors.message import Call
 from raybeam.actors.testing import run, settle
 
@@ -274,6 +277,59 @@ def test_a_long_handler_can_ask_whether_its_caller_waits_still() -> None:
     assert run(main()) == [3, 1]
 
 
+def test_a_handler_in_a_thread_can_ask_too() -> None:
+    class Press(GenServer):
+        async def init(self) -> None:
+            self.go_on = threading.Event()
+            self.seen: list[bool] = []
+
+        @call
+        def run(self) -> None:
+            self.seen.append(process.call_cancelled())
+            self.go_on.wait(30.0)
+            self.seen.append(process.call_cancelled())
+
+    async def main() -> object:
+        async with Runtime() as runtime:
+            pid = await gen_server.start(Press)
+            cell = runtime.cell(pid)
+            assert cell is not None
+            press = cell.server  # type: ignore[attr-defined]
+            running = asyncio.ensure_future(gen_server.ref(Press, pid).run())
+            while not press.seen:
+                await asyncio.sleep(0)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            press.go_on.set()
+            await gen_server.statistics(pid)
+            return press.seen
+
+    assert asyncio.run(main()) == [False, True]
+
+
+@pytest.mark.parametrize(("gives_up", "noticed"), [(False, []), (True, [2])])
+def test_a_handler_of_a_call_that_is_done_once_can_ask_whether_its_caller_waits_still(
+    gives_up: bool, noticed: list[int]
+) -> None:
+    async def main() -> object:
+        async with Runtime() as runtime:
+            pid, _ = await start()
+            cell = runtime.cell(pid)
+            assert cell is not None
+            sender = From(runtime.loop.create_future(), cell, None)
+            origin = Origin("client", 1, 0, pid.serial)
+            request = Invoke("long", (3,), {})
+            cell.deliver_call(Call(request, sender, None, True, runtime.now(), None, origin))
+            await asyncio.sleep(1.5)
+            if gives_up:
+                sender.cancel()
+            state = await gen_server.get_state(pid)
+            assert isinstance(state, dict)
+            return state["noticed"]
+
+    assert run(main()) == noticed
+
+
 def test_otps_plain_requests_are_done_even_when_their_caller_gave_up() -> None:
     class Log(GenServer):
         async def init(self) -> None:
@@ -318,8 +374,6 @@ def test_from_elsewhere_a_call_is_cancelled_by_its_right_to_answer() -> None:
             busy = asyncio.ensure_future(gen_server.ref(Back, pid).work(1.0))
             await settle()
             sender = Told(cell)
-            from raybeam.actors.interface import Invoke
-
             cell.deliver_call(Call(Invoke("work", (0.0,), {}), sender, None, True, runtime.now()))
             sender.cancel()
             sender.cancel()

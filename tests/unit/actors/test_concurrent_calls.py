@@ -12,6 +12,7 @@ from raybeam.actors import (
     Exit,
     GenServer,
     Pid,
+    Regulation,
     Runtime,
     ServiceError,
     UsageError,
@@ -183,6 +184,20 @@ def test_at_most_so_many_are_under_way_and_the_others_wait() -> None:
             assert cell.server.cancelled == 0  # type: ignore[attr-defined]
 
     run(main())
+
+
+def test_a_regulation_may_let_more_be_under_way() -> None:
+    async def main() -> int:
+        async with Runtime() as runtime:
+            places = CONCURRENT_LIMIT + 500
+            pid = await gen_server.start(Library, regulation=Regulation(concurrency=places, queue_limit=places))
+            library = gen_server.ref(Library, pid)
+            await asyncio.gather(*[library.read("a", 1.0) for _ in range(places)])
+            cell = runtime.cell(pid)
+            assert cell is not None
+            return int(cell.server.most)  # type: ignore[attr-defined]
+
+    assert run(main()) == CONCURRENT_LIMIT + 500
 
 
 def test_a_caller_that_gives_up_cancels_its_query() -> None:
