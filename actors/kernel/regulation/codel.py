@@ -6,7 +6,8 @@ The law looks at the time that each call has waited when its turn comes. Waiting
 
 The law was made for senders that slow down when something is lost. Callers do not, so two rules are added: no call is
 begun that waited longer than `target_s + interval_s` (`longest_wait_s`), and while the law drops, a call that can be
-expected to wait longer than `target_s` is refused when it comes, so that its caller hears it at once.
+expected to wait longer than `target_s` is refused when it comes, so that its caller hears it at once. Such a refusal
+counts as the next drop that the law asks for, so what was accepted is rather served.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Final, NamedTuple
 
+MARGIN: Final = 0.8  # of the longest wait may be expected: what is expected is not exact
 SAME_EPISODE: Final = 16  # intervals after which a standing queue is a new one, as in RFC 8289
 
 
@@ -52,6 +54,7 @@ class Episode(NamedTuple):
         drops: Drops since it stands, which give the time of the next.
         drops_at_first: What `drops` began with.
         drop_next_at: When the next call is to be dropped.
+        paid: Whether a call was refused instead of the next one to be dropped.
     """
 
     above_until: float | None = None
@@ -59,6 +62,7 @@ class Episode(NamedTuple):
     drops: int = 0
     drops_at_first: int = 0
     drop_next_at: float = 0.0
+    paid: bool = False
 
 
 CALM: Final = Episode()
@@ -89,7 +93,7 @@ def judge(codel: CoDel, episode: Episode, waited_s: float, now: float, behind: i
     if waited_s < codel.target_s or behind == 0:
         if episode.above_until is None and not episode.dropping:
             return episode, False
-        return episode._replace(above_until=None, dropping=False), False
+        return episode._replace(above_until=None, dropping=False, paid=False), False
     standing = episode.above_until is not None and now >= episode.above_until
     if episode.above_until is None:
         episode = episode._replace(above_until=now + codel.interval_s)
@@ -97,20 +101,25 @@ def judge(codel: CoDel, episode: Episode, waited_s: float, now: float, behind: i
         if now >= episode.drop_next_at:
             drops = episode.drops + 1
             drop_next_at = episode.drop_next_at + codel.interval_s / sqrt(drops)
-            return episode._replace(drops=drops, drop_next_at=drop_next_at), True
+            dropped = not episode.paid or waited_s > codel.longest_wait_s
+            return episode._replace(drops=drops, drop_next_at=drop_next_at, paid=False), dropped
     elif standing:
         grown = episode.drops - episode.drops_at_first
         again = grown > 1 and now - episode.drop_next_at < SAME_EPISODE * codel.interval_s
         drops = grown if again else 1
         drop_next_at = now + codel.interval_s / sqrt(drops)
-        return Episode(episode.above_until, True, drops, drops, drop_next_at), True
+        dropped = not episode.paid or waited_s > codel.longest_wait_s
+        return Episode(episode.above_until, True, drops, drops, drop_next_at), dropped
     return episode, waited_s > codel.longest_wait_s
 
 
-def admits(codel: CoDel, episode: Episode, expected_wait_s: float) -> bool:
-    """Whether a call that comes now is taken in.
+def admit(codel: CoDel, episode: Episode, expected_wait_s: float) -> tuple[Episode, bool]:
+    """A call comes: whether it is taken in.
 
-    >>> admits(CoDel(0.1, 1.0), CALM, 0.5), admits(CoDel(0.1, 1.0), Episode(dropping=True), 0.5)
+    >>> standing = Episode(above_until=1.0, dropping=True)
+    >>> admit(CoDel(0.1, 1.0), CALM, 0.5)[1], admit(CoDel(0.1, 1.0), standing, 0.5)[1]
     (True, False)
     """
-    return expected_wait_s <= (codel.target_s if episode.dropping else codel.longest_wait_s)
+    if expected_wait_s <= (codel.target_s if episode.dropping else MARGIN * codel.longest_wait_s):
+        return episode, True
+    return (episode if episode.paid else episode._replace(paid=True)), False

@@ -227,8 +227,10 @@ class Regulator(Generic[T]):
         if regulation.codel is None and regulation.deadlines is None:
             return None
         expected_s = self._expected_wait_s(line)
-        if regulation.codel is not None and not codel.admits(regulation.codel, line.episode, expected_s):
-            return Refusal.CODEL
+        if regulation.codel is not None:
+            line.episode, admitted = codel.admit(regulation.codel, line.episode, expected_s)
+            if not admitted:
+                return Refusal.CODEL
         if regulation.deadlines is not None:
             answer_s = expected_s + (self._pace.call_s or 0.0)
             if deadline.hopeless(regulation.deadlines, deadline_at, answer_s, now):
