@@ -55,6 +55,9 @@ class RegulatedCell(BehaviourCell[B]):
         """The calls that the process has not begun with."""
         return [*self.gate.waiting_calls(), *super().waiting_calls()]
 
+    def turn_unused(self) -> None:
+        """No call could be begun: it is as if nothing had come."""
+
     async def handle(self, message: object) -> None:
         """Do what one message asks for; a turn is used for the call that the regulator says."""
         if type(message) is Waiter or type(message) is Turn:
@@ -63,6 +66,7 @@ class RegulatedCell(BehaviourCell[B]):
                 return
             call = self.gate.next()
             if call is None:
+                self.turn_unused()
                 return
             message = call
         await super().handle(message)
@@ -79,6 +83,11 @@ class RegulatedServerCell(RegulatedCell["GenServer"], ServerCell):
         super().__init__(runtime, pid, parent, server)
         self.gate = Gate(self, regulation)
         self.calls = RegulatedCalls(self.gate)
+
+    def turn_unused(self) -> None:
+        """The time-out that was asked for goes on, or begins if only this turn kept it from that."""
+        if self.timer is None:
+            self._arm()
 
     def concurrent_limit(self) -> int:
         """How many concurrent queries may be under way: its places, if their number is limited."""

@@ -29,6 +29,7 @@ from raybeam.actors import (
     Refusal,
     Regulation,
     RegulationCounters,
+    Reply,
     ReplyTo,
     Runtime,
     Sample,
@@ -434,6 +435,32 @@ def test_what_expires_while_it_waits_is_dropped_and_counted() -> None:
             assert state["seen"] == ["busy"]
 
     run(main())
+
+
+def test_a_turn_that_nobody_uses_does_not_keep_a_time_out_from_passing() -> None:
+    class Waits(Desk):
+        async def handle_call(self, request: object, sender: From) -> Reply:  # type: ignore[override]
+            await asyncio.sleep(1.0)
+            return Reply(request, timeout_s=2.0)
+
+        async def handle_timeout(self) -> None:
+            self.seen.append("time is over")
+
+    async def main() -> object:
+        async with Runtime():
+            pid = await gen_server.start(Waits, regulation=Regulation())
+            served = asyncio.ensure_future(gen_server.request(pid, "a"))
+            await settle()
+            given_up = asyncio.ensure_future(gen_server.request(pid, "b"))
+            await settle()
+            given_up.cancel()
+            await served
+            await asyncio.sleep(5.0)
+            state = await gen_server.get_state(pid)
+            assert isinstance(state, dict)
+            return state["seen"]
+
+    assert run(main()) == ["time is over"]
 
 
 def test_an_event_manager_serves_as_ever() -> None:
