@@ -1,7 +1,8 @@
 """The gate of a regulated process: calls wait there, and the process takes the next one when it has a turn for it.
 
-What lies in the mailbox for each call that waits is a turn; which call it is used for, the regulator decides. So where
-calls are served first come, first served, they keep their order among the casts and other messages around them.
+What lies in the mailbox for each call that waits is a turn; which call it is used for, the regulator decides. Where
+calls are served first come, first served, the turn of a call that is gone is used for no other one: so they keep their
+order among the casts and other messages around them.
 """
 
 from __future__ import annotations
@@ -69,21 +70,32 @@ class Gate:
         most_places: How many calls may ever be under way, `None`: any number.
     """
 
-    __slots__ = ("_cell", "_damper_s", "_owed", "_regulator", "_timer", "_turns", "_waiters", "casts", "most_places")
+    __slots__ = (
+        "_cell",
+        "_damper_s",
+        "_in_order",
+        "_owed",
+        "_regulator",
+        "_timer",
+        "_turns",
+        "_waiters",
+        "casts",
+        "most_places",
+    )
 
     def __init__(self, cell: BehaviourCell[Any], regulation: Regulation) -> None:
         self._cell = cell
         self._regulator: Regulator[Call] = Regulator(regulation, cell.runtime.now())
         self._waiters: dict[object, Waiter[Call]] = {}
+        self._in_order = regulation.priorities is None and regulation.fair is None
         self._turns = 0  # in the mailbox
         self._owed = 0  # turns that came while no call could begin
         self._timer: asyncio.TimerHandle | None = None
-        self._damper_s = None if regulation.damper is None else regulation.damper.sample_s
         self.casts = 0
         places = regulation.concurrency
         self.most_places = places.most if isinstance(places, Gradient) else places
-        if self._damper_s is not None:
-            self._sample_later(self._damper_s)
+        if regulation.damper is not None:
+            self._sample_later(regulation.damper.sample_s)
 
     def arrive(self, call: Call) -> None:
         """A call comes: it waits, or is refused at once."""
@@ -102,24 +114,28 @@ class Gate:
             self._waiters[call.sender] = arrival.waiter
             self._give_turn(arrival.waiter)
 
-    def next(self) -> Call | None:
-        """The process has a turn: the call to serve; `None`: none can be begun now."""
+    def next(self, used: object) -> Call | None:
+        """The process has a turn: the call to serve; `None`: none can be begun now.
+
+        Args:
+            used: The turn.
+        """
         self._turns -= 1
+        if self._in_order and type(used) is Waiter and used.phase is Phase.GONE:
+            return None
         now = self._cell.runtime.loop.time()
-        turn = self._regulator.take(now)
+        turn = self._regulator.take(now, one=self._in_order)
         if turn.refused:
             self._refuse(turn.refused)
-        if turn.waiter is not None:
-            if self._owed:
-                self._go_on(now)
-            return turn.waiter.item
         if turn.full or turn.ready_at is not None:
             self._owed += 1
             if turn.ready_at is not None:
                 self._wake_at(turn.ready_at)
-        else:
-            self._owed = 0  # nobody waits
-        return None
+        elif not self._regulator.waiting:
+            self._owed = 0
+        elif self._owed:
+            self._go_on(now)
+        return None if turn.waiter is None else turn.waiter.item
 
     def left(self, sender: object, *, learn: bool) -> None:
         """A call is answered or given up.

@@ -64,7 +64,7 @@ class RegulatedCell(BehaviourCell[B]):
             if self.suspended:
                 self.hold(message)
                 return
-            call = self.gate.next()
+            call = self.gate.next(message)
             if call is None:
                 self.turn_unused()
                 return

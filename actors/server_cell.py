@@ -118,6 +118,7 @@ class ServerCell(BehaviourCell["GenServer"]):
                 if self.beside is None:
                     self.beside = ConcurrentCalls(self, self.concurrent_limit())
                 self.beside.begin(call, method)
+                await asyncio.sleep(0)  # its task begins before anything that comes after it
                 return
             self.serving = call
             await self._invoke(method, request, sender)

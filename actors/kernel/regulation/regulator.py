@@ -144,8 +144,13 @@ class Regulator(Generic[T]):
         self._room.append(waiter)
         return Arrival(waiter, displaced)
 
-    def take(self, now: float) -> Turn[T]:
-        """A turn is free: what is begun, if anything can be."""
+    def take(self, now: float, *, one: bool = False) -> Turn[T]:
+        """A turn is free: what is begun, if anything can be.
+
+        Args:
+            now: The time.
+            one: Whether the turn is over when a call is dropped; else the next one has it.
+        """
         room, dropped = self._room, list[Refused[T]]()
         while room.depth:
             if not self._places.free(self._factor):
@@ -158,6 +163,8 @@ class Regulator(Generic[T]):
             reason = self._drop_reason(line, waiter, now)
             if reason is not None:
                 dropped.append(self._drop(waiter, reason))
+                if one:
+                    break
                 continue
             room.charge(line)
             self._begin(waiter, now)
