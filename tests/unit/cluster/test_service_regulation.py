@@ -1,6 +1,7 @@
 """The counters of a regulated service: from the blueprint to its process, over restarts, and of many replicas."""
 
 import asyncio
+import pickle
 
 import pytest
 
@@ -61,6 +62,14 @@ def test_a_service_that_is_not_regulated_has_no_counters() -> None:
             return watch.counters()
 
     assert run(main()) is None
+
+
+def test_blueprint_and_counters_travel() -> None:
+    blueprint = family(regulation={"codel": {}, "fair": {"weights": {"acme": 2}}, "overflow": "drop_oldest"})
+    counters = RegulationCounters(accepted=1)
+
+    for each in (blueprint, counters):
+        assert pickle.loads(pickle.dumps(each)) == each
 
 
 def test_counters_of_replicas_add_up_whether_they_have_any_or_not() -> None:
