@@ -34,13 +34,13 @@ SWEEP_ABOVE: Final = 64
 LEAST_TIMER_S: Final = 1e-6
 
 
-class Turn:
-    """A message: a turn for the call that the regulator says."""
+class OwedTurn:
+    """A message: a turn that could not be used when it came."""
 
     __slots__ = ()
 
 
-TURN: Final = Turn()
+OWED_TURN: Final = OwedTurn()
 
 
 class RegulatedCalls(set["From"]):
@@ -190,7 +190,7 @@ class Gate:
             self._wake_at(ready_at)
         else:
             self._owed -= 1
-            self._give_turn(TURN)
+            self._give_turn(OWED_TURN)
 
     def _wake_at(self, when: float) -> None:
         """A token comes."""
@@ -206,19 +206,23 @@ class Gate:
 
     def _sweep(self) -> None:
         """Take turns of calls that are gone out of the mailbox, when they are most of it."""
-        surplus = self._turns + self._owed - self._regulator.waiting
-        if surplus <= SWEEP_ABOVE or surplus <= self._regulator.waiting:
+        waiting = self._regulator.waiting
+        self._owed = min(self._owed, waiting)
+        surplus = self._turns + self._owed - waiting
+        if surplus <= SWEEP_ABOVE or surplus <= waiting:
             return
-        mailbox: deque[object] = self._cell.mailbox
-        kept = []
-        for message in mailbox:
-            if surplus and type(message) is Waiter and message.phase is Phase.GONE:
-                surplus -= 1
-                self._turns -= 1
-            else:
-                kept.append(message)
-        mailbox.clear()
-        mailbox.extend(kept)
+        queues: tuple[deque[object] | None, ...] = (self._cell.held, self._cell.mailbox)
+        for queue in queues:
+            if queue:
+                kept = []
+                for message in queue:
+                    if surplus and type(message) is Waiter and message.phase is Phase.GONE:
+                        surplus -= 1
+                        self._turns -= 1
+                    else:
+                        kept.append(message)
+                queue.clear()
+                queue.extend(kept)
 
     def _sample_later(self, delay_s: float) -> None:
         self._cell.runtime.loop.call_later(delay_s, self._sample, delay_s, context=contextvars.Context())

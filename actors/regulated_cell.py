@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from .behaviour import Behaviour
 from .behaviour_cell import BehaviourCell
-from .gate import Gate, RegulatedCalls, Turn
+from .gate import Gate, OwedTurn, RegulatedCalls
 from .kernel.regulation.line import Waiter
 from .message import Cast
 from .runtime import current_runtime
@@ -60,7 +60,7 @@ class RegulatedCell(BehaviourCell[B]):
 
     async def handle(self, message: object) -> None:
         """Do what one message asks for; a turn is used for the call that the regulator says."""
-        if type(message) is Waiter or type(message) is Turn:
+        if type(message) is Waiter or type(message) is OwedTurn:
             if self.suspended:
                 self.hold(message)
                 return

@@ -287,6 +287,28 @@ def test_a_stuck_process_does_not_collect_what_it_will_never_serve(overflow: Ove
     run(main())
 
 
+def test_a_suspended_process_does_not_collect_it_either() -> None:
+    async def main() -> None:
+        async with Runtime() as runtime:
+            regulation = Regulation(queue_limit=50, overflow=Overflow.DROP_OLDEST)
+            pid = await gen_server.start(Desk, regulation=regulation)
+            desk = gen_server.ref(Desk, pid)
+            await gen_server.suspend(pid)
+            cell = runtime.cell(pid)
+            assert cell is not None
+            calls = []
+            for _ in range(20):
+                calls += tasks(*[desk.serve("more") for _ in range(100)])
+                await settle()
+                held = cell.held  # type: ignore[attr-defined]
+                assert len(held) + len(cell.mailbox) <= 2 * (50 + 65)
+            await gen_server.resume(pid)
+            done = await asyncio.gather(*calls)
+            assert done.count("more") == 50
+
+    run(main())
+
+
 def test_calls_that_are_cancelled_while_a_process_is_stuck_take_no_room() -> None:
     async def main() -> None:
         async with Runtime() as runtime:
