@@ -323,6 +323,8 @@ class LocalChannel:
         if cell is None:
             raise NoProcess((self._destination, request))
         sender = send_call(self._runtime, cell, request, delivery.timeout_s, drop_expired=True, waits=True)
+        if sender.future.done() and sender.future.exception() is None:
+            return sender.future.result()
         described = (self._destination, request)
         return await await_answer(sender, time_left(delivery.timeout_s), described, drop_expired=True)
 

@@ -38,25 +38,34 @@ class ServerCell(BehaviourCell["GenServer"]):
         self.timer: asyncio.TimerHandle | None = None
         self.timeout_s: float | None = None
 
-    async def handle(self, message: object) -> None:
-        """Do what one message asks for."""
+    def handle(self, message: object) -> Coroutine[object, object, None]:
+        """Do what one message asks for. Not a coroutine of its own: a call, which is most, needs one less."""
         kind = type(message)
         if self.suspended and kind is not SystemCall and kind is not Failed and not self._from_parent(message):
-            self.hold(message)
-            return
+            return self._hold(message)
         self.messages_handled += 1
         if self.timeout_s is not None:
             self._disarm()
             if kind is not SystemCall:  # after a system call the time-out begins anew, as in OTP
                 self.timeout_s = None
         if kind is Call:
-            context = message.context  # type: ignore[attr-defined]  # a Call
-            if context is None:
-                await self._handle_call(message)  # type: ignore[arg-type]  # a Call
-            else:
-                with serving_as(context):
-                    await self._handle_call(message)  # type: ignore[arg-type]  # a Call
-        elif kind is Cast:
+            if message.context is None:  # type: ignore[attr-defined]  # a Call
+                return self._handle_call(message)  # type: ignore[arg-type]
+            return self._handle_call_in_context(message)  # type: ignore[arg-type]
+        return self._handle_other(message)
+
+    async def _hold(self, message: object) -> None:
+        self.hold(message)
+
+    async def _handle_call_in_context(self, call: Call) -> None:
+        assert call.context is not None
+        with serving_as(call.context):
+            await self._handle_call(call)
+
+    async def _handle_other(self, message: object) -> None:
+        """Do what a message that is no call asks for."""
+        kind = type(message)
+        if kind is Cast:
             request = message.request  # type: ignore[attr-defined]  # a Cast
             if type(request) is Invoke:
                 await self._callback("handle_cast", self._invoke_cast(request), request)
