@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from . import gen_server
 from .cell import crashed
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from .kernel.event import HandlerId
     from .kernel.reason import ExitReason
-    from .kernel.regulation.regulation import Regulation
     from .message import From
     from .pid import Destination, Pid
     from .runtime import Runtime
@@ -108,10 +107,6 @@ class GenEvent(GenServer):
 
     def __init__(self) -> None:
         self._table = kernel.Table()
-
-    @classmethod
-    def _new_regulated_cell(cls, runtime: Runtime, pid: Pid, parent: Pid | None, regulation: Regulation) -> NoReturn:
-        raise UsageError(f"{cls.__name__} cannot be regulated: an event manager serves all that comes, in order")
 
     @classmethod
     def _new_cell(cls, runtime: Runtime, pid: Pid, parent: Pid | None) -> EventCell:

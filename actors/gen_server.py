@@ -118,6 +118,8 @@ class GenServer(Behaviour):
     def _new_regulated_cell(
         cls, runtime: Runtime, pid: Pid, parent: Pid | None, regulation: Regulation
     ) -> BehaviourCell[Any]:
+        if getattr(cls._new_cell, "__func__", None) is not getattr(GenServer._new_cell, "__func__", None):
+            raise UsageError(f"{cls.__name__} cannot be regulated: it takes what comes in an order of its own")
         return RegulatedServerCell(runtime, pid, parent, cls(), regulation)
 
     async def _boot(self, result: InitResult) -> InitResult:

@@ -16,6 +16,7 @@ from raybeam.actors import (
     From,
     GenEvent,
     GenServer,
+    GenStage,
     GenStatem,
     KeepState,
     NextState,
@@ -111,13 +112,17 @@ def test_a_class_or_its_start_says_how_it_is_regulated() -> None:
     assert run(main()) == [None, None, 7]
 
 
-def test_what_cannot_be_regulated_is_told() -> None:
+@pytest.mark.parametrize("behaviour", [GenEvent, GenStage])
+def test_what_cannot_be_regulated_is_told(behaviour: type[GenServer]) -> None:
     async def main() -> None:
         async with Runtime():
-            await gen_server.start(GenEvent, regulation=Regulation())
+            await gen_server.start(behaviour, regulation=Regulation())
 
-    with pytest.raises(UsageError, match="GenEvent cannot be regulated: an event manager serves all that comes"):
+    with pytest.raises(UsageError, match=f"{behaviour.__name__} cannot be regulated: it takes what comes in an order"):
         run(main())
+
+
+def test_what_is_no_regulation_is_told_where_the_class_is_made() -> None:
     with pytest.raises(UsageError, match=r"Odd\.regulation=5: give a Regulation, or None for none"):
         type("Odd", (GenServer,), {"regulation": 5})
 
