@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 from .call_context import enter_context
 from .carriers import current_cell
 from .cell import ALIVE, call_beside, crashed
-from .errors import CallTimeout, Exit, ProcessKilled
+from .errors import CallTimeout, Exit, InvalidArgumentsError, ProcessKilled
 from .message import Call
 
 if TYPE_CHECKING:
@@ -94,12 +94,17 @@ class ConcurrentCalls:
         enter_context(call.context)
         started = loop.time()
         try:
-            value = await method.serve(cell, cast("Invoke", call.request))
-        except ProcessKilled:
+            running = method.serve(cell.server, cast("Invoke", call.request))
+        except InvalidArgumentsError as error:
+            sender.fail(error)
             return
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if cell.exit_reason is not ALIVE or (task is not None and task.cancelling() > 0):
+        except Exception as error:  # noqa: BLE001 (let it crash)
+            self._crashed(crashed(error), call)
+            return
+        try:
+            value = await running
+        except (asyncio.CancelledError, ProcessKilled) as error:
+            if cell.is_ending():
                 raise
             self._crashed(crashed(error), call)
         except Exit as exit_:
@@ -116,7 +121,7 @@ class ConcurrentCalls:
             sender.reply(value)
         on_served = cell.runtime.on_served
         if on_served is not None:
-            on_served(cell, started - call.enqueued_at, loop.time() - started)
+            cell.runtime.observe(on_served, cell, started - call.enqueued_at, loop.time() - started)
 
     def _crashed(self, reason: ExitReason, call: Call) -> None:
         """Have the process end with that reason, in its own turn, before it handles anything else."""

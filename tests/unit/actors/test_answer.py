@@ -403,11 +403,11 @@ def test_deadlines_and_contexts_travel_through_state_machines_too() -> None:
         async with Runtime():
             machine = await gen_statem.start(Machine, await gen_server.start(Back))
             with calling_as(tenant="acme"):
-                assert await gen_statem.request(machine, "context") == ("acme", "")
-            assert await gen_statem.request(machine, "context") == ("", "")
-            assert await gen_statem.request(machine, 0.5, 2.0, drop_expired=True) == pytest.approx(2.0)
+                assert await gen_server.request(machine, "context") == ("acme", "")
+            assert await gen_server.request(machine, "context") == ("", "")
+            assert await gen_server.request(machine, 0.5, 2.0, drop_expired=True) == pytest.approx(2.0)
             with pytest.raises(CallTimeout):
-                await gen_statem.request(machine, 3.0, 2.0, drop_expired=True)
+                await gen_server.request(machine, 3.0, 2.0, drop_expired=True)
             await settle()
             assert process.is_alive(machine)
 

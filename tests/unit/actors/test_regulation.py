@@ -423,10 +423,10 @@ def test_a_state_machine_is_regulated_and_its_postponed_calls_are_under_way() ->
     async def main() -> list[object]:
         async with Runtime():
             pid = await gen_statem.start(Door, regulation=Regulation(queue_limit=1))
-            early = asyncio.ensure_future(gen_statem.request(pid, "early"))
+            early = asyncio.ensure_future(gen_server.request(pid, "early"))
             await settle()
             assert (counters(pid).under_way, counters(pid).depth) == (1, 0)
-            return [await gen_statem.request(pid, "knock"), await early, counters(pid).under_way]
+            return [await gen_server.request(pid, "knock"), await early, counters(pid).under_way]
 
     assert run(main()) == ["come in", "early", 0]
 
