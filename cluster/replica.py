@@ -33,7 +33,8 @@ from .collector import calm_collector
 from .kernel.histogram import Histogram
 from .lease import Lease
 from .mesh import Mesh
-from .names import NAMESPACE, SERVICE, ReplicaName, root_name
+from .name_server import SERVER, Holdings, start_server
+from .names import NAMESPACE, SERVICE, ReplicaName, RootName, root_name
 from .placement import remove_group
 from .ray_directory import RayDirectory
 from .service_regulation import ServiceRegulation
@@ -98,17 +99,17 @@ class End:
 class _Tree(Supervisor):
     """The top of a replica's supervision tree; a service that may end takes the tree with it."""
 
-    async def init(self, family: Family) -> SupervisorSpec:
+    async def init(self, family: Family, holdings: Holdings) -> SupervisorSpec:
         async def start_service() -> Pid:
             service = family.service_class()
             return await gen_server.start_link(service, *family.args, name=SERVICE, regulation=family.regulation)
 
         may_end = family.restart != "permanent"
-        child = ChildSpec(
+        service = ChildSpec(
             SERVICE, start_service, restart=family.restart, shutdown=family.shutdown_s, significant=may_end
         )
         return SupervisorSpec(
-            [child],
+            [ChildSpec(SERVER, (start_server, holdings)), service],
             intensity=family.process_restarts,
             period_s=SERVICE_PERIOD_S,
             auto_shutdown="any_significant" if may_end else "never",
@@ -126,6 +127,7 @@ class Replica:
         self._runtime = Runtime(name, reports=self._report)
         self._directory = RayDirectory(blueprint.name)
         self._mesh = Mesh(self._runtime, self._directory)
+        self._names = Holdings()
         self._view: View | None = None
         self._sessions = Sessions(self._runtime, SERVICE, self._mesh.receive, lambda: self._view)
         self._waits = Histogram()
@@ -149,7 +151,7 @@ class Replica:
         ambient_runtime.set(self._runtime)
         loop = asyncio.get_running_loop()
         peers.open(self._blueprint, self._family.calls, self._directory, self._follow)
-        self._top = await gen_server.start(_Tree, self._family)
+        self._top = await gen_server.start(_Tree, self._family, self._names)
         calm_collector()
         for task in (self._tick(), self._watch_top(self._top)):
             running = loop.create_task(task)
@@ -212,12 +214,15 @@ class Replica:
     # -- inside ------------------------------------------------------------------------------------
 
     def _follow(self, table: Table) -> None:
+        """The directory has told something new, perhaps as another process of the root."""
         self._view = table.views.get(self._name.family)
         self._mesh.follow(table)
+        self._names.follow(self._runtime, str(RootName(self._blueprint.name, table.generation)))
 
     async def _tick(self) -> None:
         while True:
             self._moved_at = time.monotonic()
+            self._mesh.keep_up(IDLE_LANE_S)
             self._sessions.forget_silent(FORGET_LANES_AFTER_S)
             await asyncio.sleep(0.25)
 

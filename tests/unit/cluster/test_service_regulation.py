@@ -8,6 +8,7 @@ import pytest
 from raybeam.actors import CallFailed, GenServer, Overloaded, Refusal, RegulationCounters, Runtime, call, gen_server
 from raybeam.actors.testing import run, settle
 from raybeam.cluster import Blueprint
+from raybeam.cluster.name_server import Holdings
 from raybeam.cluster.names import SERVICE
 from raybeam.cluster.replica import _Tree
 from raybeam.cluster.service_regulation import ServiceRegulation, together
@@ -32,7 +33,7 @@ def test_a_replica_regulates_its_service_as_the_blueprint_says_and_counts_on_ove
         async with Runtime(reports=lambda report: None) as runtime:
             watch = ServiceRegulation(runtime, SERVICE)
             assert watch.counters() is None
-            await gen_server.start(_Tree, family(regulation={"queue_limit": 1}).families["stock"])
+            await gen_server.start(_Tree, family(regulation={"queue_limit": 1}).families["stock"], Holdings())
             stock = gen_server.ref(Stock, SERVICE)
             busy = [asyncio.ensure_future(stock.take(1.0))]
             await settle()
@@ -58,7 +59,7 @@ def test_a_service_that_is_not_regulated_has_no_counters() -> None:
     async def main() -> object:
         async with Runtime() as runtime:
             watch = ServiceRegulation(runtime, SERVICE)
-            await gen_server.start(_Tree, family().families["stock"])
+            await gen_server.start(_Tree, family().families["stock"], Holdings())
             return watch.counters()
 
     assert run(main()) is None
