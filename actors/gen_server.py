@@ -10,8 +10,9 @@ from .answer import await_answer, send_call, time_left
 from .behaviour import Behaviour
 from .behaviour_cell import Refused, Start, start_message
 from .errors import NoProcess, RaybeamError, StartError, StartIgnored, UsageError
-from .interface import Broadcast, Delivery, Invoke, Method, methods_of, reference, result_of
+from .interface import Method, methods_of, reference
 from .kernel.server import CallResult, Ignore, InitResult, Result
+from .local_channel import LocalChannel
 from .message import Cast
 from .pid import AwaitedResolver, Via
 from .process import own_cell
@@ -22,7 +23,7 @@ from .server_cell import ServerCell
 from .system_calls import change_code, get_state, replace_state, resume, statistics, stop, suspend
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Hashable
+    from collections.abc import Hashable
 
     from .behaviour_cell import BehaviourCell, Outcome
     from .cell import Cell
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from .runtime import Runtime
 
 G = TypeVar("G", bound="GenServer")
-R = TypeVar("R")
 DEFAULT_TIMEOUT_S = 5.0
 
 
@@ -349,44 +349,6 @@ def tell(destination: Destination, message: object) -> None:
             cell.deliver(Cast(message))
         else:
             runtime.deliver(cell, Cast(message))
-
-
-class LocalChannel:
-    """The channel of a reference to a process of this runtime."""
-
-    __slots__ = ("_destination", "_runtime")
-
-    def __init__(self, runtime: Runtime, destination: Destination) -> None:
-        self._runtime = runtime
-        self._destination = destination
-
-    def __repr__(self) -> str:
-        return str(self._destination)
-
-    async def ask(self, request: Invoke, delivery: Delivery) -> object:
-        """Call the process; see `request`."""
-        cell = self._runtime.cell(self._destination)
-        if cell is None:
-            raise NoProcess((self._destination, request))
-        sender = send_call(self._runtime, cell, request, delivery.timeout_s, drop_expired=True, waits=True)
-        if sender.future.done() and sender.future.exception() is None:
-            return sender.future.result()
-        described = (self._destination, request)
-        return await await_answer(sender, time_left(delivery.timeout_s), described, drop_expired=True)
-
-    async def ask_all(self, request: Invoke, delivery: Delivery) -> Broadcast[object]:
-        """Call the process: here it is all there is."""
-        return Broadcast({0: await result_of(self.ask(request, delivery))})
-
-    async def tell(self, request: Invoke, delivery: Delivery) -> None:
-        """Cast to the process."""
-        cell = self._runtime.cell(self._destination)
-        if cell is not None:
-            cell.deliver(Cast(request))
-
-    def run(self, coroutine: Coroutine[object, object, R]) -> R:
-        """Run a call from another thread than the runtime's."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._runtime.loop).result()
 
 
 def ref(server: type[G], destination: Destination) -> G:
