@@ -204,7 +204,7 @@ class FamilyChannel:
 
 
 def _deadline(client: Client, delivery: Delivery) -> float:
-    """Until when a call may take that is made now, loop time: its maker may have less time left than its method gives."""
+    """Until when a call made now may take, loop time: its maker may have less time left than its method gives."""
     left_s = time_left(delivery.timeout_s)
     assert left_s is not None
     return client.now() + left_s

@@ -7,6 +7,7 @@ import pytest
 
 from raybeam.actors import (
     AtLeastOnce,
+    CallTimeout,
     CircuitOpen,
     Disconnected,
     ExactlyOnce,
