@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from raybeam.actors import CallFailed, Interrupted, InvalidArgumentsError, NoProcess, UnsendableAnswer
@@ -171,8 +172,9 @@ class Sessions:
         if session.large:
             session.large = {at: values for at, values in session.large.items() if at > session.state.confirmed}
         beside = values_at(counts, large) if counts else {}
+        now = session.last_heard
         for position in new:
-            self._deliver(session, batch.first + position, messages[position], beside.get(position, ()))
+            self._deliver(session, batch.first + position, messages[position], beside.get(position, ()), now)
         session.release()
         if session.state.returned == session.made:
             await self._hold(session)
@@ -180,7 +182,7 @@ class Sessions:
         depth = self.depth()
         session.state, reply = reply_with(state, session.made, (ROOM - depth) // max(1, self.busy))
         first = state.returned - state.confirmed
-        answers = [session.answers[first + offset] for offset in range(reply.answers)]
+        answers = list(islice(session.answers, first, first + reply.answers))
         session.last_heard = self._runtime.now()
         service, view = self._runtime.cell(self._service), self._view()
         life = 0 if service is None else service.pid.serial
@@ -227,42 +229,43 @@ class Sessions:
             if session.held is held:
                 session.held = None
 
-    def _deliver(self, session: _Session, seq: int, message: Row, large: LargeValues) -> None:
+    def _deliver(self, session: _Session, seq: int, message: Row, large: LargeValues, now: float) -> None:
         kind, destination, payload, timeout_s, extra = message
-        if kind == envelope.HELLO:
+        if kind > envelope.CAST:
+            self._take_in(session, kind, destination, payload)
             return
+        cell = self._runtime.cell(destination)
+        if cell is None:
+            if kind == envelope.CALL:
+                session.answer(envelope.answer_with_error(seq, NoProcess()))
+            return
+        try:
+            request = envelope.load_request(payload, large)
+        except InvalidArgumentsError as error:
+            if kind == envelope.CALL:
+                session.answer(envelope.answer_with_error(seq, error))
+            else:
+                self._runtime.report(error)
+            return
+        if kind == envelope.CAST:
+            cell.deliver(Cast(request))
+            return
+        sender = _RemoteFrom(session, seq, cell, request)
+        session.begun(sender)
+        deadline = None if timeout_s is None else now + timeout_s
+        context, origin = (None, None) if extra is None else envelope.unpack_extra(extra)
+        cell.deliver_call(Call(request, sender, deadline, True, now, context, origin))
+
+    def _take_in(self, session: _Session, kind: int, destination: object, payload: bytes) -> None:
+        """A message that is for no process: a `HELLO` only wants a reply."""
         if kind == envelope.CANCEL:
             assert isinstance(destination, str)
             cancelled = session.pending.get(int(destination))
             if cancelled is not None:
                 cancelled.cancel()
-            return
-        if kind == envelope.SIGNAL:
+        elif kind == envelope.SIGNAL:
             assert isinstance(destination, str)
             try:
                 self._on_signal(destination, payload)
             except InvalidArgumentsError as error:
                 self._runtime.report(error)
-            return
-        cell = self._runtime.cell(destination)
-        if kind == envelope.CAST:
-            if cell is not None:
-                try:
-                    cell.deliver(Cast(envelope.load_request(payload, large)))
-                except InvalidArgumentsError as error:
-                    self._runtime.report(error)
-            return
-        if cell is None:
-            session.answer(envelope.answer_with_error(seq, NoProcess()))
-            return
-        try:
-            request = envelope.load_request(payload, large)
-        except InvalidArgumentsError as error:
-            session.answer(envelope.answer_with_error(seq, error))
-            return
-        sender = _RemoteFrom(session, seq, cell, request)
-        session.begun(sender)
-        now = self._runtime.now()
-        deadline = None if timeout_s is None else now + timeout_s
-        context, origin = (None, None) if extra is None else envelope.unpack_extra(extra)
-        cell.deliver_call(Call(request, sender, deadline, True, now, context, origin))

@@ -352,17 +352,19 @@ class _SystemChannel:
     def __repr__(self) -> str:
         return f"{self._system.name}/{self._family}"
 
-    async def ask(self, request: Invoke, delivery: Delivery) -> object:
+    # Plain functions: a coroutine that only waits for another would cost as much as the rest of a call's way.
+
+    def ask(self, request: Invoke, delivery: Delivery) -> Coroutine[object, object, object]:
         """See `FamilyChannel.ask`."""
-        return await self._here().ask(request, delivery)
+        return self._here().ask(request, delivery)
 
-    async def tell(self, request: Invoke, delivery: Delivery) -> None:
+    def tell(self, request: Invoke, delivery: Delivery) -> Coroutine[object, object, None]:
         """See `FamilyChannel.tell`."""
-        await self._here().tell(request, delivery)
+        return self._here().tell(request, delivery)
 
-    async def ask_all(self, request: Invoke, delivery: Delivery) -> Broadcast[object]:
+    def ask_all(self, request: Invoke, delivery: Delivery) -> Coroutine[object, object, Broadcast[object]]:
         """See `FamilyChannel.ask_all`."""
-        return await self._here().ask_all(request, delivery)
+        return self._here().ask_all(request, delivery)
 
     def _here(self) -> FamilyChannel:
         loop, last = asyncio.get_running_loop(), self._last
