@@ -9,5 +9,18 @@ from .collector import calm_collector
 from .kernel.breaker import BreakerSpec, BreakerState
 from .kernel.health import HealthLimits
 from .system import System
+from .telemetry import TelemetryOptions, configure_sdk, in_trace_of_call
 
-__all__ = ["Blueprint", "BreakerSpec", "BreakerState", "Family", "HealthLimits", "System", "calm_collector", "peers"]
+__all__ = [
+    "Blueprint",
+    "BreakerSpec",
+    "BreakerState",
+    "Family",
+    "HealthLimits",
+    "System",
+    "TelemetryOptions",
+    "calm_collector",
+    "configure_sdk",
+    "in_trace_of_call",
+    "peers",
+]

@@ -19,12 +19,17 @@ from .kernel.health import Health
 from .kernel.routing import Router, router
 from .kernel.views import Member, Table, View, newer
 from .lane import NO_EPOCH, Lane
+from .telemetry.client_calls import FamilyCalls
+from .telemetry.client_readings import ClientReadings
+from .telemetry.lane_traffic import LaneTraffic
+from .telemetry.telemetry import NO_TELEMETRY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
     from .blueprint import Blueprint
     from .lane import Link
+    from .telemetry.telemetry import Telemetry
 
 LOOK_UP_AGAIN_S = 0.2
 LAST_ANSWERS_S = 0.5
@@ -71,6 +76,7 @@ class Client:
         seed: Seeds the choice of replicas and the jitter. Default: from the OS.
         on_table: Gets each newer table of the directory. Default: nobody does.
         breakers: The breakers of families that have one. Default: those of the blueprint, for this client alone.
+        telemetry: Where its calls are counted and traced. Default: nowhere.
 
     Attributes:
         id: Unique name of this client, for calls that must be done once.
@@ -85,6 +91,7 @@ class Client:
         seed: int | None = None,
         on_table: Callable[[Table], None] = lambda table: None,
         breakers: Mapping[str, BreakerSwitch] | None = None,
+        telemetry: Telemetry = NO_TELEMETRY,
     ) -> None:
         self.id = uuid.uuid4().hex
         self.shunned: dict[str, float] = {}
@@ -104,6 +111,11 @@ class Client:
         self._watching: asyncio.Task[None] | None = None
         self._retiring: set[asyncio.Task[None]] = set()
         self._over: RaybeamError | None = None
+        self._telemetry = telemetry
+        self._calls: dict[str, FamilyCalls] = {}
+        self._traffic: dict[str, LaneTraffic] = {}
+        self._readings = ClientReadings(blueprint.name, tuple(blueprint.families), self._lanes, self.breakers)
+        telemetry.meter.watch(self._readings)
 
     def open(self) -> None:
         """Begin to follow the directory."""
@@ -228,6 +240,14 @@ class Client:
             state = self._states[family] = FamilyState(self.breakers.get(family))
         return state
 
+    def calls(self, family: str) -> FamilyCalls:
+        """Where the calls to a family are counted and traced."""
+        calls = self._calls.get(family)
+        if calls is None:
+            methods = self.blueprint.families[family].service_class().interface
+            calls = self._calls[family] = FamilyCalls(self._telemetry, family, methods)
+        return calls
+
     def numbers(self, name: str) -> CallNumbers:
         """The numbers of the calls that one replica must do once."""
         numbers = self._numbers.get(name)
@@ -281,9 +301,16 @@ class Client:
             on_end=lambda dead: self._lane_ended(name, dead),
             epoch=lambda: self._epoch(family),
             on_view=self._corrected,
+            traffic=self._traffic_to(family),
         )
         self._lanes[name] = lane
         return lane
+
+    def _traffic_to(self, family: str) -> LaneTraffic:
+        traffic = self._traffic.get(family)
+        if traffic is None:
+            traffic = self._traffic[family] = LaneTraffic(self._telemetry, family)
+        return traffic
 
     def _retire(self, lane: Lane) -> None:
         """Close a lane; its last answers may be on their way when the directory says already that its member ends."""

@@ -28,14 +28,18 @@ from . import envelope
 from .kernel.attempts import GiveUp, OutOfTime, after_attempt
 from .kernel.breaker import BreakerState
 from .names import SERVICE
+from .telemetry.trace_context import with_span
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+
+    from raybeam.actors import CallContext
 
     from .client import Client
     from .kernel.views import Member
     from .lane import Lane
     from .large import LargeValues
+    from .telemetry.client_calls import Observer
 
 R = TypeVar("R")
 AGAIN_S = 0.02
@@ -50,7 +54,7 @@ class FamilyChannel:
         family: Name of the family.
     """
 
-    __slots__ = ("_client", "_family", "_name", "_pattern", "_state")
+    __slots__ = ("_calls", "_client", "_family", "_name", "_pattern", "_state")
 
     def __init__(self, client: Client, family: str) -> None:
         self._client = client
@@ -58,6 +62,7 @@ class FamilyChannel:
         self._name = f"{client.blueprint.name}/{family}"
         self._pattern = client.blueprint.families[family].pattern
         self._state = client.state(family)
+        self._calls = client.calls(family)
 
     def __repr__(self) -> str:
         return self._name
@@ -70,31 +75,59 @@ class FamilyChannel:
         """
         if self._pattern == "broadcast":
             raise UsageError(f"{self._name} is a broadcast family: await ref.{request.method}.broadcast(...) instead")
-        if self._state.breaker is not None:
-            self._check_breaker(request)
-        if delivery.retry is not AT_MOST_ONCE and not isinstance(delivery.retry, AtMostOnce):
-            self._state.earned += delivery.retry.budget
-        if delivery.hedge is not None:
-            return await self._hedged(request, delivery)
-        call = _Call(self, request, delivery)
-        if type(delivery.retry) is not ExactlyOnce:  # the first attempt, without what it seldom needs
-            lane = self._client.open_lane(self._family, call.key)
-            if lane is not None:
-                call.member = lane.name
-                try:
-                    return await lane.call(SERVICE, call.payload, call.until, call.described, call.extra, call.large)
-                except CallFailed as failure:
-                    return await call.answer(failure)
-        return await call.answer()
+        client, calls = self._client, self._calls
+        observed: Observer | None = None
+        if calls.telemetry.on:
+            observed = calls.methods.get(request.method)
+            if observed is None or calls.telemetry.tracer is not None:
+                observed = calls.begin(request.method)
+        now = asyncio.get_running_loop().time
+        began = now()
+        until = began + delivery.timeout_s
+        try:
+            if self._state.breaker is not None:
+                self._check_breaker(request)
+            if delivery.retry is not AT_MOST_ONCE and not isinstance(delivery.retry, AtMostOnce):
+                self._state.earned += delivery.retry.budget
+            if delivery.hedge is not None:
+                value = await self._hedged(request, delivery, until, observed)
+            else:
+                call = _Call(self, request, delivery, until, observed)
+                lane = None if type(delivery.retry) is ExactlyOnce else client.open_lane(self._family, call.key)
+                if lane is None:
+                    value = await call.answer()
+                else:  # the first attempt, without what it seldom needs
+                    call.member = lane.name
+                    try:
+                        value = await lane.call(SERVICE, call.payload, until, call.described, call.extra, call.large)
+                    except CallFailed as failure:
+                        value = await call.answer(failure)
+        except BaseException as error:
+            if observed is not None:
+                observed.failed(now() - began, error)
+            raise
+        if observed is not None:
+            observed.ok(now() - began)
+        return value
 
     async def ask_all(self, request: Invoke, delivery: Delivery) -> Broadcast[object]:
         """Call every replica there is, each once, and gather what they answer until the deadline."""
-        until = self._client.now() + delivery.timeout_s
+        began = self._client.now()
+        until = began + delivery.timeout_s
         message = envelope.dump_request(request)
-        extra = envelope.pack_extra(current_context(), None)
+        calls = self._calls
 
         async def one(member: Member) -> Result[object]:
-            return await result_of(self._ask_member(member.name, request, message, extra, until))
+            observed = calls.begin(request.method) if calls.telemetry.on else None
+            extra = envelope.pack_extra(_context_of(observed), None)
+            result = await result_of(self._ask_member(member.name, request, message, extra, until))
+            if observed is not None:
+                took_s = self._client.now() - began
+                if result.error is None:
+                    observed.ok(took_s)
+                else:
+                    observed.failed(took_s, result.error)
+            return result
 
         members = self._client.members(self._family)
         results = await asyncio.gather(*(one(member) for member in members))
@@ -102,6 +135,20 @@ class FamilyChannel:
 
     async def tell(self, request: Invoke, delivery: Delivery) -> None:
         """Cast to a replica, or to all of a broadcast family; returns when the cast is on its way."""
+        try:
+            await self._tell(request, delivery)
+        except BaseException as error:
+            self._calls.cast(request.method, error)
+            raise
+        self._calls.cast(request.method, None)
+
+    def run(self, coroutine: Coroutine[object, object, R]) -> R:
+        """Run one of the above from a thread without an event loop."""
+        return self._client.run(coroutine)  # type: ignore[return-value]  # what the coroutine gives
+
+    # -- inside --------------------------------------------------------------------------------------
+
+    async def _tell(self, request: Invoke, delivery: Delivery) -> None:
         self._check_breaker(request)
         until = self._client.now() + delivery.timeout_s
         message = envelope.dump_request(request)
@@ -121,12 +168,6 @@ class FamilyChannel:
             if await self._cast(lane, message, until, request, extra):
                 return
             await asyncio.sleep(AGAIN_S)
-
-    def run(self, coroutine: Coroutine[object, object, R]) -> R:
-        """Run one of the above from a thread without an event loop."""
-        return self._client.run(coroutine)  # type: ignore[return-value]  # what the coroutine gives
-
-    # -- inside --------------------------------------------------------------------------------------
 
     async def _cast(
         self,
@@ -167,19 +208,28 @@ class FamilyChannel:
         if breaker is not None and breaker.state is not BreakerState.OK:
             raise CircuitOpen((self._name, request), breaker.retry_after_s)
 
-    async def _hedged(self, request: Invoke, delivery: Delivery) -> object:
+    def _may_repeat(self, observed: Observer | None) -> bool:
+        """Take one repetition from the budget, if it has one left."""
+        allowed = self._state.repetition_allowed(self._client.now())
+        if not allowed and observed is not None:
+            observed.budget_exhausted()
+        return allowed
+
+    async def _hedged(self, request: Invoke, delivery: Delivery, until: float, observed: Observer | None) -> object:
         """Ask one replica and, when it takes unusually long, another; the first answer counts."""
         assert delivery.hedge is not None
         client, began = self._client, self._client.now()
         latency = self._state.latency_of(request.method)
-        first = _Call(self, request, delivery)
+        first = _Call(self, request, delivery, until, observed)
         running = {asyncio.ensure_future(first.answer())}
         try:
             pause_s = delivery.hedge.pause_s(latency.quantile(delivery.hedge.quantile, began))
             if pause_s is not None and pause_s < delivery.timeout_s:
                 done, _ = await asyncio.wait(running, timeout=pause_s)
-                if not done and len(client.members(self._family)) > 1 and self._state.repetition_allowed(client.now()):
-                    second = _Call(self, request, delivery, avoid=first.member, until=first.until)
+                if not done and len(client.members(self._family)) > 1 and self._may_repeat(observed):
+                    second = _Call(self, request, delivery, until, observed, avoid=first.member)
+                    if observed is not None:
+                        observed.hedge()
                     running.add(asyncio.ensure_future(second.answer()))
             while True:
                 done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
@@ -214,6 +264,7 @@ class _Call:
         "_client",
         "_delivery",
         "_maybe_done",
+        "_observed",
         "_origin",
         "described",
         "extra",
@@ -229,8 +280,9 @@ class _Call:
         channel: FamilyChannel,
         request: Invoke,
         delivery: Delivery,
+        until: float,
+        observed: Observer | None,
         avoid: str | None = None,
-        until: float | None = None,
     ) -> None:
         self._channel = channel
         self._client = channel._client
@@ -240,11 +292,12 @@ class _Call:
         self._maybe_done = False
         self.described = (channel._name, request)
         self.payload, self.large = envelope.dump_request(request)
-        context = current_context()
+        self._observed = observed
+        context = current_context() if observed is None or observed.span is None else _context_of(observed)
         self.extra = None if context is None else envelope.pack_extra(context, None)
         self.key = None if delivery.key is None else delivery.key.of(request)
         self.member: str | None = None
-        self.until = channel._client.now() + delivery.timeout_s if until is None else until
+        self.until = until
 
     async def answer(self, first_failure: CallFailed | None = None) -> object:
         """Make the call until there is an answer or nothing more may be tried.
@@ -252,7 +305,7 @@ class _Call:
         Args:
             first_failure: How the first attempt ended, when it was made already.
         """
-        retry, state, client = self._delivery.retry, self._channel._state, self._client
+        retry, client = self._delivery.retry, self._client
         attempt = 0
         try:
             while True:
@@ -284,8 +337,10 @@ class _Call:
                 )
                 if isinstance(verdict, OutOfTime):
                     raise CallTimeout(self.described, sent=self._maybe_done)
-                if isinstance(verdict, GiveUp) or (verdict.counts and not state.repetition_allowed(client.now())):
+                if isinstance(verdict, GiveUp) or (verdict.counts and not self._channel._may_repeat(self._observed)):
                     raise error
+                if self._observed is not None:
+                    self._observed.retry(error.outcome, verdict.delay_s)
                 await asyncio.sleep(verdict.delay_s)
         finally:
             self._settle()
@@ -324,7 +379,7 @@ class _Call:
             await self._channel._state.wait_for_settled()
         self.member = lane.name
         self._origin = Origin(self._client.id, numbers.take(), numbers.settled, life)
-        self.extra = envelope.pack_extra(current_context(), self._origin)
+        self.extra = envelope.pack_extra(_context_of(self._observed), self._origin)
 
     def _settle(self) -> None:
         """No answer to the numbered call is waited for any more."""
@@ -352,6 +407,12 @@ class _Call:
             self._client.shun(self.member, failure.retry_after_s)
             return 0.0  # another replica may take it at once
         return None
+
+
+def _context_of(observed: Observer | None) -> CallContext | None:
+    """What travels with a call that is made here."""
+    context = current_context()
+    return context if observed is None or observed.span is None else with_span(context, observed.span)
 
 
 class _StateLost(Exception):

@@ -30,6 +30,8 @@ from .kernel.histogram import Histogram
 from .kernel.views import Member, Table, first_table, member_down, member_health, member_up
 from .names import NAMESPACE, ReplicaName, root_name
 from .placement import doubled_up, ensure_group, living_machines, remove_group
+from .telemetry import Telemetry
+from .telemetry.root_readings import RootReadings
 
 if TYPE_CHECKING:
     from ray.actor import ActorHandle
@@ -154,6 +156,9 @@ class Root:
         self._past_waits: dict[str, Histogram] = {name: Histogram() for name in blueprint.families}
         self._past_services: dict[str, Histogram] = {name: Histogram() for name in blueprint.families}
         self._restarts = dict.fromkeys(blueprint.families, 0)
+        self._telemetry = Telemetry(blueprint.name, blueprint.telemetry)
+        self._measured = RootReadings(blueprint, lambda: self._table, self._beats, self._restarts)
+        self._telemetry.meter.watch(self._measured)
         self._occurrences: list[Occurrence] = []
         self._failed: str | None = None
         self._stopping = False
@@ -286,6 +291,7 @@ class Root:
             self._runtime = Runtime(root_name(self.blueprint.name), reports=self._report)
             self._runtime.open()
             ambient_runtime.set(self._runtime)
+            self._telemetry.start(root_name(self.blueprint.name))
             await asyncio.to_thread(self._prepare)
             self._top = await gen_server.start(_RootTree, self)
             for task in (self._watch_top(self._top), self._watch_drivers()):
@@ -346,6 +352,7 @@ class Root:
         for name in self.blueprint.families:
             await asyncio.to_thread(remove_group, self.blueprint.name, name)
         await asyncio.to_thread(forget_counters, self.blueprint.name)
+        await asyncio.to_thread(self._telemetry.close)
         loop = asyncio.get_running_loop()
         loop.call_later(linger_s + 0.2, _kill_self)
 
@@ -394,6 +401,7 @@ class Root:
             changed.set()
 
     def _occurred(self, kind: str, subject: str, text: str) -> None:
+        self._measured.occurred(kind)
         self._occurrences.append(Occurrence(time.time(), kind, subject, text))
         del self._occurrences[:-EVENTS_KEPT]
         log.info("%s %s: %s", kind, subject, text)

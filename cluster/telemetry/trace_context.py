@@ -1,0 +1,66 @@
+"""The W3C trace context of calls: how the span of a call and the span of its serving find each other."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry import context as otel
+from opentelemetry import trace
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from raybeam.actors import CallContext, current_context
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from opentelemetry.context import Context
+
+_w3c: Final = TraceContextTextMapPropagator()
+
+
+def parent_of_call() -> Context | None:
+    """Where a call that is made here belongs: to the span that is current, else to the call that is served here."""
+    if trace.get_current_span().get_span_context().is_valid:
+        return None  # OpenTelemetry takes that by itself
+    return context_of(current_context())
+
+
+def context_of(call: CallContext | None) -> Context | None:
+    """What OpenTelemetry knows a call's span by; `None`: it has none."""
+    if call is None or not call.trace:
+        return None
+    return _w3c.extract(dict(call.trace), otel.Context())
+
+
+def with_span(call: CallContext | None, span: trace.Span) -> CallContext:
+    """The context of a call that belongs to a span."""
+    headers: dict[str, str] = {}
+    _w3c.inject(headers, trace.set_span_in_context(span, otel.Context()))
+    return replace(call or CallContext(), trace=tuple(headers.items()))
+
+
+@contextlib.contextmanager
+def in_trace_of_call() -> Iterator[None]:
+    """Within a handler: OpenTelemetry's spans made in this block are children of the call that is served.
+
+    Calls of raybeam are so without this.
+
+    Example:
+        ```python
+        @call
+        async def reserve(self, item: str) -> None:
+            with in_trace_of_call(), tracer.start_as_current_span("price lookup"):
+                ...
+        ```
+    """
+    context = context_of(current_context())
+    if context is None:
+        yield
+        return
+    token = otel.attach(context)
+    try:
+        yield
+    finally:
+        otel.detach(token)
