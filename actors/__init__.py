@@ -5,9 +5,11 @@ if not __name__.startswith("raybeam."):
 
 from . import (
     alarm_handler,
+    consumer_supervisor,
     dynamic_supervisor,
     gen_event,
     gen_server,
+    gen_stage,
     gen_statem,
     pg,
     process,
@@ -16,14 +18,17 @@ from . import (
     task_supervisor,
 )
 from .call_context import CallContext, calling_as, current_context
+from .child_process import Started
+from .consumer_supervisor import ConsumerSpec, ConsumerSupervisor
 from .crash import CrashReport
 from .distribution import Distribution, PeerDown, PeerUp, Transport
-from .dynamic_supervisor import DynamicSpec, DynamicSupervisor
+from .dynamic_supervisor import DynamicSupervisor
 from .errors import (
     AlreadyRegistered,
     BlueprintError,
     CallbackError,
     CallFailed,
+    CallingSelf,
     CallTimeout,
     CircuitOpen,
     ClusterError,
@@ -41,6 +46,7 @@ from .errors import (
     ServiceError,
     StartError,
     StartIgnored,
+    UnknownMethodError,
     UnsendableAnswer,
     UsageError,
 )
@@ -50,7 +56,10 @@ from .gen_server import GenServer
 from .gen_statem import GenStatem
 from .interface import Broadcast, Result, call, query
 from .interface import cast_ as cast
+from .iterable_producer import IterableProducer
 from .kernel.backoff import Backoff
+from .kernel.childspec import ChildSpec, InvalidSpecError
+from .kernel.dynamicspec import DynamicSpec
 from .kernel.event import RemoveHandler, SwapHandler
 from .kernel.hedge import Hedge
 from .kernel.mailbox import Overflow
@@ -58,6 +67,20 @@ from .kernel.outcome import Outcome
 from .kernel.reason import Crashed
 from .kernel.retry import AtLeastOnce, AtMostOnce, ExactlyOnce
 from .kernel.server import Error, Ignore, NoReply, Ok, Reply, Stop
+from .kernel.stage_dispatchers import BroadcastDispatcher, DemandDispatcher, Dispatcher, PartitionDispatcher
+from .kernel.stage_options import (
+    Consumer,
+    Emit,
+    Manual,
+    Producer,
+    ProducerConsumer,
+    StageCallResult,
+    StageInit,
+    StageResult,
+    SubscribeResult,
+    SubscribeTo,
+)
+from .kernel.stage_protocol import Subscription
 from .kernel.statem_actions import (
     Action,
     ChangeCallbackModule,
@@ -89,12 +112,16 @@ from .kernel.statem_events import (
     StateTimeoutEvent,
 )
 from .kernel.supervision import Restarting
+from .kernel.supervisorspec import SupervisorSpec
 from .message import Down, ExitMessage, From, Timeout
 from .pid import Pid, Ref, RemoteName, Via
-from .registry import Registered, Registry, RegistrySpec, Unregistered
+from .registry_server import Registered, Registry, RegistrySpec, Unregistered
 from .requests import Response
 from .runtime import Runtime
-from .supervisor import ChildError, ChildSpec, InvalidSpecError, Supervisor, SupervisorReport, SupervisorSpec
+from .stage import GenStage
+from .supervisor import Supervisor
+from .supervisor_calls import ChildCounts, ChildError, ChildInfo, RestartWindow
+from .supervisor_report import SupervisorReport
 from .task import Completed, Exited, Task, TaskReply
 from .task_supervisor import TaskSupervisor
 
@@ -115,6 +142,27 @@ __all__ = [
     "current_context",
     "gen_statem",
     "GenStatem",
+    "gen_stage",
+    "GenStage",
+    "IterableProducer",
+    "consumer_supervisor",
+    "ConsumerSupervisor",
+    "ConsumerSpec",
+    "Producer",
+    "ProducerConsumer",
+    "Consumer",
+    "SubscribeTo",
+    "Subscription",
+    "Emit",
+    "Manual",
+    "StageInit",
+    "StageResult",
+    "StageCallResult",
+    "SubscribeResult",
+    "Dispatcher",
+    "DemandDispatcher",
+    "BroadcastDispatcher",
+    "PartitionDispatcher",
     "pg",
     "alarm_handler",
     "gen_event",
@@ -146,6 +194,10 @@ __all__ = [
     "Unregistered",
     "Via",
     "SupervisorReport",
+    "Started",
+    "ChildInfo",
+    "ChildCounts",
+    "RestartWindow",
     "Restarting",
     "call",
     "cast",
@@ -203,6 +255,7 @@ __all__ = [
     "BlueprintError",
     "CallbackError",
     "InvalidArgumentsError",
+    "UnknownMethodError",
     "NotAProcessError",
     "HandlerError",
     "AlreadyRegistered",
@@ -212,6 +265,7 @@ __all__ = [
     "StartIgnored",
     "CallFailed",
     "CallTimeout",
+    "CallingSelf",
     "CircuitOpen",
     "MessageTooLarge",
     "UnsendableAnswer",

@@ -3,9 +3,10 @@
 if not __name__.startswith("raybeam."):
     raise ImportError(f"import raybeam.{__name__}, not {__name__}: the bare name belongs to other packages")
 
-from . import peers
+from . import global_names, peers
 from .blueprint import Blueprint, Family
 from .collector import calm_collector
+from .global_names import Global, GlobalNameConflict
 from .kernel.breaker import BreakerSpec, BreakerState
 from .kernel.health import HealthLimits
 from .system import System
@@ -16,11 +17,14 @@ __all__ = [
     "BreakerSpec",
     "BreakerState",
     "Family",
+    "Global",
+    "GlobalNameConflict",
     "HealthLimits",
     "System",
     "TelemetryOptions",
     "calm_collector",
     "configure_sdk",
+    "global_names",
     "in_trace_of_call",
     "peers",
 ]

@@ -129,7 +129,7 @@ class FamilyChannel:
                     observed.failed(took_s, result.error)
             return result
 
-        members = self._client.members(self._family)
+        members = await self._members(until, request)
         results = await asyncio.gather(*(one(member) for member in members))
         return Broadcast({member.index: result for member, result in zip(members, results, strict=True)})
 
@@ -154,7 +154,7 @@ class FamilyChannel:
         message = envelope.dump_request(request)
         extra = envelope.pack_extra(current_context(), None)
         if self._pattern == "broadcast":
-            lanes = [self._client.lane_to(member.name, until) for member in self._client.members(self._family)]
+            lanes = [self._client.lane_to(member.name, until) for member in await self._members(until, request)]
             for lane in await asyncio.gather(*lanes):
                 if lane is not None:
                     await self._cast(lane, message, until, request, extra)
@@ -168,6 +168,12 @@ class FamilyChannel:
             if await self._cast(lane, message, until, request, extra):
                 return
             await asyncio.sleep(AGAIN_S)
+
+    async def _members(self, until: float, request: Invoke) -> tuple[Member, ...]:
+        try:
+            return await self._client.members(self._family, until)
+        except TimeoutError:
+            raise CallTimeout((self._name, request), sent=False) from None
 
     async def _cast(
         self,
@@ -226,7 +232,8 @@ class FamilyChannel:
             pause_s = delivery.hedge.pause_s(latency.quantile(delivery.hedge.quantile, began))
             if pause_s is not None and pause_s < delivery.timeout_s:
                 done, _ = await asyncio.wait(running, timeout=pause_s)
-                if not done and len(client.members(self._family)) > 1 and self._may_repeat(observed):
+                others = await client.members(self._family, until)
+                if not done and len(others) > 1 and self._may_repeat(observed):
                     second = _Call(self, request, delivery, until, observed, avoid=first.member)
                     if observed is not None:
                         observed.hedge()
@@ -337,7 +344,9 @@ class _Call:
                 )
                 if isinstance(verdict, OutOfTime):
                     raise CallTimeout(self.described, sent=self._maybe_done)
-                if isinstance(verdict, GiveUp) or (verdict.counts and not self._channel._may_repeat(self._observed)):
+                if isinstance(verdict, GiveUp) or (verdict.same and not client.has(self.member)):
+                    raise error
+                if verdict.counts and not self._channel._may_repeat(self._observed):
                     raise error
                 if self._observed is not None:
                     self._observed.retry(error.outcome, verdict.delay_s)

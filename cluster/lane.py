@@ -27,6 +27,8 @@ from .large import Beside, Exchanged, LargeCounts, LargeValues, values_at
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from raybeam.actors import Pid
+
     from .kernel.views import View
     from .telemetry.lane_traffic import LaneTraffic
 
@@ -119,7 +121,7 @@ class Lane:
 
     async def call(
         self,
-        destination: str,
+        destination: str | Pid,
         payload: bytes,
         deadline: float,
         described: object = None,
@@ -129,7 +131,7 @@ class Lane:
         """Send a call and wait for its answer. Cancelled, it cancels the call at the other end.
 
         Args:
-            destination: Name of the process there.
+            destination: Name or pid of the process there.
             payload: The request, pickled.
             deadline: Loop time until which the caller waits.
             described: What the call is, for errors.
@@ -151,7 +153,7 @@ class Lane:
         self._waiting[seq] = future
         if large:
             self._large[seq] = large
-        self._deadlines.add(future, deadline)
+        due = self._deadlines.add(future, deadline)
         if not self._flush_due:
             self._flush_due = True
             self._loop.call_soon(self._flush)
@@ -167,6 +169,8 @@ class Lane:
             if not self.ended:
                 self._offer((envelope.CANCEL, str(seq), b"", None, None))
             raise
+        finally:
+            due.call_off()
 
     async def known_life(self) -> int:
         """Which life of the service's state the other end has, asked if need be. 0: none now, or it has ended."""
@@ -180,7 +184,7 @@ class Lane:
 
     async def cast(
         self,
-        destination: str,
+        destination: str | Pid,
         payload: bytes,
         timeout_s: float,
         described: object = None,

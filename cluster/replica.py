@@ -33,7 +33,8 @@ from .collector import calm_collector
 from .kernel.histogram import Histogram
 from .lease import Lease
 from .mesh import Mesh
-from .names import NAMESPACE, SERVICE, ReplicaName, root_name
+from .name_server import SERVER, Holdings, start_server
+from .names import NAMESPACE, SERVICE, ReplicaName, RootName, root_name
 from .placement import remove_group
 from .ray_directory import RayDirectory
 from .session import Sessions
@@ -98,16 +99,16 @@ class End:
 class _Tree(Supervisor):
     """The top of a replica's supervision tree; a service that may end takes the tree with it."""
 
-    async def init(self, family: Family) -> SupervisorSpec:
+    async def init(self, family: Family, holdings: Holdings) -> SupervisorSpec:
         async def start_service() -> Pid:
             return await gen_server.start_link(family.service_class(), *family.args, name=SERVICE)
 
         may_end = family.restart != "permanent"
-        child = ChildSpec(
+        service = ChildSpec(
             SERVICE, start_service, restart=family.restart, shutdown=family.shutdown_s, significant=may_end
         )
         return SupervisorSpec(
-            [child],
+            [ChildSpec(SERVER, (start_server, holdings)), service],
             intensity=family.process_restarts,
             period_s=SERVICE_PERIOD_S,
             auto_shutdown="any_significant" if may_end else "never",
@@ -125,6 +126,7 @@ class Replica:
         self._runtime = Runtime(name, reports=self._report)
         self._directory = RayDirectory(blueprint.name)
         self._mesh = Mesh(self._runtime, self._directory)
+        self._names = Holdings()
         self._view: View | None = None
         self._waits = Histogram()
         self._services = Histogram()
@@ -157,7 +159,7 @@ class Replica:
         loop = asyncio.get_running_loop()
         self._telemetry.start(f"{self._name.system}/{self._name.family}")
         peers.open(self._blueprint, self._family.calls, self._directory, self._follow, self._telemetry)
-        self._top = await gen_server.start(_Tree, self._family)
+        self._top = await gen_server.start(_Tree, self._family, self._names)
         calm_collector()
         for task in (self._tick(), self._watch_top(self._top)):
             running = loop.create_task(task)
@@ -220,12 +222,15 @@ class Replica:
     # -- inside ------------------------------------------------------------------------------------
 
     def _follow(self, table: Table) -> None:
+        """The directory has told something new, perhaps as another process of the root."""
         self._view = table.views.get(self._name.family)
         self._mesh.follow(table)
+        self._names.follow(self._runtime, str(RootName(self._blueprint.name, table.generation)))
 
     async def _tick(self) -> None:
         while True:
             self._moved_at = time.monotonic()
+            self._mesh.keep_up(IDLE_LANE_S)
             self._sessions.forget_silent(FORGET_LANES_AFTER_S)
             await asyncio.sleep(0.25)
 

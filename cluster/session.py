@@ -49,7 +49,7 @@ class _RemoteFrom(From):
         self.done = False
 
     def reply(self, value: object) -> None:
-        if self._once():
+        if not self.handed_over(self.reply, value) and self._once():
             try:
                 payload, large = envelope.dump_answer(value)
             except UnsendableAnswer as error:
@@ -62,7 +62,7 @@ class _RemoteFrom(From):
                 self.session.answer((self.seq, envelope.VALUE, payload))
 
     def fail(self, error: BaseException) -> None:
-        if self._once():
+        if not self.handed_over(self.fail, error) and self._once():
             self._failed(error)
 
     def _failed(self, error: BaseException) -> None:
@@ -250,11 +250,13 @@ class Sessions:
         if kind == envelope.HELLO:
             return
         if kind == envelope.CANCEL:
+            assert isinstance(destination, str)
             cancelled = session.pending.get(int(destination))
             if cancelled is not None:
                 cancelled.cancel()
             return
         if kind == envelope.SIGNAL:
+            assert isinstance(destination, str)
             try:
                 self._on_signal(destination, payload)
             except InvalidArgumentsError as error:

@@ -6,7 +6,6 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from ..kernel.health import Health
-from ..kernel.views import EPOCHS_OF_A_GENERATION
 from .instruments import GENERATION, OCCURRENCES, QUEUE_DEPTH, REPLICAS, REPLICAS_WANTED, RESTARTS
 from .meter import Key
 
@@ -59,4 +58,4 @@ class RootReadings:
             yield Key(RESTARTS, (system, name)), self._restarts[name]
         for kind, times in list(self._occurred.items()):
             yield Key(OCCURRENCES, (system, kind)), times
-        yield Key(GENERATION, (system,)), table.version // EPOCHS_OF_A_GENERATION
+        yield Key(GENERATION, (system,)), table.generation

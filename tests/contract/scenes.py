@@ -1,6 +1,7 @@
 """What every behaviour must do wherever it runs: each scene is played in a process and returns what it saw."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 from raybeam.actors import (
@@ -10,23 +11,29 @@ from raybeam.actors import (
     Completed,
     DynamicSpec,
     DynamicSupervisor,
+    Emit,
     EventHandler,
     ExitMessage,
     From,
     GenEvent,
     GenServer,
+    GenStage,
     GenStatem,
     KeepState,
     NextState,
     Pid,
+    ProducerConsumer,
     Registry,
     Reply,
     ReplyTo,
+    StartError,
     StateEvent,
     StateResult,
     StateTimeout,
     StateTimeoutEvent,
     Stop,
+    SubscribeTo,
+    Subscription,
     Supervisor,
     SupervisorSpec,
     TaskSupervisor,
@@ -34,6 +41,7 @@ from raybeam.actors import (
     dynamic_supervisor,
     gen_event,
     gen_server,
+    gen_stage,
     gen_statem,
     pg,
     process,
@@ -41,6 +49,7 @@ from raybeam.actors import (
     supervisor,
     task_supervisor,
 )
+from raybeam.cluster import Global, global_names
 
 
 class Counter(GenServer):
@@ -103,9 +112,9 @@ class Door(GenStatem):
 async def gen_statem_scene() -> list[object]:
     """States, replies and a state time-out."""
     door = await gen_statem.start(Door)
-    seen: list[object] = [await gen_statem.request(door, "open"), await gen_statem.request(door, "open")]
+    seen: list[object] = [await gen_server.request(door, "open"), await gen_server.request(door, "open")]
     await asyncio.sleep(0.3)
-    return [*seen, await gen_statem.request(door, "open")]
+    return [*seen, await gen_server.request(door, "open")]
 
 
 class Tally(EventHandler):
@@ -206,6 +215,43 @@ async def pg_scene() -> list[object]:
     return [before == [pid, pid], pg.get_members("group", scope="scene")]
 
 
+async def global_names_scene() -> list[object]:
+    """One process of the system has a name, until it ends."""
+    with contextlib.suppress(StartError):  # a replica has them already
+        await global_names.start()
+    pid = await gen_server.start(Counter, 5, name=Global("scene"))
+    seen: list[object] = [await gen_server.ref(Counter, Global("scene")).add(1)]
+    other = await gen_server.start(Counter)
+    seen.append(await global_names.register_name("scene", other))
+    process.exit_process(pid, "kill")
+    await process.wait_exit(pid)
+    seen.append(global_names.whereis_name("scene"))
+    seen.append(await global_names.register_name("scene", other))
+    await global_names.unregister_name("scene")
+    return [*seen, "scene" in global_names.registered_names(), process.is_alive(other)]
+
+
+class Squares(GenStage):
+    async def init(self, numbers: Pid) -> ProducerConsumer:
+        return ProducerConsumer(subscribe_to=[SubscribeTo(numbers, max_demand=4)])
+
+    async def handle_events(self, events: list[int], subscription: Subscription) -> Emit:
+        return Emit(number * number for number in events)
+
+
+async def gen_stage_scene() -> list[object]:
+    """A pipeline that ends with its source, read by the code outside it, and one that fails."""
+    squares = await gen_stage.start(Squares, await gen_stage.from_iterable(range(10)))
+    seen: list[object] = [number async for number in gen_stage.stream(squares, max_demand=2)]
+    failing = await gen_stage.start(Squares, await gen_stage.from_iterable([2, "two"]))
+    try:
+        async for number in gen_stage.stream(failing):
+            seen.append(number)
+    except CallFailed as failed:
+        seen.append(type(failed).__name__)
+    return seen
+
+
 Scene = Callable[[], Awaitable[list[object]]]
 SCENES: dict[str, Scene] = {
     scene.__name__: scene
@@ -216,8 +262,10 @@ SCENES: dict[str, Scene] = {
         supervisor_scene,
         dynamic_supervisor_scene,
         task_supervisor_scene,
+        gen_stage_scene,
         registry_scene,
         pg_scene,
+        global_names_scene,
     )
 }
 

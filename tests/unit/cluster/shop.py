@@ -106,10 +106,9 @@ class Shop:
     async def up(self, place: int, incarnation: int = 1, *args: object) -> Replica:
         """A replica comes up at a place, and the directory tells."""
         name = f"shop/stock/{place}#{incarnation}"
-        runtime = Runtime(name)
+        runtime = Runtime(name, reports=self.report)
         runtime.open()
         replica: Replica
-        runtime.report = self.report
         sessions = Sessions(runtime, "service", view=lambda: replica.newer_view, served=self.served)
         replica = self.directory.replicas[name] = Replica(runtime, sessions)
         await asyncio.create_task(self.serve(replica, *args))
