@@ -19,9 +19,7 @@ from .kernel.health import Health
 from .kernel.routing import Router, router
 from .kernel.views import Member, Table, View, newer
 from .lane import NO_EPOCH, Lane
-from .telemetry.client_calls import FamilyCalls
-from .telemetry.client_readings import ClientReadings
-from .telemetry.lane_traffic import LaneTraffic
+from .telemetry.client_telemetry import ClientTelemetry
 from .telemetry.telemetry import NO_TELEMETRY
 
 if TYPE_CHECKING:
@@ -80,6 +78,7 @@ class Client:
 
     Attributes:
         id: Unique name of this client, for calls that must be done once.
+        observed: Where its calls are counted and traced.
         shunned: Replicas that have said that they are overloaded, and until when they want not to be asked.
     """
 
@@ -111,11 +110,7 @@ class Client:
         self._watching: asyncio.Task[None] | None = None
         self._retiring: set[asyncio.Task[None]] = set()
         self._over: RaybeamError | None = None
-        self._telemetry = telemetry
-        self._calls: dict[str, FamilyCalls] = {}
-        self._traffic: dict[str, LaneTraffic] = {}
-        self._readings = ClientReadings(blueprint.name, tuple(blueprint.families), self._lanes, self.breakers)
-        telemetry.meter.watch(self._readings)
+        self.observed = ClientTelemetry(telemetry, blueprint, self._lanes, self.breakers)
 
     def open(self) -> None:
         """Begin to follow the directory."""
@@ -257,14 +252,6 @@ class Client:
             state = self._states[family] = FamilyState(self.breakers.get(family))
         return state
 
-    def calls(self, family: str) -> FamilyCalls:
-        """Where the calls to a family are counted and traced."""
-        calls = self._calls.get(family)
-        if calls is None:
-            methods = self.blueprint.families[family].service_class().interface
-            calls = self._calls[family] = FamilyCalls(self._telemetry, family, methods)
-        return calls
-
     def numbers(self, name: str) -> CallNumbers:
         """The numbers of the calls that one replica must do once."""
         numbers = self._numbers.get(name)
@@ -318,16 +305,10 @@ class Client:
             on_end=lambda dead: self._lane_ended(name, dead),
             epoch=lambda: self._epoch(family),
             on_view=self._corrected,
-            traffic=self._traffic_to(family),
+            traffic=self.observed.traffic(family),
         )
         self._lanes[name] = lane
         return lane
-
-    def _traffic_to(self, family: str) -> LaneTraffic:
-        traffic = self._traffic.get(family)
-        if traffic is None:
-            traffic = self._traffic[family] = LaneTraffic(self._telemetry, family)
-        return traffic
 
     def _retire(self, lane: Lane) -> None:
         """Close a lane; its last answers may be on their way when the directory says already that its member ends."""

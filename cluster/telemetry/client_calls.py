@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from opentelemetry.trace import SpanKind
 
-from raybeam.actors import CircuitOpen
+from raybeam.actors import CircuitOpen, current_context
 
 from .calls import OK, OUTCOMES, end_span, outcome_of, start_span
 from .instruments import (
@@ -20,14 +20,14 @@ from .instruments import (
     CLIENT_RETRIES,
 )
 from .labels import MAX_REASONS, Bounded
-from .trace_context import parent_of_call
+from .trace_context import parent_of_call, with_span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from opentelemetry.trace import Span
 
-    from raybeam.actors import Outcome
+    from raybeam.actors import CallContext, Outcome
 
     from .instruments import Instrument
     from .meter import Series
@@ -67,6 +67,12 @@ class Observer(Protocol):
     def failed(self, seconds: float, error: BaseException) -> None:
         """It ended with an error."""
         ...
+
+
+def context_of_call(observed: Observer | None) -> CallContext | None:
+    """What travels with a call that is made here."""
+    context = current_context()
+    return context if observed is None or observed.span is None else with_span(context, observed.span)
 
 
 class FamilyCalls:

@@ -142,7 +142,7 @@ def test_nothing_is_counted_or_traced_when_it_is_off() -> None:
 
         async def play(shop: Shop, stock: Any, seen: list[object] = seen) -> None:
             await stock.take(1)
-            seen.append(shop.client.calls("stock").methods)
+            seen.append(shop.client.observed.calls("stock").methods)
 
         in_shop(Stock, play, memory)
 

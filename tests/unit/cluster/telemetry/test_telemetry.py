@@ -203,7 +203,7 @@ def test_a_method_that_the_service_does_not_have_is_one_of_the_others() -> None:
     memory = Memory()
 
     async def play(shop: Shop, stock: Any) -> None:
-        calls = shop.client.calls("stock")
+        calls = shop.client.observed.calls("stock")
         for number in range(100):
             calls.begin(f"made up {number}").ok(0.1)
             shop.served.arrived(f"made up {number}", None).ok(0.1)
@@ -221,7 +221,7 @@ def test_errors_of_ever_new_classes_are_bounded() -> None:
     memory = Memory(spans=False)
 
     async def play(shop: Shop, stock: Any) -> None:
-        calls = shop.client.calls("stock")
+        calls = shop.client.observed.calls("stock")
         for number in range(100):
             calls.begin("take").failed(0.1, type(f"Error{number}", (Exception,), {})())
 
