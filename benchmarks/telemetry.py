@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from raybeam.cluster.telemetry.instruments import Instrument
 
 CALLERS = 200
-CALLS_EACH = 20
-ROUNDS = 41
+CALLS_EACH = 10
+ROUNDS = 101
 GOAL = 0.95
 NAME = "bench/adder/0#1"
 

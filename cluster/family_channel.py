@@ -76,11 +76,9 @@ class FamilyChannel:
         if self._pattern == "broadcast":
             raise UsageError(f"{self.name} is a broadcast family: await ref.{request.method}.broadcast(...) instead")
         client, calls = self.client, self._calls
-        observed: Observer | None = None
-        if calls.telemetry.on:
-            observed = calls.methods.get(request.method)
-            if observed is None or calls.telemetry.tracer is not None:
-                observed = calls.begin(request.method)
+        observed: Observer | None = calls.methods.get(request.method) if calls.telemetry.only_counting else None
+        if observed is None and calls.telemetry.on:
+            observed = calls.begin(request.method)
         now = asyncio.get_running_loop().time
         began = now()
         until = began + delivery.timeout_s

@@ -291,9 +291,10 @@ class Sessions:
         context, origin = (None, None) if extra is None else envelope.unpack_extra(extra)
         observed: Observer | None = None
         served = self._served
-        if served is not None and served.telemetry.on:
-            observed = served.methods.get(request.method)
-            if observed is None or served.telemetry.tracer is not None:
+        if served is not None:
+            telemetry = served.telemetry
+            observed = served.methods.get(request.method) if telemetry.only_counting else None
+            if observed is None and telemetry.on:
                 observed = served.arrived(request.method, context)
                 if observed.span is not None:
                     context = with_span(context, observed.span)

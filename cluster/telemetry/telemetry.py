@@ -38,6 +38,7 @@ class Telemetry:
     Attributes:
         on: Whether anything is counted or traced at the moment.
         counting: Whether somebody takes metrics at the moment.
+        only_counting: Whether somebody does and nobody takes spans.
         tracer: Makes spans; `None` while nobody takes them.
         meter: What was counted.
     """
@@ -55,6 +56,7 @@ class Telemetry:
         self.options = TelemetryOptions() if options is None else options
         self.on = False
         self.counting = False
+        self.only_counting = False
         self.tracer: trace.Tracer | None = None
         self.meter = Meter()
         self._ray_is_here = ray_is_here
@@ -96,6 +98,7 @@ class Telemetry:
         elif self.tracer is None:
             self.tracer = tracers.get_tracer(SCOPE)
         self.counting = bool(self._sinks)
+        self.only_counting = self.counting and self.tracer is None
         self.on = self.counting or self.tracer is not None
 
     def hand_out(self) -> None:
@@ -116,7 +119,7 @@ class Telemetry:
             self._ending.set()
             self._thread.join(ENDS_WITHIN_S)
             self._thread = None
-        self.on = self.counting = False
+        self.on = self.counting = self.only_counting = False
         self.tracer = None
 
     def _sink(self, name: str, wanted: bool, make: Callable[[], Sink]) -> None:
