@@ -176,7 +176,7 @@ class Replica:
             ambient_runtime.set(self._runtime)
             await gen_server.stop(self._top, "shutdown")
         await self._sessions.drain(LAST_ANSWERS_S)
-        await asyncio.to_thread(self._telemetry.close)
+        await self._telemetry.end()
 
     # -- system messages, on a thread of their own: a busy service is busy, not dead ---------------
 

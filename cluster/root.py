@@ -290,7 +290,7 @@ class Root:
         for name in self.blueprint.families:
             await asyncio.to_thread(remove_group, self.blueprint.name, name)
         await asyncio.to_thread(forget_counters, self.blueprint.name)
-        await asyncio.to_thread(self._telemetry.close)
+        await self._telemetry.end()
         loop = asyncio.get_running_loop()
         loop.call_later(linger_s + 0.2, _kill_self)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import TYPE_CHECKING, Final
 
@@ -70,11 +71,13 @@ class Telemetry:
         self._thread: threading.Thread | None = None
 
     def start(self, service: str) -> None:
-        """Begin to collect, and hand out once in a while in a thread of its own.
+        """Begin to collect, and hand out once in a while in a thread of its own. Nothing begins when nothing is wanted.
 
         Args:
             service: What this process is, for an SDK that is configured here.
         """
+        if not (self.options.metrics or self.options.spans):
+            return
         if self.options.configure_sdk:
             try:
                 configure_sdk(service)
@@ -112,6 +115,11 @@ class Telemetry:
                     log.warning("telemetry of %s: no more metrics to %s: %r", self.system, name, error)
                     self._failed.add(name)
                     del self._sinks[name]
+
+    async def end(self) -> None:
+        """The same as `close`, without blocking the event loop."""
+        if self._thread is not None:
+            await asyncio.to_thread(self.close)
 
     def close(self) -> None:
         """Hand out the rest, and end."""

@@ -1,8 +1,10 @@
 """Who listens is looked up anew; labels are bounded; a sink that fails is left alone; the tables are documented."""
 
+import asyncio
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +160,15 @@ def test_the_thread_hands_out_and_so_does_the_end() -> None:
 
     assert ray.metrics["raybeam_lane_batches"].told[0][0] == 1
     assert not telemetry.on
+
+
+def test_no_thread_is_started_when_nothing_is_wanted() -> None:
+    telemetry = Ray().telemetry(TelemetryOptions(metrics=False, spans=False))
+    before = threading.active_count()
+    telemetry.start("shop/stock")
+
+    assert threading.active_count() == before
+    asyncio.run(telemetry.end())
 
 
 def test_a_sink_that_fails_is_given_nothing_any_more_and_the_others_are() -> None:
