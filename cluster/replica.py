@@ -38,10 +38,7 @@ from .names import NAMESPACE, SERVICE, ReplicaName, RootName, root_name
 from .placement import remove_group
 from .ray_directory import RayDirectory
 from .session import Sessions
-from .telemetry import Telemetry
-from .telemetry.instruments import HANDLER_TIME, QUEUE_WAIT
-from .telemetry.regulator_readings import RegulatorReadings
-from .telemetry.served_calls import ServedCalls
+from .telemetry.replica_telemetry import ReplicaTelemetry
 
 if TYPE_CHECKING:
     from ray.actor import ActorHandle
@@ -130,16 +127,10 @@ class Replica:
         self._view: View | None = None
         self._waits = Histogram()
         self._services = Histogram()
-        self._telemetry = Telemetry(blueprint.name, blueprint.telemetry)
-        methods = self._family.service_class().interface
-        self._served_calls = ServedCalls(self._telemetry, self._name.family, methods)
-        self._regulated = RegulatorReadings(blueprint.name, self._name.family, lambda: self._runtime.cell(SERVICE))
-        self._telemetry.meter.watch(self._regulated)
-        self._telemetry.meter.histogram(QUEUE_WAIT, self._waits, blueprint.name, self._name.family)
-        self._telemetry.meter.histogram(HANDLER_TIME, self._services, blueprint.name, self._name.family)
-        self._sessions = Sessions(
-            self._runtime, SERVICE, self._mesh.receive, lambda: self._view, served=self._served_calls
+        self._observed = ReplicaTelemetry(
+            self._name, blueprint, self._waits, self._services, lambda: self._runtime.cell(SERVICE)
         )
+        self._sessions = Sessions(self._runtime, SERVICE, self._mesh.receive, lambda: self._view, self._observed.served)
         self._crashes = 0
         self._gave_up = False
         self._moved_at = time.monotonic()
@@ -157,8 +148,8 @@ class Replica:
         self._runtime.on_served = self._served
         ambient_runtime.set(self._runtime)
         loop = asyncio.get_running_loop()
-        self._telemetry.start(f"{self._name.system}/{self._name.family}")
-        peers.open(self._blueprint, self._family.calls, self._directory, self._follow, self._telemetry)
+        self._observed.start()
+        peers.open(self._blueprint, self._family.calls, self._directory, self._follow, self._observed.telemetry)
         self._top = await gen_server.start(_Tree, self._family, self._names)
         calm_collector()
         for task in (self._tick(), self._watch_top(self._top)):
@@ -176,7 +167,7 @@ class Replica:
             ambient_runtime.set(self._runtime)
             await gen_server.stop(self._top, "shutdown")
         await self._sessions.drain(LAST_ANSWERS_S)
-        await self._telemetry.end()
+        await self._observed.telemetry.end()
 
     # -- system messages, on a thread of their own: a busy service is busy, not dead ---------------
 
@@ -247,7 +238,7 @@ class Replica:
             self._crashes += 1
         elif isinstance(report, SupervisorReport) and report.reason == MAX_INTENSITY:
             self._gave_up = True
-        self._served_calls.reported(report)
+        self._observed.served.reported(report)
         log_report(report)
 
     def _orphaned(self) -> None:

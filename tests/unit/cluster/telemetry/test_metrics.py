@@ -29,7 +29,7 @@ from raybeam.cluster.telemetry import instruments as i
 from raybeam.cluster.telemetry.calls import OUTCOMES
 from raybeam.cluster.telemetry.labels import OTHER
 from raybeam.cluster.telemetry.regulator_readings import RegulatorReadings
-from raybeam.cluster.telemetry.root_readings import RootReadings
+from raybeam.cluster.telemetry.root_telemetry import RootTelemetry
 from tests.unit.cluster.shop import Shop
 
 from .measured import Memory, in_shop
@@ -291,7 +291,7 @@ def test_the_root_tells_how_its_families_stand() -> None:
     table = member_health(table, "stock", "shop/stock/2#1", Health.UNKNOWN)
     beats: Any = {f"shop/stock/{place}#1": SimpleNamespace(depth=place + 1) for place in range(2)}
     blueprint = Blueprint.parse({"name": "shop", "families": {"stock": {"service": Stock, "replicas": 4}}})
-    readings = RootReadings(blueprint, lambda: table, beats, {"stock": 5})
+    readings = RootTelemetry(blueprint, lambda: table, beats, {"stock": 5})
     memory.telemetry.meter.watch(readings)
     readings.occurred("up")
     readings.occurred("down")

@@ -1,4 +1,4 @@
-"""How the families of a system stand, as its root sees them."""
+"""The telemetry of a root: how the families of its system stand, and what happens to them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from ..kernel.health import Health
+from ..names import root_name
 from .instruments import GENERATION, OCCURRENCES, QUEUE_DEPTH, REPLICAS, REPLICAS_WANTED, RESTARTS
 from .meter import Key
+from .telemetry import Telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -17,14 +19,17 @@ if TYPE_CHECKING:
     from ..replica import Beat
 
 
-class RootReadings:
-    """Reads one root.
+class RootTelemetry:
+    """What one root tells.
 
     Args:
         blueprint: Of the system.
         table: The directory's, as it is now.
         beats: The latest of each replica.
         restarts: Of replicas, by family.
+
+    Attributes:
+        telemetry: Where it all goes.
     """
 
     def __init__(
@@ -39,6 +44,12 @@ class RootReadings:
         self._beats = beats
         self._restarts = restarts
         self._occurred: Counter[str] = Counter()
+        self.telemetry = Telemetry(blueprint.name, blueprint.telemetry)
+        self.telemetry.meter.watch(self)
+
+    def start(self) -> None:
+        """Begin; see `Telemetry.start`."""
+        self.telemetry.start(root_name(self._blueprint.name))
 
     def occurred(self, kind: str) -> None:
         """Something happened."""
