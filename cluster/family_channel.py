@@ -17,6 +17,7 @@ from raybeam.actors import (
     UsageError,
     current_context,
 )
+from raybeam.actors.answer import time_left
 from raybeam.actors.interface import Delivery, Invoke, result_of
 from raybeam.actors.kernel.retry import AT_MOST_ONCE
 
@@ -81,7 +82,7 @@ class FamilyChannel:
             observed = calls.begin(request.method)
         now = asyncio.get_running_loop().time
         began = now()
-        until = began + delivery.timeout_s
+        until = began + _time_left(delivery)
         try:
             if self.state.breaker is not None:
                 self._check_breaker(request)
@@ -111,7 +112,7 @@ class FamilyChannel:
     async def ask_all(self, request: Invoke, delivery: Delivery) -> Broadcast[object]:
         """Call every replica there is, each once, and gather what they answer until the deadline."""
         began = self.client.now()
-        until = began + delivery.timeout_s
+        until = began + _time_left(delivery)
         message = envelope.dump_request(request)
         calls = self._calls
 
@@ -148,7 +149,7 @@ class FamilyChannel:
 
     async def _tell(self, request: Invoke, delivery: Delivery) -> None:
         self._check_breaker(request)
-        until = self.client.now() + delivery.timeout_s
+        until = self.client.now() + _time_left(delivery)
         message = envelope.dump_request(request)
         extra = envelope.pack_extra(current_context(), None)
         if self._pattern == "broadcast":
@@ -248,3 +249,10 @@ class FamilyChannel:
             for other in running:
                 other.cancel()
             await asyncio.gather(*running, return_exceptions=True)
+
+
+def _time_left(delivery: Delivery) -> float:
+    """Seconds that a call may take that is made now: its maker may have less time left than its method gives."""
+    left_s = time_left(delivery.timeout_s)
+    assert left_s is not None
+    return left_s

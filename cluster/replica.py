@@ -37,12 +37,14 @@ from .name_server import SERVER, Holdings, start_server
 from .names import NAMESPACE, SERVICE, ReplicaName, RootName, root_name
 from .placement import remove_group
 from .ray_directory import RayDirectory
+from .service_regulation import ServiceRegulation
 from .session import Sessions
 from .telemetry.replica_telemetry import ReplicaTelemetry
 
 if TYPE_CHECKING:
     from ray.actor import ActorHandle
 
+    from raybeam.actors import RegulationCounters
     from raybeam.actors.cell import Cell
 
     from .blueprint import Blueprint, Family
@@ -69,6 +71,7 @@ class Beat:
         crashes: Crashes of processes that the replica mended by itself.
         stuck_s: Seconds since the loop last moved; a stuck replica is busy, not dead.
         stack: Where it is stuck, when it has been for `STUCK_AFTER_S`.
+        regulation: What the service's regulator has done since the replica came up; `None`: it is not regulated.
     """
 
     depth: int
@@ -78,6 +81,7 @@ class Beat:
     crashes: int
     stuck_s: float
     stack: str | None = None
+    regulation: RegulationCounters | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,8 @@ class _Tree(Supervisor):
 
     async def init(self, family: Family, holdings: Holdings) -> SupervisorSpec:
         async def start_service() -> Pid:
-            return await gen_server.start_link(family.service_class(), *family.args, name=SERVICE)
+            service = family.service_class()
+            return await gen_server.start_link(service, *family.args, name=SERVICE, regulation=family.regulation)
 
         may_end = family.restart != "permanent"
         service = ChildSpec(
@@ -127,9 +132,8 @@ class Replica:
         self._view: View | None = None
         self._waits = Histogram()
         self._services = Histogram()
-        self._observed = ReplicaTelemetry(
-            self._name, blueprint, self._waits, self._services, lambda: self._runtime.cell(SERVICE)
-        )
+        self._regulation = ServiceRegulation(self._runtime, SERVICE)
+        self._observed = ReplicaTelemetry(self._name, blueprint, self._waits, self._services, self._regulation.counters)
         self._sessions = Sessions(self._runtime, SERVICE, self._mesh.receive, lambda: self._view, self._observed.served)
         self._crashes = 0
         self._gave_up = False
@@ -192,6 +196,7 @@ class Replica:
             self._crashes,
             stuck_s,
             stack,
+            self._regulation.counters(),
         )
 
     @ray.method(concurrency_group="lifelines")

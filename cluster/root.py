@@ -32,6 +32,7 @@ from .names import NAMESPACE, ReplicaName, root_name
 from .placement import doubled_up, ensure_group, living_machines, remove_group
 from .root_mesh import RootMesh
 from .root_tree import RootTree
+from .service_regulation import together
 from .status import FamilyStatus, Occurrence, ReplicaStatus, SystemStatus
 from .telemetry.root_telemetry import RootTelemetry
 
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
     from ray.actor import ActorHandle
 
-    from raybeam.actors import Pid
+    from raybeam.actors import Pid, RegulationCounters
 
     from .blueprint import Blueprint, Family
     from .kernel.health import Health
@@ -68,6 +69,7 @@ class Root:
         self._beats: dict[str, Beat] = {}
         self._past_waits: dict[str, Histogram] = {name: Histogram() for name in blueprint.families}
         self._past_services: dict[str, Histogram] = {name: Histogram() for name in blueprint.families}
+        self._past_regulation: dict[str, RegulationCounters | None] = dict.fromkeys(blueprint.families)
         self._restarts = dict.fromkeys(blueprint.families, 0)
         self._observed = RootTelemetry(blueprint, lambda: self._table, self._beats, self._restarts)
         self._occurrences: list[Occurrence] = []
@@ -185,6 +187,9 @@ class Root:
         if beat is not None:
             self._past_waits[name.family].merge(beat.waits)
             self._past_services[name.family].merge(beat.services)
+            if beat.regulation is not None:
+                past = self._past_regulation[name.family]
+                self._past_regulation[name.family] = together(past, beat.regulation.past())
         self._occurred("down", str(name), cause)
 
     def health(self, name: ReplicaName, health: Health) -> None:
@@ -315,12 +320,14 @@ class Root:
 
     def _family_status(self, name: str, family: Family) -> FamilyStatus:
         waits, services = self._past_waits[name].copy(), self._past_services[name].copy()
+        regulation = self._past_regulation[name]
         replicas = []
         for member in self._table.view(name).members:
             beat = self._beats.get(member.name)
             if beat is not None:
                 waits.merge(beat.waits)
                 services.merge(beat.services)
+                regulation = together(regulation, beat.regulation)
             replicas.append(
                 ReplicaStatus(
                     member.name,
@@ -332,7 +339,7 @@ class Root:
                     beat.stuck_s if beat else 0.0,
                 )
             )
-        return FamilyStatus(tuple(replicas), family.replicas, self._restarts[name], waits, services)
+        return FamilyStatus(tuple(replicas), family.replicas, self._restarts[name], waits, services, regulation)
 
     def _install(self, table: Table) -> None:
         if table is not self._table:

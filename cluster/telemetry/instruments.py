@@ -158,7 +158,7 @@ SERVER_DURATION: Final = Instrument(
 )  # fmt: skip
 SERVER_REFUSED: Final = Instrument(
     "raybeam.server.refused", _C, "{call}", ("family", "method", "reason"),
-    "Calls refused or dropped undone: `overloaded` or the regulator's reason, `deadline`, `invalid_arguments`,"
+    "Calls refused or dropped undone: `queue_full` or another reason of the regulator, `deadline`, `invalid_arguments`,"
     " `no_process`.", "replica",
 )  # fmt: skip
 SERVER_CASTS: Final = Instrument(

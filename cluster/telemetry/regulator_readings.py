@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING
 
 from .instruments import (
     REGULATOR_ACCEPTED,
@@ -16,64 +16,35 @@ from .instruments import (
 from .meter import Key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from enum import Enum
+    from collections.abc import Callable, Iterator
 
-    from raybeam.actors.cell import Cell
-
-
-class Counters(Protocol):
-    """The counters of a regulator; those of calls only grow."""
-
-    @property
-    def accepted(self) -> int: ...  # noqa: D102
-    @property
-    def delayed(self) -> int: ...  # noqa: D102
-    @property
-    def rejected(self) -> Mapping[Enum, int]: ...  # noqa: D102
-    @property
-    def dropped(self) -> Mapping[Enum, int]: ...  # noqa: D102
-    @property
-    def under_way(self) -> int: ...  # noqa: D102
-    @property
-    def limit(self) -> int | None: ...  # noqa: D102
-    @property
-    def level(self) -> int: ...  # noqa: D102
-
-
-class Gate(Protocol):
-    """Where the calls of a regulated process wait."""
-
-    def counters(self) -> Counters:
-        """What was done, and how things stand."""
-        ...
+    from raybeam.actors.kernel.regulation.counters import RegulationCounters
 
 
 class RegulatorReadings:
-    """Reads the regulator of one process; tells nothing while it has none.
+    """Reads the regulators of one service; tells nothing while it has none.
 
     Args:
         system: Of the replica.
         family: Of the replica.
-        cell: The process, as it is now.
+        counters: What they have done, `None`: the service is not regulated.
     """
 
-    def __init__(self, system: str, family: str, cell: Callable[[], Cell | None]) -> None:
+    def __init__(self, system: str, family: str, counters: Callable[[], RegulationCounters | None]) -> None:
         self._labels = (system, family)
-        self._cell = cell
+        self._counters = counters
 
     def readings(self) -> Iterator[tuple[Key, float]]:
         """See `raybeam.cluster.telemetry.meter.Source`."""
-        gate = cast("Gate | None", getattr(self._cell(), "gate", None))
-        if gate is None:
+        counters = self._counters()
+        if counters is None:
             return
-        counters = gate.counters()
         yield Key(REGULATOR_ACCEPTED, self._labels), counters.accepted
         yield Key(REGULATOR_DELAYED, self._labels), counters.delayed
         for reason, calls in counters.rejected.items():
-            yield Key(REGULATOR_REJECTED, (*self._labels, str(reason.value))), calls
+            yield Key(REGULATOR_REJECTED, (*self._labels, reason.value)), calls
         for reason, calls in counters.dropped.items():
-            yield Key(REGULATOR_DROPPED, (*self._labels, str(reason.value))), calls
+            yield Key(REGULATOR_DROPPED, (*self._labels, reason.value)), calls
         yield Key(REGULATOR_UNDER_WAY, self._labels), counters.under_way
         if counters.limit is not None:
             yield Key(REGULATOR_LIMIT, self._labels), counters.limit

@@ -12,7 +12,7 @@ from .telemetry import Telemetry
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from raybeam.actors.cell import Cell
+    from raybeam.actors import RegulationCounters
 
     from ..blueprint import Blueprint
     from ..kernel.histogram import Histogram
@@ -27,7 +27,7 @@ class ReplicaTelemetry:
         blueprint: Of its system.
         waits: Waiting times, as the replica counts them.
         services: Times in the handlers, likewise.
-        service: The process of the service, as it is now.
+        regulation: What the service's regulators have done, `None`: it is not regulated.
 
     Attributes:
         telemetry: Where it all goes.
@@ -40,13 +40,13 @@ class ReplicaTelemetry:
         blueprint: Blueprint,
         waits: Histogram,
         services: Histogram,
-        service: Callable[[], Cell | None],
+        regulation: Callable[[], RegulationCounters | None],
     ) -> None:
         self._service = f"{name.system}/{name.family}"
         self.telemetry = Telemetry(name.system, blueprint.telemetry)
         methods = blueprint.families[name.family].service_class().interface
         self.served = ServedCalls(self.telemetry, name.family, methods)
-        self._regulator = RegulatorReadings(name.system, name.family, service)
+        self._regulator = RegulatorReadings(name.system, name.family, regulation)
         meter = self.telemetry.meter
         meter.watch(self._regulator)
         meter.histogram(QUEUE_WAIT, waits, name.system, name.family)

@@ -100,8 +100,7 @@ class ServedCalls:
     def refusal(self, error: BaseException) -> str | None:
         """Why a call was not done, if it was not."""
         if isinstance(error, Overloaded):
-            told = getattr(error, "reason", None)  # a regulator says why
-            return self._reasons.of(told) if isinstance(told, str) else "overloaded"
+            return self._reasons.of(error.why)
         return _REASONS.get(type(error))
 
     def count(self, instrument: Instrument, *labels: str) -> None:

@@ -1,7 +1,6 @@
 """Each instrument counts what it says, driven through a client and replicas in memory."""
 
 import asyncio
-from enum import Enum
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,15 +15,19 @@ from raybeam.actors import (
     InvalidArgumentsError,
     Outcome,
     Overloaded,
+    Regulation,
     ServiceError,
     call,
     cast,
+    gen_server,
     query,
 )
+from raybeam.actors.runtime import ambient_runtime
 from raybeam.cluster import Blueprint
 from raybeam.cluster.kernel.health import Health
 from raybeam.cluster.kernel.histogram import Histogram
 from raybeam.cluster.kernel.views import Member, first_table, member_health, member_up
+from raybeam.cluster.service_regulation import ServiceRegulation
 from raybeam.cluster.telemetry import instruments as i
 from raybeam.cluster.telemetry.calls import OUTCOMES
 from raybeam.cluster.telemetry.labels import OTHER
@@ -127,7 +130,7 @@ def test_a_full_mailbox_and_late_work_are_refused_with_their_reason() -> None:
     in_shop(Stock, play, memory)
 
     refused = memory.values(i.SERVER_REFUSED)
-    assert refused == {("hold", "deadline"): 1, ("take", "overloaded"): 1}
+    assert refused == {("hold", "deadline"): 1, ("take", "queue_full"): 1}
     assert memory.values(i.CLIENT_CALLS)["take", "rejected"] == 1
 
 
@@ -306,35 +309,43 @@ def test_the_root_tells_how_its_families_stand() -> None:
     assert memory.values(i.GENERATION) == {(): 7}
 
 
-class Reason(Enum):
-    FULL = "queue_full"
-    LATE = "deadline"
-
-
-def test_what_a_regulator_counts_is_told_and_goes_on_when_its_process_begins_anew() -> None:
+def test_what_a_regulator_does_is_told_with_its_reasons() -> None:
     memory = Memory()
-    counters: dict[str, Any] = {
-        "accepted": 10, "delayed": 4, "rejected": {Reason.FULL: 3, Reason.LATE: 0}, "dropped": {Reason.LATE: 2},
-        "under_way": 5, "limit": 8, "level": 1,
-    }  # fmt: skip
-    cell: Any = SimpleNamespace(gate=SimpleNamespace(counters=lambda: SimpleNamespace(**counters)))
-    readings = RegulatorReadings("shop", "stock", lambda: cell)
-    memory.telemetry.meter.watch(readings)
-    memory.telemetry.hand_out()
-    counters["accepted"] = 12
-    memory.telemetry.hand_out()
-    counters["accepted"] = 1
 
-    assert memory.values(i.REGULATOR_ACCEPTED) == {(): 13}
-    assert memory.values(i.REGULATOR_DELAYED) == {(): 4}
-    assert memory.values(i.REGULATOR_REJECTED) == {("queue_full",): 3}
-    assert memory.values(i.REGULATOR_DROPPED) == {("deadline",): 2}
-    assert memory.values(i.REGULATOR_UNDER_WAY) == {(): 5}
-    assert memory.values(i.REGULATOR_LIMIT) == {(): 8}
-    assert memory.values(i.REGULATOR_LEVEL) == {(): 1}
+    async def play(shop: Shop, stock: Any) -> None:
+        replica = shop.directory.replicas["shop/stock/0#1"]
+        regulation = ServiceRegulation(replica.runtime, "service")
+        await replica.kill_service()
+        ambient_runtime.set(replica.runtime)
+        limits = Regulation(queue_limit=1, concurrency=1, deadlines=None)
+        await gen_server.start(Stock, name="service", regulation=limits)
+        readings = RegulatorReadings("shop", "stock", regulation.counters)
+        memory.telemetry.meter.watch(readings)
+        held = asyncio.ensure_future(quietly(stock.hold(0.5)))
+        await asyncio.sleep(0.01)
+        late = asyncio.ensure_future(quietly(stock.take.within(0.1)(1)))
+        await asyncio.sleep(0.01)
+        with pytest.raises(Overloaded):
+            await stock.take.within(0.1)(2)
+        under_way.append((memory.values(i.REGULATOR_UNDER_WAY), memory.values(i.REGULATOR_LIMIT)))
+        await asyncio.gather(held, late)
+        memory.telemetry.hand_out()
+        await replica.kill_service()
+        await asyncio.create_task(shop.serve(replica))
+        memory.telemetry.hand_out()
+
+    under_way: list[object] = []
+    in_shop(Stock, play, memory)
+
+    assert under_way == [({(): 1}, {(): 1})]
+    assert memory.values(i.REGULATOR_ACCEPTED) == {(): 2}
+    assert memory.values(i.REGULATOR_DELAYED) == {(): 1}
+    assert memory.values(i.REGULATOR_REJECTED) == {("queue_full",): 1}
+    assert memory.values(i.REGULATOR_DROPPED) == {("deadline",): 1}
+    assert memory.values(i.SERVER_REFUSED) == {("take", "queue_full"): 1, ("take", "deadline"): 1}
 
 
-def test_a_process_without_a_regulator_tells_nothing() -> None:
+def test_a_service_without_a_regulator_tells_nothing() -> None:
     assert list(RegulatorReadings("shop", "stock", lambda: None).readings()) == []
 
 

@@ -7,7 +7,7 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 
-from raybeam.actors import AtLeastOnce, CallContext, GenServer, ServiceError, call
+from raybeam.actors import AtLeastOnce, CallContext, GenServer, ServiceError, call, calling_as, current_context, query
 from raybeam.actors.call_context import enter_context
 from raybeam.cluster.telemetry import TelemetryOptions, in_trace_of_call
 from tests.unit.cluster.shop import Shop
@@ -118,6 +118,77 @@ def test_a_repetition_is_an_event_of_the_one_span_of_the_call() -> None:
     assert [event.name for event in called[0].events] == ["retry"]
     assert dict(called[0].events[0].attributes or {})["raybeam.outcome"] == "unknown"
     assert (called[0].attributes or {})["raybeam.attempts"] == 2
+
+
+class Front(GenServer):
+    """Serves by calling another family, of whose shop it is told."""
+
+    async def init(self) -> None:
+        self.stock: Any = None
+        self.tracer: Any = None
+
+    @query
+    async def order(self, count: int) -> int:
+        taken: int = await self.stock.take(count)
+        with in_trace_of_call(), self.tracer.start_as_current_span("pack"):
+            return taken
+
+
+def test_calls_and_spans_of_a_handler_are_children_of_the_call_that_it_serves() -> None:
+    memory = Memory()
+
+    async def play(front_shop: Shop, front: Any) -> None:
+        stock_shop = Shop(Stock, 1, memory.telemetry)
+        await stock_shop.up(0)
+        server = front_shop.directory.replicas["shop/stock/0#1"].server
+        server.stock = stock_shop.client.ref(Stock)
+        server.tracer = memory.telemetry.tracer
+        with calling_as(tenant="acme"):
+            await front.order(3)
+        await stock_shop.client.close(RuntimeError("over"))  # type: ignore[arg-type]
+
+    in_shop(Front, play, memory)
+
+    spans = {(span.name, span.kind): span for span in memory.spans()}
+    ids = {}
+    for key, span in spans.items():
+        assert span.context is not None
+        ids[key] = span.context.span_id
+    outer, inner = ("stock/order", SpanKind.SERVER), ("stock/take", SpanKind.CLIENT)
+    for child, parent in (
+        (outer, ("stock/order", SpanKind.CLIENT)),
+        (inner, outer),
+        (("stock/take", SpanKind.SERVER), inner),
+        (("pack", SpanKind.INTERNAL), outer),
+    ):
+        found = spans[child].parent
+        assert found is not None
+        assert found.span_id == ids[parent], (child, parent)
+
+
+class Relay(GenServer):
+    async def init(self) -> None:
+        self.came: list[CallContext | None] = []
+
+    @call
+    async def see(self) -> None:
+        self.came.append(current_context())
+
+
+def test_a_callee_that_does_not_trace_passes_the_headers_on() -> None:
+    tracing, plain = Memory(), Memory(TelemetryOptions(spans=False))
+
+    async def play(shop: Shop, relay: Any) -> None:
+        replica = shop.directory.replicas["shop/stock/0#1"]
+        shop.client.observed._calls["stock"].telemetry = tracing.telemetry
+        await relay.see()
+        assert set(headers(replica.server.came[0])) == {"traceparent"}
+
+    in_shop(Relay, play, plain)
+
+    assert plain.spans() == []
+    called = tracing.spans()[0]
+    assert called.context is not None
 
 
 def test_only_metrics_makes_no_spans_and_only_spans_counts_nothing() -> None:

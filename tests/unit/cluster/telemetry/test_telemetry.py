@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -340,3 +341,10 @@ def test_a_process_configures_an_sdk_by_its_environment() -> None:
     assert '"name": "stock/take"' in ran.stdout
     assert '"service.name": "shop/stock"' in ran.stdout
     assert '"name": "raybeam.lane.batches"' in ran.stdout
+
+
+def test_the_manual_tells_of_every_option_with_its_default() -> None:
+    text = (ROOT / "docs" / "telemetry.md").read_text()
+
+    for option in fields(TelemetryOptions):
+        assert f'"{option.name}": {option.default},' in text
