@@ -296,7 +296,7 @@ class Sessions:
             observed = served.methods.get(request.method) if telemetry.only_counting else None
             if observed is None and telemetry.on:
                 observed = served.arrived(request.method, context)
-                if observed.span is not None:
+                if observed is not None and observed.span is not None:
                     context = with_span(context, observed.span)
         sender = _RemoteFrom(session, seq, cell, request, now, observed)
         session.begun(sender)

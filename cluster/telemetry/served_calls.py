@@ -11,7 +11,7 @@ from raybeam.actors import CallTimeout, CrashReport, InvalidArgumentsError, NoPr
 from .calls import OK, end_span, outcome_of, start_span
 from .instruments import CRASHES, SERVER_CALLS, SERVER_CASTS, SERVER_DURATION, SERVER_REFUSED
 from .labels import MAX_REASONS, Bounded
-from .trace_context import context_of
+from .trace_context import context_of, is_left_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -70,12 +70,12 @@ class ServedCalls:
         self._reasons = Bounded(room=MAX_REASONS)
         self.methods: dict[str, MethodServed] = {}
 
-    def arrived(self, method: str, context: CallContext | None) -> Observer:
-        """A call has come; only while `telemetry.on`."""
+    def arrived(self, method: str, context: CallContext | None) -> Observer | None:
+        """A call has come; only while `telemetry.on`. `None`: nobody wants to know of this one."""
         served = self.methods.get(method) or self._method(method)
         tracer = self.telemetry.tracer
-        if tracer is None:
-            return served
+        if tracer is None or is_left_out(context):
+            return served if self.telemetry.counting else None
         parent = context_of(context)
         return TracedServing(
             served, start_span(tracer, SpanKind.SERVER, self.telemetry.system, self.family, served.name, parent)

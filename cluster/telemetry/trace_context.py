@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
 
+TRACEPARENT: Final = "traceparent"
+TRACESTATE: Final = "tracestate"
+NOT_SAMPLED: Final = frozenset("02468ace")
+"""Last digits of a `traceparent` whose lowest flag, "sampled", is not set."""
 _w3c: Final = TraceContextTextMapPropagator()
 
 
@@ -36,9 +40,24 @@ def context_of(call: CallContext | None) -> Context | None:
 
 def with_span(call: CallContext | None, span: trace.Span) -> CallContext:
     """The context of a call that belongs to a span."""
-    headers: dict[str, str] = {}
-    _w3c.inject(headers, trace.set_span_in_context(span, otel.Context()))
-    return replace(call or CallContext(), trace=tuple(headers.items()))
+    mine = span.get_span_context()
+    parent = f"00-{mine.trace_id:032x}-{mine.span_id:016x}-{mine.trace_flags:02x}"
+    state = mine.trace_state.to_header() if mine.trace_state else ""
+    headers = ((TRACEPARENT, parent), (TRACESTATE, state)) if state else ((TRACEPARENT, parent),)
+    return CallContext(trace=headers) if call is None else replace(call, trace=headers)
+
+
+def is_left_out(call: CallContext | None) -> bool:
+    """Whether the caller has decided, by sampling, that the trace of a call is not recorded.
+
+    >>> is_left_out(CallContext(trace=(("traceparent", "00-" + 32 * "a" + "-" + 16 * "b" + "-00"),)))
+    True
+    >>> is_left_out(CallContext(trace=(("traceparent", "00-" + 32 * "a" + "-" + 16 * "b" + "-01"),)))
+    False
+    """
+    if call is None:
+        return False
+    return any(name == TRACEPARENT and value[-1:] in NOT_SAMPLED for name, value in call.trace)
 
 
 @contextlib.contextmanager

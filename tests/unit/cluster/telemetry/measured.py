@@ -19,16 +19,25 @@ from ..shop import Shop
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from opentelemetry.sdk.trace.sampling import Sampler
+
     from raybeam.cluster.telemetry.instruments import Instrument
 
 
 class Memory:
     """Takes metrics and spans, as an SDK that is configured for both does."""
 
-    def __init__(self, options: TelemetryOptions | None = None, *, metrics: bool = True, spans: bool = True) -> None:
+    def __init__(
+        self,
+        options: TelemetryOptions | None = None,
+        *,
+        metrics: bool = True,
+        spans: bool = True,
+        sampler: Sampler | None = None,
+    ) -> None:
         self.reader = InMemoryMetricReader()
         self.exporter = InMemorySpanExporter()
-        tracers = TracerProvider()
+        tracers = TracerProvider(sampler)
         tracers.add_span_processor(SimpleSpanProcessor(self.exporter))
         self.telemetry = Telemetry(
             "shop",

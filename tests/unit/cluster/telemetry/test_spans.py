@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from opentelemetry import trace
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from opentelemetry.trace import SpanContext, SpanKind, StatusCode, TraceFlags, TraceState
 
 from raybeam.actors import AtLeastOnce, CallContext, GenServer, ServiceError, call, calling_as, current_context, query
 from raybeam.actors.call_context import enter_context
@@ -222,6 +223,40 @@ def test_nothing_is_counted_or_traced_when_it_is_off() -> None:
         assert memory.spans() == []
         taken = memory.telemetry.meter.take()
         assert (taken.grown, taken.durations) == ({}, {})
+
+
+@pytest.mark.parametrize("metrics", [True, False])
+def test_a_trace_that_the_caller_leaves_out_is_left_out_by_the_callee_too(metrics: bool) -> None:
+    memory = Memory(metrics=metrics, sampler=ALWAYS_OFF)
+
+    async def play(shop: Shop, relay: Any) -> None:
+        await relay.see()
+        came = headers(shop.directory.replicas["shop/stock/0#1"].server.came[0])
+        assert int(came["traceparent"][-2:], 16) & TraceFlags.SAMPLED == 0
+
+    in_shop(Relay, play, memory)
+
+    assert memory.spans() == []
+    taken = memory.telemetry.meter.take()
+    assert len(taken.durations) == (2 if metrics else 0) + metrics  # of the call at both ends, of the batches
+
+
+def test_the_state_of_a_trace_travels_too() -> None:
+    memory = Memory()
+    tracer = memory.telemetry.tracer
+    assert tracer is not None
+    came = SpanContext(1, 2, is_remote=True, trace_flags=TraceFlags(1), trace_state=TraceState([("vendor", "x1")]))
+
+    async def play(shop: Shop, relay: Any) -> None:
+        with trace.use_span(trace.NonRecordingSpan(came)):
+            await relay.see()
+        seen = headers(shop.directory.replicas["shop/stock/0#1"].server.came[0])
+        assert seen["tracestate"] == "vendor=x1"
+        assert seen["traceparent"].startswith(f"00-{1:032x}-")
+
+    in_shop(Relay, play, memory)
+
+    assert [span.context.trace_id for span in memory.spans() if span.context is not None] == [1, 1]
 
 
 def test_without_a_call_there_is_nothing_to_be_in() -> None:

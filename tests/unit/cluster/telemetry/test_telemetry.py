@@ -218,7 +218,9 @@ def test_a_method_that_the_service_does_not_have_is_one_of_the_others() -> None:
         calls = shop.client.observed.calls("stock")
         for number in range(100):
             calls.begin(f"made up {number}").ok(0.1)
-            shop.served.arrived(f"made up {number}", None).ok(0.1)
+            served = shop.served.arrived(f"made up {number}", None)
+            assert served is not None
+            served.ok(0.1)
             shop.served.cast(f"made up {number}")
 
     in_shop(Stock, play, memory)
