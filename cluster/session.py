@@ -14,6 +14,8 @@ from . import envelope
 from .envelope import Answer, Row, Told
 from .kernel.lane import Receiver, accept, reply_with
 from .large import Exchanged, LargeValues, values_at
+from .telemetry.labels import OTHER
+from .telemetry.trace_context import with_span
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from raybeam.actors.cell import Cell
 
     from .kernel.views import View
+    from .telemetry.served_calls import Observer, ServedCalls
 
 HOLD_S = 10.0
 DRAIN_S = 0.02
@@ -32,13 +35,17 @@ ROOM = 2000
 class _RemoteFrom(From):
     """The right to answer a call that came over a lane."""
 
-    __slots__ = ("done", "request", "seq", "session")
+    __slots__ = ("arrived_at", "done", "observed", "request", "seq", "session")
 
-    def __init__(self, session: _Session, seq: int, server: Cell, request: object) -> None:
+    def __init__(
+        self, session: _Session, seq: int, server: Cell, request: object, arrived_at: float, observed: Observer | None
+    ) -> None:
         self.session = session
         self.seq = seq
         self.server = server
         self.request = request
+        self.arrived_at = arrived_at
+        self.observed = observed
         self.caller: Pid | None = None
         self.done = False
 
@@ -47,15 +54,22 @@ class _RemoteFrom(From):
             try:
                 payload, large = envelope.dump_answer(value)
             except UnsendableAnswer as error:
-                self.session.answer(envelope.answer_with_error(self.seq, error))
+                self._failed(error)
             else:
+                if self.observed is not None:
+                    self.observed.ok(self.session.now() - self.arrived_at)
                 if large:
                     self.session.large[self.session.made + 1] = large
                 self.session.answer((self.seq, envelope.VALUE, payload))
 
     def fail(self, error: BaseException) -> None:
         if not self.handed_over(self.fail, error) and self._once():
-            self.session.answer(envelope.answer_with_error(self.seq, error))
+            self._failed(error)
+
+    def _failed(self, error: BaseException) -> None:
+        if self.observed is not None:
+            self.observed.failed(self.session.now() - self.arrived_at, error)
+        self.session.answer(envelope.answer_with_error(self.seq, error))
 
     def abandon(self) -> None:
         """The deadline has passed: the caller waits no longer, but the lane counts on an answer."""
@@ -88,6 +102,7 @@ class _Session:
 
     def __init__(self, sessions: Sessions) -> None:
         self.sessions = sessions
+        self.now = sessions._runtime.loop.time
         self.state = Receiver()
         self.answers: deque[Answer] = deque()  # answers confirmed + 1 .. answers
         self.large: dict[int, LargeValues] = {}  # of those answers, by their number
@@ -128,6 +143,7 @@ class Sessions:
         on_signal: Takes signals between processes: the sending runtime, and the signal as it travels. Default: they
             are dropped.
         view: The view of the family as it is known here, for senders who know an older one. Default: not known.
+        served: Is told of the calls and casts that come. Default: nobody is.
 
     Attributes:
         busy: Lanes with calls that have no answer yet; they share the room in the mailbox.
@@ -139,8 +155,10 @@ class Sessions:
         service: str,
         on_signal: Callable[[str, bytes], None] = lambda peer, payload: None,
         view: Callable[[], View | None] = lambda: None,
+        served: ServedCalls | None = None,
     ) -> None:
         self.busy = 0
+        self._served = served
         self._view = view
         self._on_signal = on_signal
         self._runtime = runtime
@@ -234,26 +252,36 @@ class Sessions:
         if kind > envelope.CAST:
             self._take_in(session, kind, destination, payload)
             return
-        cell = self._runtime.cell(destination)
-        if cell is None:
-            if kind == envelope.CALL:
-                session.answer(envelope.answer_with_error(seq, NoProcess()))
-            return
+        cell, served = self._runtime.cell(destination), self._served
         try:
+            if cell is None:
+                raise NoProcess
             request = envelope.load_request(payload, large)
-        except InvalidArgumentsError as error:
+        except (InvalidArgumentsError, NoProcess) as error:
             if kind == envelope.CALL:
+                if served is not None:
+                    served.refused(OTHER, error)
                 session.answer(envelope.answer_with_error(seq, error))
-            else:
+            elif cell is not None:
                 self._runtime.report(error)
             return
         if kind == envelope.CAST:
+            if served is not None:
+                served.cast(request.method)
             cell.deliver(Cast(request))
             return
-        sender = _RemoteFrom(session, seq, cell, request)
-        session.begun(sender)
         deadline = None if timeout_s is None else now + timeout_s
         context, origin = (None, None) if extra is None else envelope.unpack_extra(extra)
+        observed: Observer | None = None
+        if served is not None:
+            telemetry = served.telemetry
+            observed = served.methods.get(request.method) if telemetry.only_counting else None
+            if observed is None and telemetry.on:
+                observed = served.arrived(request.method, context)
+                if observed is not None and observed.span is not None:
+                    context = with_span(context, observed.span)
+        sender = _RemoteFrom(session, seq, cell, request, now, observed)
+        session.begun(sender)
         cell.deliver_call(Call(request, sender, deadline, True, now, context, origin))
 
     def _take_in(self, session: _Session, kind: int, destination: object, payload: bytes) -> None:
