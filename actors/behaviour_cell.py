@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+from types import CoroutineType, MappingProxyType
+from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar
 
 from .behaviour import Behaviour
 from .cell import ALIVE, Cell, crashed
 from .crash import CrashReport
-from .errors import CallTimeout, Exit, Overloaded
+from .errors import CallbackError, CallTimeout, Exit, Overloaded, mend_of
 from .kernel.mailbox import Overflow, victim
+from .kernel.text import repr_of
 from .message import Call, ExitMessage
 from .once import OnceCalls
 
 if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Callable, Mapping
+
     from .kernel.reason import ExitReason
     from .kernel.server import Ignore
     from .message import From
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
 
 B = TypeVar("B", bound=Behaviour)
 CLOCK_ERROR_S = 1e-6
+NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,26 +184,43 @@ class BehaviourCell(Cell, Generic[B]):
         if not start.outcome.done():
             start.outcome.set_result(outcome)
 
+    def begun(
+        self,
+        name: str,
+        function: Callable[..., object],
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object] = NOTHING,
+    ) -> Awaitable[object]:
+        """Call a callback.
+
+        Raises:
+            CallbackError: It is no async def.
+        """
+        running = function(*args, **kwargs)
+        if type(running) is not CoroutineType and not hasattr(running, "__await__"):
+            how = f"{self.description()}.{name}() must be an async def; it is a plain def that returned {running!r}"
+            raise CallbackError(("bad_return_value", running), how)
+        return running
+
     async def terminated(self, told: object, reason: ExitReason) -> ExitReason:
         """Run `terminate(told)`; the exit reason: `reason`, or that of the callback's own failure."""
         try:
-            await self.server.terminate(told)
+            await self.begun("terminate", self.server.terminate, (told,))
         except Exit as exit_:
             return exit_.reason
-        except asyncio.CancelledError as error:
-            if self.is_ending():
+        except BaseException as error:
+            if self.unwinds(error):
                 raise
-            return crashed(error)
-        except Exception as error:  # noqa: BLE001 (its failure becomes the exit reason)
-            return crashed(error)
+            return crashed(error)  # its failure becomes the exit reason
         return reason
 
     def report(self, reason: ExitReason, mend: str = "") -> None:
         """Tell the report sink of a crash; `mend` is what to write instead of what caused it."""
+        mend = mend or mend_of(reason)
         try:
             state = self.reported_state()
-        except Exception as error:  # noqa: BLE001 (the state may be half made; the crash is what must be told)
-            state = f"not to be had: {error!r}"
+        except BaseException as error:  # noqa: BLE001 (the state may be half made; the crash is what must be told)
+            state = f"not to be had: {repr_of(error)}"
         self.runtime.report(
             CrashReport(self.pid, self.description(), reason, self.last_message, state, self.names, mend)
         )

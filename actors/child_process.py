@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from . import gen_server
 from .behaviour import Behaviour
 from .cell import crashed
-from .errors import Exit, StartError, StartIgnored, UsageError
+from .errors import Exit, StartError, StartIgnored, UsageError, mend_of
 from .kernel import supervision
 from .kernel.childspec import BRUTAL_KILL, INFINITY, ChildSpec
 from .kernel.reason import KILL, SHUTDOWN, ExitReason
@@ -50,12 +50,10 @@ async def start_outcome(spec: ChildSpec, *more: object) -> supervision.Started |
     except StartError as error:
         return supervision.StartFailed(spec.id, error.reason, error.mend and f"child {spec.id!r}: {error.mend}")
     except Exit as exit_:
-        return supervision.StartFailed(spec.id, ("EXIT", exit_.reason))
-    except asyncio.CancelledError as error:
-        if own_cell_dead_or_alive().is_ending():
+        return supervision.StartFailed(spec.id, ("EXIT", exit_.reason), mend_of(exit_.reason))
+    except BaseException as error:  # a start function that raises is a failed start
+        if own_cell_dead_or_alive().unwinds(error):
             raise
-        return supervision.StartFailed(spec.id, ("EXIT", crashed(error)))
-    except Exception as error:  # noqa: BLE001 (a start function that raises is a failed start)
         mend = str(error) if isinstance(error, UsageError) else ""
         return supervision.StartFailed(spec.id, ("EXIT", crashed(error)), mend)
     if isinstance(result, Pid):

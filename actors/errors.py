@@ -32,6 +32,7 @@ Errors that end a call say by `.outcome` what became of it, see `raybeam.actors.
 from __future__ import annotations
 
 from .kernel.outcome import Outcome
+from .kernel.text import repr_of, text_of
 
 
 class RaybeamError(Exception):
@@ -118,7 +119,7 @@ class StartError(RaybeamError):
         self.mend = mend
 
     def __str__(self) -> str:
-        return self.mend or str(self.reason)
+        return self.mend or text_of(self.reason)
 
 
 class HandlerError(RaybeamError):
@@ -170,7 +171,8 @@ class CallFailed(RaybeamError, Exit):
         return (type(self), (self.cause, self.call))
 
     def __str__(self) -> str:
-        return f"{self.cause} (calling {_short(self.call)})" if self.call is not None else str(self.cause)
+        cause = text_of(self.cause)
+        return f"{cause} (calling {_short(self.call)})" if self.call is not None else cause
 
 
 class CallTimeout(CallFailed):
@@ -302,6 +304,15 @@ class ProcessKilled(BaseException):
     """Unwinds the code of a process that is already dead. Never catch it."""
 
 
+def mend_of(reason: object) -> str:
+    """What to do about an exit reason, where that is known; else an empty text."""
+    match reason:
+        case ("calling_self", call):
+            return str(CallingSelf(call))
+        case _:
+            return ""
+
+
 def _short(term: object) -> str:
-    text = repr(term)
+    text = repr_of(term)
     return text if len(text) <= 200 else text[:197] + "..."

@@ -7,6 +7,7 @@ may be called from the threads that blocking handlers run in. What a process beg
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from .answer import await_answer
@@ -91,24 +92,38 @@ def send_after(delay_s: float, destination: Destination, message: object) -> asy
     return runtime.loop.call_later(delay_s, fire)
 
 
+def _body(function: Callable[..., Awaitable[object]], args: tuple[object, ...]) -> Callable[[], Awaitable[object]]:
+    given: object = function
+    if not callable(given):
+        raise UsageError(f"cannot spawn {given!r}: give an async def, and its arguments after it")
+    return functools.partial(function, *args)
+
+
 @from_any_thread
 def spawn(function: Callable[..., Awaitable[object]], *args: object) -> Pid:
-    """Start a process that runs `await function(*args)` and ends with it."""
-    return current_runtime().spawn(lambda: function(*args))
+    """Start a process that runs `await function(*args)` and ends with it.
+
+    An exception that it does not catch ends it and is reported, as a `CrashReport`; `raise Exit(reason)` is no crash.
+    It tells who is linked or watches in any case.
+
+    Raises:
+        UsageError: `function` cannot be called. What is no async def crashes the process with one.
+    """
+    return current_runtime().spawn(_body(function, args))
 
 
 @from_any_thread
 def spawn_link(function: Callable[..., Awaitable[object]], *args: object) -> Pid:
     """Like `spawn`, linked to the caller from the start."""
     cell = own_cell()
-    return cell.runtime.spawn(lambda: function(*args), link_to=cell, parent=cell.pid)
+    return cell.runtime.spawn(_body(function, args), link_to=cell, parent=cell.pid)
 
 
 @from_any_thread
 def spawn_monitor(function: Callable[..., Awaitable[object]], *args: object) -> tuple[Pid, Ref]:
     """Like `spawn`, monitored by the caller from the start."""
     cell = own_cell()
-    pid = cell.runtime.spawn(lambda: function(*args))
+    pid = cell.runtime.spawn(_body(function, args))
     return pid, cell.runtime.monitor(cell, pid)
 
 
@@ -256,7 +271,10 @@ def call_cancelled() -> bool:
 
 async def wait_exit(destination: Destination) -> ExitReason:
     """Wait until a process has ended; its exit reason, `"noproc"` if it was not there."""
-    return await current_runtime().ended(destination)
+    runtime, own = current_runtime(), current_cell.get()
+    if own is not None and runtime.cell(destination) is own:
+        raise UsageError("a process cannot wait for its own end: return Stop(reason), or let another process wait")
+    return await runtime.ended(destination)
 
 
 async def receive(match: Callable[[object], bool] | None = None, timeout_s: float | None = None) -> object:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from types import CoroutineType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from .behaviour_cell import BehaviourCell, Refused, Start
 from .call_context import serving_as
 from .cell import ALIVE, crashed
 from .concurrent_calls import CONCURRENT_LIMIT, ConcurrentCalls, Failed
-from .errors import CallbackError, CallTimeout, Exit, InvalidArgumentsError, ProcessKilled, UsageError
+from .errors import CallTimeout, Exit, InvalidArgumentsError, UsageError, mend_of
 from .interface import Invoke, serve
 from .kernel.reason import is_normal_end
 from .kernel.server import ABSENT, GO_ON, Error, Ignore, Ok, Reply, Stop, bad_return, mend
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from .gen_server import GenServer
     from .interface import Method
     from .kernel.reason import ExitReason
+    from .kernel.server import InitResult
     from .message import From
     from .pid import Pid
     from .runtime import Runtime
@@ -93,7 +93,8 @@ class ServerCell(BehaviourCell["GenServer"]):
         failure: ExitReason
         server = self.server
         try:
-            result = await server._boot(await server.init(*start.args, **start.kwargs))
+            outcome_of_init = await self.begun("init", server.init, start.args, start.kwargs)
+            result = await server._boot(cast("InitResult", outcome_of_init))
             bad = bad_return("init", result)
             if bad is None and (result is None or isinstance(result, Ok)):
                 if not start.outcome.done():
@@ -110,14 +111,11 @@ class ServerCell(BehaviourCell["GenServer"]):
                 assert isinstance(result, Ignore)
                 failure, outcome = "normal", result
         except Exit as exit_:
-            failure, outcome = exit_.reason, Refused(exit_.reason)
-        except asyncio.CancelledError as error:
-            if self.is_ending():
+            failure, outcome = exit_.reason, Refused(exit_.reason, mend_of(exit_.reason))
+        except BaseException as error:
+            if self.unwinds(error):
                 raise
-            failure = crashed(error)
-            outcome = Refused(failure)
-        except Exception as error:  # noqa: BLE001 (let it crash: the starter gets the reason)
-            failure = crashed(error)
+            failure = crashed(error)  # let it crash: the starter gets the reason
             outcome = Refused(failure)
         self.refuse_start(start, outcome, failure)
 
@@ -162,14 +160,12 @@ class ServerCell(BehaviourCell["GenServer"]):
         except InvalidArgumentsError as error:
             sender.fail(error)
             return
-        except Exception as error:  # noqa: BLE001 (judged where all callbacks are)
+        except BaseException as error:  # noqa: BLE001 (judged where all callbacks are)
             running = _raise(error)
         try:
             value = await running
-        except Exception as error:  # noqa: BLE001 (judged where all callbacks are)
-            await self._callback("handle_call", _raise, (error,), request, sender)
-        except (asyncio.CancelledError, ProcessKilled) as error:
-            if self.is_ending():
+        except BaseException as error:
+            if self.unwinds(error):
                 raise
             await self._callback("handle_call", _raise, (error,), request, sender)
         else:
@@ -201,12 +197,10 @@ class ServerCell(BehaviourCell["GenServer"]):
                 sender.fail(CallTimeout())
                 return
             reason: ExitReason = exit_.reason
-        except (asyncio.CancelledError, ProcessKilled) as error:
-            if self.is_ending():
+        except BaseException as error:
+            if self.unwinds(error):
                 raise
-            reason = crashed(error)
-        except Exception as error:  # noqa: BLE001 (an answer, or let it crash)
-            if sender is not None and self.server.is_answer(error):
+            if sender is not None and isinstance(error, Exception) and self.server.is_answer(error):
                 sender.fail(error)
                 return
             reason = crashed(error)
@@ -230,20 +224,6 @@ class ServerCell(BehaviourCell["GenServer"]):
             reason, wrong = bad, f"{self.description()}.{mend(name, result)}"
         self.last_message = message
         await self.stop(reason, mend=wrong)
-
-    def begun(
-        self, name: str, function: Callable[..., Awaitable[object]], args: tuple[object, ...]
-    ) -> Awaitable[object]:
-        """Call a callback.
-
-        Raises:
-            CallbackError: It is no async def.
-        """
-        running = function(*args)
-        if type(running) is not CoroutineType and not hasattr(running, "__await__"):
-            how = f"{self.description()}.{name}() must be an async def; it is a plain def that returned {running!r}"
-            raise CallbackError(("bad_return_value", running), how)
-        return running
 
     async def go_on(self, result: Ok | Reply | object) -> None:
         """Arm the time-out or run the continuation that a result asks for."""

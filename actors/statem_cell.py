@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 from .behaviour_cell import BehaviourCell, Refused, Start
 from .call_context import serving_as
 from .cell import ALIVE, crashed
-from .errors import CallbackError, CallTimeout, Exit, ProcessKilled, UsageError
+from .errors import CallbackError, CallTimeout, Exit, UsageError, mend_of
 from .kernel import statem
 from .kernel.reason import NORMAL, is_normal_end
 from .kernel.server import ABSENT, Error, Ignore, Stop
@@ -116,14 +116,12 @@ class StatemCell(BehaviourCell["GenStatem"]):
     async def _start(self, start: Start) -> None:
         server = self.server
         try:
-            result: object = await server.init(*start.args, **start.kwargs)
+            result = await self.begun("init", server.init, start.args, start.kwargs)
         except Exit as exit_:
-            self.refuse_start(start, Refused(exit_.reason), exit_.reason)
-        except asyncio.CancelledError as error:
-            if self.is_ending():
+            self.refuse_start(start, Refused(exit_.reason, mend_of(exit_.reason)), exit_.reason)
+        except BaseException as error:
+            if self.unwinds(error):
                 raise
-            self._refuse(start, error)
-        except Exception as error:  # noqa: BLE001 (let it crash: the starter gets the reason)
             self._refuse(start, error)
         else:
             match result:
@@ -165,13 +163,10 @@ class StatemCell(BehaviourCell["GenStatem"]):
                     return
                 event.sender.fail(CallTimeout())
                 result = KEEP_STATE
-            except (asyncio.CancelledError, ProcessKilled) as error:
-                if self.is_ending():
+            except BaseException as error:
+                if self.unwinds(error):
                     raise
-                await self._crash(event, error, crashed(error))
-                return
-            except Exception as error:  # noqa: BLE001 (an answer, or let it crash)
-                if type(event) is not CallEvent or not self.server.is_answer(error):
+                if type(event) is not CallEvent or not isinstance(error, Exception) or not self.server.is_answer(error):
                     await self._crash(event, error, crashed(error))
                     return
                 event.sender.fail(error)

@@ -50,7 +50,7 @@ class SystemCell(Protocol):
         """End with `reason`, after `terminate`."""
         ...
 
-    def is_ending(self) -> bool:
+    def unwinds(self, error: BaseException) -> bool:
         """Whether a cancellation means the process, and not what the call runs."""
         ...
 
@@ -180,11 +180,9 @@ async def serve_system_call(cell: SystemCell, message: SystemCall) -> None:
             answer = await cell.serve_state_call(operation, argument)
     except Exit as exit_:
         sender.fail(CallFailed(exit_.reason))
-    except asyncio.CancelledError as error:
-        if cell.is_ending():
+    except BaseException as error:
+        if cell.unwinds(error):
             raise
-        sender.fail(CallFailed(crashed(error)))
-    except Exception as error:  # noqa: BLE001 (a failing tool must not take the process along)
         sender.fail(CallFailed(crashed(error)))
     else:
         sender.reply(answer)
