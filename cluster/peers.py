@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .blueprint import Blueprint
     from .client import DirectorySource
     from .kernel.views import Table
+    from .telemetry import Telemetry
 
 G = TypeVar("G", bound=GenServer)
 R = TypeVar("R")
@@ -24,13 +25,18 @@ _loop: asyncio.AbstractEventLoop | None = None
 
 
 def open(  # noqa: A001 (its word)
-    blueprint: Blueprint, callees: Sequence[str], source: DirectorySource, on_table: Callable[[Table], None]
+    blueprint: Blueprint,
+    callees: Sequence[str],
+    source: DirectorySource,
+    on_table: Callable[[Table], None],
+    telemetry: Telemetry,
 ) -> None:
     """Begin to follow the directory, in the replica's event loop; `on_table` gets each newer table too."""
     global _client, _loop  # noqa: PLW0603 (see above)
     _loop = asyncio.get_running_loop()
     families = {name: blueprint.families[name] for name in callees}
-    _client = Client(blueprint.model_copy(update={"families": families}), source, _run, on_table=on_table)
+    known = blueprint.model_copy(update={"families": families})
+    _client = Client(known, source, _run, on_table=on_table, telemetry=telemetry)
     _client.open()
 
 

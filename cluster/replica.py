@@ -39,6 +39,7 @@ from .placement import remove_group
 from .ray_directory import RayDirectory
 from .service_regulation import ServiceRegulation
 from .session import Sessions
+from .telemetry.replica_telemetry import ReplicaTelemetry
 
 if TYPE_CHECKING:
     from ray.actor import ActorHandle
@@ -129,10 +130,11 @@ class Replica:
         self._mesh = Mesh(self._runtime, self._directory)
         self._names = Holdings()
         self._view: View | None = None
-        self._sessions = Sessions(self._runtime, SERVICE, self._mesh.receive, lambda: self._view)
         self._waits = Histogram()
         self._services = Histogram()
         self._regulation = ServiceRegulation(self._runtime, SERVICE)
+        self._observed = ReplicaTelemetry(self._name, blueprint, self._waits, self._services, self._regulation.counters)
+        self._sessions = Sessions(self._runtime, SERVICE, self._mesh.receive, lambda: self._view, self._observed.served)
         self._crashes = 0
         self._gave_up = False
         self._moved_at = time.monotonic()
@@ -150,7 +152,8 @@ class Replica:
         self._runtime.on_served = self._served
         ambient_runtime.set(self._runtime)
         loop = asyncio.get_running_loop()
-        peers.open(self._blueprint, self._family.calls, self._directory, self._follow)
+        self._observed.start()
+        peers.open(self._blueprint, self._family.calls, self._directory, self._follow, self._observed.telemetry)
         self._top = await gen_server.start(_Tree, self._family, self._names)
         calm_collector()
         for task in (self._tick(), self._watch_top(self._top)):
@@ -168,6 +171,7 @@ class Replica:
             ambient_runtime.set(self._runtime)
             await gen_server.stop(self._top, "shutdown")
         await self._sessions.drain(LAST_ANSWERS_S)
+        await self._observed.telemetry.end()
 
     # -- system messages, on a thread of their own: a busy service is busy, not dead ---------------
 
@@ -239,6 +243,7 @@ class Replica:
             self._crashes += 1
         elif isinstance(report, SupervisorReport) and report.reason == MAX_INTENSITY:
             self._gave_up = True
+        self._observed.served.reported(report)
         log_report(report)
 
     def _orphaned(self) -> None:

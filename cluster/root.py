@@ -34,6 +34,7 @@ from .root_mesh import RootMesh
 from .root_tree import RootTree
 from .service_regulation import together
 from .status import FamilyStatus, Occurrence, ReplicaStatus, SystemStatus
+from .telemetry.root_telemetry import RootTelemetry
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -70,6 +71,7 @@ class Root:
         self._past_services: dict[str, Histogram] = {name: Histogram() for name in blueprint.families}
         self._past_regulation: dict[str, RegulationCounters | None] = dict.fromkeys(blueprint.families)
         self._restarts = dict.fromkeys(blueprint.families, 0)
+        self._observed = RootTelemetry(blueprint, lambda: self._table, self._beats, self._restarts)
         self._occurrences: list[Occurrence] = []
         self._failed: str | None = None
         self._stopping = False
@@ -226,6 +228,7 @@ class Root:
             if self._top is not None:
                 return
             self._changed = asyncio.Event()
+            self._observed.start()
             await asyncio.to_thread(self._prepare)
             self._mesh = RootMesh(self.blueprint.name, self._table.generation, self._report)
             self._mesh.follow(self._table)
@@ -289,6 +292,7 @@ class Root:
         for name in self.blueprint.families:
             await asyncio.to_thread(remove_group, self.blueprint.name, name)
         await asyncio.to_thread(forget_counters, self.blueprint.name)
+        await self._observed.telemetry.end()
         loop = asyncio.get_running_loop()
         loop.call_later(linger_s + 0.2, _kill_self)
 
@@ -351,6 +355,7 @@ class Root:
             changed.set()
 
     def _occurred(self, kind: str, subject: str, text: str) -> None:
+        self._observed.occurred(kind)
         self._occurrences.append(Occurrence(time.time(), kind, subject, text))
         del self._occurrences[:-EVENTS_KEPT]
         log.info("%s %s: %s", kind, subject, text)
