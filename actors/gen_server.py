@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from .answer import await_answer, send_call, time_left
 from .behaviour import Behaviour
 from .errors import NoProcess, UsageError
-from .interface import Method, methods_of, reference
 from .local_channel import LocalChannel
 from .message import Cast
+from .method import Method, methods_of
+from .reference import reference
 from .regulated_cell import RegulatedServerCell, regulation_counters
 from .requests import RequestId, multi_call, receive_response, send_request, wait_response
 from .runtime import current_runtime, log

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from .answer import await_answer, send_call, time_left
 from .errors import NoProcess
-from .interface import Broadcast, result_of
 from .message import Cast
+from .result import Broadcast, result_of
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from .interface import Delivery, Invoke
+    from .delivery import Delivery, Invoke
     from .pid import Destination
     from .runtime import Runtime
 

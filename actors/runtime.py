@@ -300,14 +300,14 @@ class Runtime(Links):
                 if watched is not None:
                     watched.unwatched_by(ref)
         for linked in cell.links:
-            self.queue_exit_signal(cell.pid, linked, reason)
+            self.queue_exit(cell.pid, linked, reason)
         if cell.watchers:
             for ref, watcher in list(cell.watchers.items()):
                 self.tell_watcher(watcher, Down(ref, cell.pid, reason))
         cell.watchers = None
         self.released(cell)
         self.carriers.forget(cell)
-        self.hand_out_exit_signals()
+        self.hand_out_signals()
 
     def released(self, cell: Cell) -> None:
         """Stop the code of a dead process, unless it is the code that runs just now."""

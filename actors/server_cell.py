@@ -10,11 +10,12 @@ from .behaviour_cell import BehaviourCell, Refused, Start
 from .call_context import serving_as
 from .cell import ALIVE, crashed
 from .concurrent_calls import CONCURRENT_LIMIT, ConcurrentCalls, Failed
+from .delivery import Invoke
 from .errors import CallTimeout, Exit, InvalidArgumentsError, UsageError, mend_of
-from .interface import Invoke, serve
 from .kernel.reason import is_normal_end
 from .kernel.server import ABSENT, GO_ON, Error, Ignore, Ok, Reply, Stop, bad_return, mend
 from .message import TIMEOUT_MESSAGE, Call, Cast, SystemCall, Timeout
+from .method import serve
 from .runtime import log
 from .system_calls import serve_system_call
 
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from .gen_server import GenServer
-    from .interface import Method
     from .kernel.reason import ExitReason
     from .kernel.server import InitResult
     from .message import From
+    from .method import Method
     from .pid import Pid
     from .runtime import Runtime
 
