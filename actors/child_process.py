@@ -56,6 +56,10 @@ async def start_outcome(spec: ChildSpec, *more: object) -> supervision.Started |
             raise
         mend = str(error) if isinstance(error, UsageError) else ""
         return supervision.StartFailed(spec.id, ("EXIT", crashed(error)), mend)
+    pid = result.pid if isinstance(result, Started) else result
+    if isinstance(pid, Pid) and not _is_linked(pid):
+        mend = f"{_start_of(spec)} returned {pid}, which is not linked to its supervisor: use start_link"
+        return supervision.StartFailed(spec.id, ("not_linked", pid), mend)
     if isinstance(result, Pid):
         return supervision.Started(spec.id, result)
     if isinstance(result, Started):
@@ -64,6 +68,12 @@ async def start_outcome(spec: ChildSpec, *more: object) -> supervision.Started |
         return supervision.Started(spec.id, None)
     mend = f"{_start_of(spec)} returned {result!r}: return the Pid of start_link(), a Started, or Ignore()"
     return supervision.StartFailed(spec.id, result, mend)
+
+
+def _is_linked(pid: Pid) -> bool:
+    """Whether the calling process hears of the end of another one; one that has ended already it has heard of."""
+    cell = own_cell_dead_or_alive()
+    return pid in cell.links or cell.runtime.cell(pid) is None
 
 
 def _start_of(spec: ChildSpec) -> str:

@@ -205,7 +205,17 @@ def tell(destination: Destination, message: object) -> None:
 
 
 def ref(server: type[G], destination: Destination) -> G:
-    """A typed reference to a process of this runtime: has the marked methods of `server`."""
+    """A typed reference to a process of this runtime: has the marked methods of `server`.
+
+    Raises:
+        UsageError: `server` is no subclass of `GenServer`.
+    """
+    given: object = server
+    if not isinstance(given, type) or not issubclass(given, GenServer):
+        mend = "give a class derived from GenServer, whose methods are marked, and then a pid or a name"
+        if isinstance(given, type) and issubclass(given, Behaviour):
+            mend = "it has no marked methods; use gen_server.request(destination, message) and gen_server.tell"
+        raise UsageError(f"no reference for {given!r}: {mend}")
     return reference(server, LocalChannel(current_runtime(), destination))
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from .behaviour import Behaviour
 from .errors import CallbackError, UsageError
 from .gen_server import start, start_link, start_monitor
+from .method import methods_of
 from .regulated_cell import RegulatedStatemCell
 from .statem_cell import StatemCell
 
@@ -113,6 +114,9 @@ class GenStatem(Behaviour):
 
     def __init_subclass__(cls, **options: object) -> None:
         super().__init_subclass__(**options)
+        for name in methods_of(cls):
+            mend = "a GenStatem has no marked methods; its callers use gen_server.request(machine, message) and tell"
+            raise UsageError(f"{cls.__name__}.{name} is marked with @call, @cast or @query: {mend}")
         if cls.callback_mode not in ("state_functions", "handle_event_function"):
             mend = "use 'state_functions' or 'handle_event_function'"
             raise UsageError(f"{cls.__name__}.callback_mode={cls.callback_mode!r}: {mend}")

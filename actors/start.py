@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .behaviour import Behaviour
 from .behaviour_cell import Refused, Start, start_message
 from .errors import RaybeamError, StartError, StartIgnored, UsageError
+from .kernel.regulation.regulation import Regulation
 from .kernel.server import Ignore
 from .pid import AwaitedResolver, Via
 from .process import own_cell
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from .behaviour_cell import BehaviourCell, Outcome
     from .cell import Cell
     from .kernel.reason import ExitReason
-    from .kernel.regulation.regulation import Regulation
     from .pid import Name, Pid, Ref
 
 
@@ -114,13 +115,26 @@ def _make(
     awaited = _awaited(name)
     if name is not None and awaited is None and (holder := runtime.whereis(name)) is not None:
         raise StartError(("already_started", holder))
-    regulation = regulation or server.regulation
+    regulation = _regulation(regulation, server)
     pid, parent_pid = runtime.new_pid(), None if parent is None else parent.pid
     if regulation is None:
         cell = server._new_cell(runtime, pid, parent_pid)
     else:
         cell = server._new_regulated_cell(runtime, pid, parent_pid, regulation)
     return runtime.add(cell, link_to=parent if linked else None, name=name if awaited is None else None)
+
+
+def _regulation(given: object, server: type[Behaviour]) -> Regulation | None:
+    if given is None:
+        return server.regulation
+    if isinstance(given, Regulation):
+        return given
+    mend = "give a Regulation, or None for that of the class"
+    if isinstance(given, Mapping):
+        mend = (
+            f"give Regulation({', '.join(f'{name}=...' for name in given)}), with objects such as Rate(...) for parts"
+        )
+    raise UsageError(f"regulation={given!r}: {mend}")
 
 
 def _awaited(name: Name | None) -> AwaitedResolver | None:

@@ -27,7 +27,7 @@ class Statistics:
     Attributes:
         started_at: Loop time of the start, seconds.
         messages_handled: Messages taken from the mailbox since.
-        mailbox_depth: Messages waiting.
+        mailbox_depth: Messages waiting, those included that came while it is suspended.
         unanswered_calls: Calls accepted and not answered yet.
     """
 
@@ -44,6 +44,7 @@ class SystemCell(Protocol):
     started_at: float
     messages_handled: int
     mailbox: deque[object]
+    held: deque[object] | None
     calls: set[From]
 
     async def stop(self, reason: ExitReason) -> None:
@@ -175,7 +176,8 @@ async def serve_system_call(cell: SystemCell, message: SystemCall) -> None:
             cell.unhold()
             answer = None
         elif operation == "statistics":
-            answer = Statistics(cell.started_at, cell.messages_handled, len(cell.mailbox), len(cell.calls) - 1)
+            depth = len(cell.mailbox) + len(cell.held or ())
+            answer = Statistics(cell.started_at, cell.messages_handled, depth, len(cell.calls) - 1)
         else:
             answer = await cell.serve_state_call(operation, argument)
     except Exit as exit_:
