@@ -2,6 +2,8 @@
 
     RaybeamError
     ├── UsageError                  you: the code or the configuration is wrong; the message says the mend
+    │   ├── OptionError             an option of a start or a policy is wrong; a `ValueError` too
+    │   │   └── InvalidSpecError    of a child specification; `.reason` says it in OTP's terms
     │   ├── BlueprintError          a field of a blueprint
     │   ├── CallbackError           a callback is missing, or returned what it may not; `.reason` says it in OTP's terms
     │   ├── InvalidArgumentsError   arguments of a typed call that do not validate
@@ -49,6 +51,10 @@ class UsageError(RaybeamError):
     """Your code or configuration is wrong; the message names the value and the mend."""
 
     outcome = Outcome.REJECTED
+
+
+class OptionError(UsageError, ValueError):
+    """An option has a wrong value; the message names option, value and mend."""
 
 
 class BlueprintError(UsageError):

@@ -6,19 +6,36 @@ from typing import Any
 import pytest
 
 from raybeam.actors import (
+    AtLeastOnce,
+    Backoff,
+    ChildError,
     ChildSpec,
+    CoDel,
+    Damper,
+    ExactlyOnce,
+    Fair,
     GenServer,
     GenStatem,
+    Gradient,
+    Hedge,
+    InvalidSpecError,
     NextState,
+    Ok,
+    OptionError,
     Pid,
+    Priorities,
+    Rate,
     RegistrySpec,
+    Regulation,
     Runtime,
     StartError,
+    SubscribeTo,
     Supervisor,
     SupervisorSpec,
     UsageError,
     call,
     cast,
+    dynamic_supervisor,
     gen_server,
     process,
     query,
@@ -39,6 +56,11 @@ def play(body: Callable[[], Awaitable[object]]) -> object:
 
 class Plain(GenServer):
     """Does nothing."""
+
+
+class Tree(Supervisor):
+    async def init(self) -> SupervisorSpec:
+        return SupervisorSpec()
 
 
 class Machine(GenStatem):
@@ -111,6 +133,64 @@ def test_a_child_that_ended_at_once_is_taken_for_linked() -> None:
 def test_the_options_of_a_registry_are_looked_at_before_it_starts(options: Any, told: str) -> None:
     with pytest.raises(UsageError, match=told):
         RegistrySpec(**options)
+
+
+# -- options ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "told"),
+    [
+        (Backoff, {"factor": "x"}, "factor='x': give a number"),
+        (Backoff, {"jitter": None}, "jitter=None: give a number"),
+        (AtLeastOnce, {"budget": "x"}, "budget='x': give a number"),
+        (ExactlyOnce, {"window": "x"}, "window='x': give a number"),
+        (Hedge, {"after_s": "x"}, "after_s='x': give a number"),
+        (Priorities, {"shares": ["a"]}, r"shares=\['a'\]: give a dict"),
+        (Priorities, {"shares": {"a": "b"}}, r"shares\['a'\]='b': give a share"),
+        (Damper, {"cpu": 3}, "cpu=3: give a tuple of shares"),
+        (Damper, {"cut": "x"}, "cut='x': give a number"),
+        (Fair, {"weights": 3}, "weights=3: give a dict"),
+        (Rate, {"per_s": "x"}, "per_s='x': give a number"),
+        (CoDel, {"target_s": "x"}, "target_s='x': give a number"),
+        (Gradient, {"initial": "x"}, "initial='x': give a number"),
+        (Regulation, {"queue_limit": "x"}, "queue_limit='x': give 1 or more"),
+        (Ok, {"timeout_s": "x"}, "timeout_s='x': give seconds"),
+        (SubscribeTo, {"to": "p", "max_demand": "x"}, "max_demand='x': give 1 or more"),
+    ],
+)
+def test_a_wrong_option_is_a_usage_error_and_a_value_error(kind: Any, options: Any, told: str) -> None:
+    with pytest.raises(OptionError, match=told) as failure:
+        kind(**options)
+
+    assert isinstance(failure.value, UsageError)
+    assert isinstance(failure.value, ValueError)
+
+
+def test_a_wrong_specification_is_the_same_error_whoever_starts_the_child() -> None:
+    wrong = ChildSpec("plain", Plain, restart="often")
+
+    async def body() -> None:
+        tree = await supervisor.start(Tree)
+        pool = await dynamic_supervisor.start()
+        for start in (supervisor.start_child(tree, wrong), dynamic_supervisor.start_child(pool, wrong)):
+            with pytest.raises(InvalidSpecError, match="restart='often'") as failure:
+                await start
+            assert failure.value.reason == ("invalid_restart_type", "often")
+            assert isinstance(failure.value, UsageError)
+
+    play(body)
+
+
+def test_children_of_a_dynamic_supervisor_are_named_by_pid() -> None:
+    async def body() -> None:
+        pool = await dynamic_supervisor.start()
+        with pytest.raises(UsageError, match="named by pid"):
+            await dynamic_supervisor.terminate_child(pool, "a")  # type: ignore[arg-type]
+        with pytest.raises(ChildError, match="named by pid"):
+            await supervisor.terminate_child(pool, "a")
+
+    play(body)
 
 
 # -- marked methods --------------------------------------------------------------------------------------------------
