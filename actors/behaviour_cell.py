@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar
 from .behaviour import Behaviour
 from .cell import ALIVE, Cell, crashed
 from .crash import CrashReport
-from .errors import CallbackError, CallTimeout, Exit, Overloaded, mend_of
+from .errors import CallbackError, CallTimeout, Exit, Overloaded, UsageError, mend_of
 from .kernel.mailbox import Overflow, victim
 from .kernel.text import repr_of
 from .message import Call, ExitMessage
@@ -228,6 +228,17 @@ class BehaviourCell(Cell, Generic[B]):
     def reported_state(self) -> object:
         """The state as a crash report may show it."""
         raise NotImplementedError
+
+    def check_successor(self, successor: type) -> None:
+        """Check that the process may go on with another class.
+
+        Raises:
+            UsageError: Its engine runs no such class.
+        """
+        engine, other = type(self.server)._new_cell, getattr(successor, "_new_cell", None)
+        if getattr(engine, "__func__", None) is not getattr(other, "__func__", successor):
+            mend = f"it must be of the same behaviour as {self.description()}"
+            raise UsageError(f"change_code(): {successor.__qualname__} cannot go on with this process: {mend}")
 
     def _from_parent(self, message: object) -> bool:
         return type(message) is ExitMessage and message.pid == self.parent

@@ -290,6 +290,10 @@ class Overloaded(CallFailed):
         self.retry_after_s = retry_after_s
         self.why = why
 
+    def __str__(self) -> str:
+        calling = "" if self.call is None else f" (calling {_short(self.call)})"
+        return f"overloaded: refused, {self.why}; try again after {self.retry_after_s:g} s{calling}"
+
     def __reduce__(self) -> tuple[object, ...]:
         return (type(self), (self.call, self.retry_after_s, self.why))
 

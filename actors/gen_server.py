@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from .answer import await_answer, send_call, time_left
 from .behaviour import Behaviour
 from .errors import NoProcess, UsageError
+from .kernel.options import check_seconds
 from .local_channel import LocalChannel
 from .message import Cast
 from .method import Method, methods_of
@@ -182,7 +183,10 @@ async def request(
         CallTimeout: No answer in time; the outcome is unknown.
         Overloaded: The callee's mailbox is full; nothing was done.
         CallFailed: The callee ended without an answer; `cause` is its exit reason, or `"calling_self"`.
+        UsageError: `timeout_s` is no number of seconds, or below 0.
     """
+    if timeout_s is not DEFAULT_TIMEOUT_S:
+        check_seconds(timeout_s)
     runtime = current_runtime()
     cell = runtime.cell(destination)
     if cell is None:
@@ -194,7 +198,10 @@ async def request(
 
 
 def tell(destination: Destination, message: object) -> None:
-    """Send a cast, from any thread: OTP's `gen_server:cast`. To nobody it vanishes."""
+    """Send a cast: OTP's `gen_server:cast`. To nobody it vanishes.
+
+    It may be sent from another thread too, if that knows its runtime, see `raybeam.actors.process`.
+    """
     runtime = current_runtime()
     cell = runtime.cell(destination)
     if cell is not None:

@@ -1,8 +1,12 @@
 """What any process can do: send, link, monitor, exit, receive. OTP's built-in functions.
 
 Functions that act on the caller need to run inside a process; the others only need a runtime. All but the `async` ones
-may be called from the threads that blocking handlers run in. What a process began before its end (a task of asyncio, a
-`finally`) cannot act for it any more: there they raise `ProcessKilled`.
+may be called from other threads too, and so may `gen_server.tell`, `gen_server.send_request`, `sender.reply` and
+`gen_event.notify`: in the threads that blocking handlers run in, and in any other one in which the caller's context was
+carried along (`context = contextvars.copy_context()` here, `context.run(function)` there), for the context says which
+runtime and which process acts. A thread without it has no runtime: they raise `NotAProcessError`. What a
+process began before its end (a task of asyncio, a `finally`) cannot act for it any more: there they raise
+`ProcessKilled`.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from typing import TYPE_CHECKING
 from .answer import await_answer
 from .cell import TaskCell
 from .errors import NotAProcessError, ProcessKilled, UsageError
+from .kernel.options import check_seconds
 from .message import From, SystemCall
 from .pid import Pid, Via
 from .remote_cell import LOCATE, RemoteCell
@@ -81,7 +86,15 @@ def send(destination: Destination, message: object) -> None:
 
 @from_any_thread
 def send_after(delay_s: float, destination: Destination, message: object) -> asyncio.TimerHandle:
-    """Send a message `delay_s` seconds from now; the handle's `cancel()` calls it off (in the loop's thread)."""
+    """Send a message `delay_s` seconds from now; the handle's `cancel()` calls it off (in the loop's thread).
+
+    Raises:
+        UsageError: `delay_s` is no number of seconds, or below 0.
+    """
+    given: object = delay_s
+    if given is None:
+        raise UsageError("delay_s=None: give seconds, 0 or more")
+    check_seconds(delay_s, "delay_s")
     runtime = current_runtime()
 
     def fire() -> None:
@@ -166,6 +179,10 @@ def trap_exit(trap: bool) -> bool:
 @from_any_thread
 def exit_process(pid: Pid, reason: ExitReason) -> None:
     """Send an exit signal to `pid` (Erlang's `exit/2`); `"kill"` cannot be trapped."""
+    given: object = pid
+    if not isinstance(given, Pid):
+        mend = "give a pid; process.whereis(name) finds that of a name"
+        raise UsageError(f"exit_process({given!r}): {mend}")
     runtime = current_runtime()
     sender = current_cell.get()
     runtime.exit(None if sender is None else sender.pid, pid, reason)
@@ -289,8 +306,9 @@ async def receive(match: Callable[[object], bool] | None = None, timeout_s: floa
     Raises:
         TimeoutError: No such message came in time.
         NotAProcessError: The caller has no mailbox of its own.
-        UsageError: Another task of the same process waits for a message.
+        UsageError: Another task of the same process waits for a message, or `timeout_s` is below 0.
     """
+    check_seconds(timeout_s)
     cell = own_cell()
     if not isinstance(cell, TaskCell):
         raise NotAProcessError("receive() is for spawned functions; a behaviour gets its messages by handle_info")

@@ -288,6 +288,7 @@ class ServerCell(BehaviourCell["GenServer"]):
         if operation == "change_code":
             assert isinstance(argument, tuple)
             module, old_version, extra = argument
+            self.check_successor(module)
             new: GenServer = module()
             new._cell = self
             new.set_state(await new.code_change(old_version, server.get_state(), extra))

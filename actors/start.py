@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from .behaviour import Behaviour
 from .behaviour_cell import Refused, Start, start_message
 from .errors import RaybeamError, StartError, StartIgnored, UsageError
+from .kernel.options import check_seconds
 from .kernel.regulation.regulation import Regulation
 from .kernel.server import Ignore
 from .pid import AwaitedResolver, Via
@@ -16,8 +18,6 @@ from .process import own_cell
 from .runtime import current_cell, current_runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
-
     from .behaviour_cell import BehaviourCell, Outcome
     from .cell import Cell
     from .kernel.reason import ExitReason
@@ -45,8 +45,9 @@ async def start(
     Raises:
         StartError: `init` failed, took too long, or the name is taken (reason `("already_started", pid)`).
         StartIgnored: `init` returned `Ignore()`.
+        UsageError: `server` is no behaviour, an option is wrong, or is the name of a parameter of `init` as well.
     """
-    cell = _make(server, name, regulation, parent=None, linked=False)
+    cell = _make(server, args, name, regulation, timeout_s, parent=None, linked=False)
     return await _run_init(cell, args, kwargs, name, timeout_s)
 
 
@@ -63,7 +64,7 @@ async def start_link(
     Raises:
         NotAProcessError: The caller is not a process; use `start`.
     """
-    cell = _make(server, name, regulation, parent=own_cell(), linked=True)
+    cell = _make(server, args, name, regulation, timeout_s, parent=own_cell(), linked=True)
     return await _run_init(cell, args, kwargs, name, timeout_s)
 
 
@@ -89,7 +90,7 @@ async def start_monitor(
         ...     print(await process.receive())  # Down(ref, server, reason), when it has ended
     """
     starter = own_cell()
-    cell = _make(server, name, regulation, parent=starter, linked=False)
+    cell = _make(server, args, name, regulation, timeout_s, parent=starter, linked=False)
     ref = cell.runtime.monitor(starter, cell.pid)
     try:
         return await _run_init(cell, args, kwargs, name, timeout_s), ref
@@ -100,8 +101,10 @@ async def start_monitor(
 
 def _make(
     server: type[Behaviour],
+    args: tuple[object, ...],
     name: Name | None,
     regulation: Regulation | None,
+    timeout_s: float | None,
     parent: Cell | None,
     *,
     linked: bool,
@@ -112,9 +115,12 @@ def _make(
     if not isinstance(given, type) or not issubclass(given, Behaviour):
         mend = "give the class itself, derived from a behaviour such as GenServer; its arguments follow"
         raise UsageError(f"cannot start {server!r}: {mend}")
+    check_seconds(timeout_s)
+    if name is not None or timeout_s is not None or regulation is not None:
+        _check_parameters(server, args, {"name": name, "timeout_s": timeout_s, "regulation": regulation})
     awaited = _awaited(name)
     if name is not None and awaited is None and (holder := runtime.whereis(name)) is not None:
-        raise StartError(("already_started", holder))
+        raise StartError(("already_started", holder), _taken(name, holder))
     regulation = _regulation(regulation, server)
     pid, parent_pid = runtime.new_pid(), None if parent is None else parent.pid
     if regulation is None:
@@ -122,6 +128,33 @@ def _make(
     else:
         cell = server._new_regulated_cell(runtime, pid, parent_pid, regulation)
     return runtime.add(cell, link_to=parent if linked else None, name=name if awaited is None else None)
+
+
+TOO_SLOW: Final = (
+    "timeout: init did not return within timeout_s, and was killed: give it more time, or return "
+    "Ok(continue_with=...) and do what is slow in handle_continue"
+)
+
+
+def _taken(name: Name | None, holder: object) -> str:
+    return f"already_started: the name {name!r} is taken by {holder}: use that process, stop it, or give another name"
+
+
+def _check_parameters(server: type[Behaviour], args: tuple[object, ...], given: Mapping[str, object]) -> None:
+    """Check that no option of the start was meant for a parameter of `init` that has its name.
+
+    Raises:
+        UsageError: One might be.
+    """
+    wanted = [name for name, value in given.items() if value is not None]
+    parameters = list(inspect.signature(server.init).parameters.values())[1:]  # without self
+    for position, parameter in enumerate(parameters):
+        by_position = parameter.kind is not parameter.KEYWORD_ONLY and position < len(args)
+        if parameter.name in wanted and not by_position and parameter.kind is not parameter.VAR_KEYWORD:
+            raise UsageError(
+                f"{server.__name__}.init() has a parameter {parameter.name!r}, which start() takes for itself: give it "
+                "another name, or give its value by position"
+            )
 
 
 def _regulation(given: object, server: type[Behaviour]) -> Regulation | None:
@@ -154,7 +187,7 @@ async def _run_init(
     message, outcome = start_message(runtime, args, kwargs)
     if awaited is not None:
         assert isinstance(name, Via)
-        await _claim(cell, message, awaited, name.key)
+        await _claim(cell, message, awaited, name)
     else:
         reserved = runtime.carriers.reserve(cell)
         cell.deliver(message)
@@ -168,24 +201,26 @@ async def _run_init(
     raise StartError(result.reason, result.mend)
 
 
-async def _claim(cell: Cell, message: Start, resolver: AwaitedResolver, key: Hashable) -> None:
+async def _claim(cell: Cell, message: Start, resolver: AwaitedResolver, name: Via) -> None:
     """Get a new process its name; only then it runs, and what is sent to the name meanwhile waits behind its start."""
     runtime = cell.runtime
     cell.scheduled = True  # no carrier runs it yet
     cell.deliver(message)
     reason: ExitReason = "killed"
     try:
-        holder = await resolver.claim_name(runtime, key, cell)
-        reason = None if holder is None else ("already_started", holder)
+        holder = await resolver.claim_name(runtime, name.key, cell)
+        reason, mend = None, ""
+        if holder is not None:
+            reason, mend = ("already_started", holder), _taken(name, holder)
     except RaybeamError as error:
-        reason = ("name_not_registered", str(error))
+        reason, mend = ("name_not_registered", str(error)), ""
     finally:
         if reason is not None and cell.alive:
             if cell.parent is not None:
                 runtime.unlink(cell, cell.parent)
             runtime.finish(cell, reason)
     if reason is not None:
-        raise StartError(reason)
+        raise StartError(reason, mend)
     if cell.alive:
         runtime.make_ready(cell)
 
@@ -217,7 +252,7 @@ def _ended_early(outcome: asyncio.Future[Outcome], reason: ExitReason) -> None:
 
 def _start_timeout(cell: Cell, outcome: asyncio.Future[Outcome]) -> None:
     if not outcome.done():
-        outcome.set_result(Refused("timeout"))
+        outcome.set_result(Refused("timeout", TOO_SLOW))
         _kill_unstarted(cell)
 
 

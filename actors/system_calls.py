@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from .answer import await_answer
 from .cell import crashed
-from .errors import CallFailed, CallingSelf, Exit, NoProcess, UsageError
+from .errors import CallFailed, CallingSelf, CallTimeout, Exit, NoProcess, UsageError
+from .kernel.options import check_seconds
 from .message import From, SystemCall
 from .runtime import current_cell, current_runtime
 
@@ -73,6 +74,7 @@ async def system_call(
         NoProcess: Nobody lives there.
         CallTimeout: It did not come to it in time.
     """
+    check_seconds(timeout_s)
     runtime = current_runtime()
     cell = runtime.cell(destination)
     described = (destination, operation)
@@ -96,7 +98,14 @@ async def get_state(destination: Destination, timeout_s: float | None = 5.0) -> 
 async def replace_state(
     destination: Destination, change: Callable[[object], object], timeout_s: float | None = 5.0
 ) -> object:
-    """Replace the state by `change(state)`; the new state is returned. A failing `change` leaves it as it was."""
+    """Replace the state by `change(state)`; the new state is returned. A failing `change` leaves it as it was.
+
+    Raises:
+        UsageError: `change` is no function.
+    """
+    given: object = change
+    if not callable(given):
+        raise UsageError(f"replace_state({given!r}): give a function, which gets the state and returns the new one")
     return await system_call(destination, "replace_state", change, timeout_s)
 
 
@@ -127,8 +136,12 @@ async def change_code(
     """Run the process on with another class: its `code_change(old_version, state, extra)` gives the new state.
 
     Raises:
-        CallFailed: `code_change` failed; the process goes on with the old class.
+        CallFailed: `code_change` failed, or the class is of another behaviour; the process goes on with the old one.
+        UsageError: `module` is no class.
     """
+    given: object = module
+    if not isinstance(given, type):
+        raise UsageError(f"change_code({given!r}): give the class that the process is to run on with")
     await system_call(destination, "change_code", (module, old_version, extra), timeout_s)
 
 
@@ -137,8 +150,10 @@ async def stop(destination: Destination, reason: ExitReason = "normal", timeout_
 
     Raises:
         NoProcess: Nobody lives there.
-        CallFailed: It ended with another reason, or not in time (then it is left to itself).
+        CallTimeout: It did not end in time; it is left to itself.
+        CallFailed: It ended with another reason.
     """
+    check_seconds(timeout_s)
     runtime = current_runtime()
     cell = runtime.cell(destination)
     described = (destination, ("stop", reason))
@@ -154,7 +169,7 @@ async def stop(destination: Destination, reason: ExitReason = "normal", timeout_
     try:
         actual = await asyncio.wait_for(ended, timeout_s)
     except TimeoutError:
-        raise CallFailed("timeout", described) from None
+        raise CallTimeout(described) from None
     finally:
         sender.abandon()
     if actual != reason:

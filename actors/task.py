@@ -72,7 +72,10 @@ class TaskBody(Generic[R]):
         """Run to the end; an abnormal end is an exit of the process."""
         reason: ExitReason
         try:
-            value = await self.function(*self.args)
+            running = self.function(*self.args)
+            if not hasattr(running, "__await__"):
+                raise UsageError(f"{self.__qualname__}() returned {running!r}: a task runs an async def")
+            value = await running
         except Exit as exit_:
             reason = exit_.reason
         except BaseException as error:

@@ -31,3 +31,15 @@ def check_count(name: str, value: object, mend: str, least: int = 1) -> None:
     """
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise OptionError(f"{name}={value!r}: {mend}")
+
+
+def check_seconds(value: object, name: str = "timeout_s") -> None:
+    """Check that a value is a time to wait: OTP's `badarg` otherwise.
+
+    Raises:
+        OptionError: It is not.
+    """
+    if value is None:
+        return
+    if not isinstance(value, int | float) or isinstance(value, bool) or not value >= 0:
+        raise OptionError(f"{name}={value!r}: give seconds, 0 or more, or None for ever")
