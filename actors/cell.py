@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections import deque
+from collections.abc import Awaitable
+from functools import partial
 from typing import TYPE_CHECKING
 
-from .errors import Exit, ProcessKilled
+from .errors import Exit, ProcessKilled, UsageError
 from .kernel.reason import NORMAL, Crashed
 from .message import Call
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from .concurrent_calls import ConcurrentCalls
     from .kernel.reason import ExitReason
@@ -188,7 +190,11 @@ class TaskCell(Cell):
         """Run the body to its end, which is the end of the process."""
         reason: ExitReason = NORMAL
         try:
-            await self.body()
+            running: object = self.body()
+            if not isinstance(running, Awaitable):
+                how = f"{self.description()}() must be an async def; it is a plain def that returned {running!r}"
+                raise UsageError(how)
+            await running
         except Exit as exit_:
             reason = exit_.reason
         except (asyncio.CancelledError, ProcessKilled) as error:
@@ -201,7 +207,8 @@ class TaskCell(Cell):
 
     def description(self) -> str:
         """The name of the body's function."""
-        return getattr(self.body, "__qualname__", repr(self.body))
+        function = self.body.func if isinstance(self.body, partial) else self.body
+        return getattr(function, "__qualname__", repr(function))
 
     def take(self, match: Callable[[object], bool] | None) -> tuple[bool, object]:
         """Remove the first message that matches: `(True, message)`, or `(False, None)`."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from .answer import await_answer, send_call, time_left
+from .answer import await_answer, fail_with_no_process, send_call, time_left
 from .behaviour import Behaviour
-from .errors import NoProcess, UsageError
+from .errors import UsageError
 from .local_channel import LocalChannel
 from .message import Cast
 from .method import Method, methods_of
@@ -124,7 +124,10 @@ class GenServer(Behaviour):
 
     async def handle_call(self, request: object, sender: From) -> CallResult:
         """Answer a request that is not one of a marked method. Default: a crash, as in OTP."""
-        raise UsageError(f"{type(self).__name__} has no handle_call() for {request!r}")
+        raise UsageError(
+            f"{type(self).__name__} has no handle_call() for {request!r}: write one, or call a "
+            "marked method through gen_server.ref(...)"
+        )
 
     async def handle_cast(self, request: object) -> Result:
         """Serve a cast that is not one of a marked method. Default: a crash, as in OTP."""
@@ -186,10 +189,11 @@ async def request(
     runtime = current_runtime()
     cell = runtime.cell(destination)
     if cell is None:
-        raise NoProcess((destination, message))
+        await fail_with_no_process(destination, message)
     sender = send_call(runtime, cell, message, timeout_s, drop_expired, waits=True)
-    if sender.future.done() and sender.future.exception() is None:
-        return sender.future.result()
+    future = sender.future
+    if future.done() and future.exception() is None:
+        return future.result()
     return await await_answer(sender, time_left(timeout_s), (destination, message), drop_expired=drop_expired)
 
 

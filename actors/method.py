@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Concatenate, Generic, ParamSpec, Protocol, Typ
 import pydantic
 from pydantic_core import ArgsKwargs
 
-from .errors import InvalidArgumentsError, UnknownMethodError, UsageError
+from .errors import CallbackError, InvalidArgumentsError, UnknownMethodError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -103,7 +103,12 @@ class Method(Generic[S, P, R]):
             )
         else:
             result = await cast("Awaitable[object]", function(*args, **kwargs))
-        return cast("R", self._validate_result(result))
+        try:
+            return cast("R", self._validate_result(result))
+        except pydantic.ValidationError as error:
+            why = "; ".join(problem["msg"] for problem in error.errors(include_url=False))
+            how = f"{function.__qualname__}() returned {result!r}, which is not what its annotation says: {why}"
+            raise CallbackError(("bad_return_value", result), how) from None
 
     def _explain(self, error: pydantic.ValidationError) -> str:
         """Which argument is wrong, by name, and what came instead."""

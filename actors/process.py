@@ -7,6 +7,7 @@ may be called from the threads that blocking handlers run in. What a process beg
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .answer import await_answer
@@ -52,6 +53,18 @@ def own_cell_dead_or_alive() -> Cell:
     return cell
 
 
+def _check_pid(pid: object, function: str) -> None:
+    if not isinstance(pid, Pid):
+        raise UsageError(f"{function}({pid!r}): give a pid; process.whereis(name) has the one behind a name")
+
+
+def _body(function: object, args: tuple[object, ...]) -> Callable[[], Awaitable[object]]:
+    if not callable(function):
+        mend = "give an async function and then its arguments, spawn(f, x) rather than spawn(f(x))"
+        raise UsageError(f"cannot spawn {function!r}: {mend}")
+    return partial(function, *args)
+
+
 def check_alive() -> None:
     """Unwind the caller if it has just died of what it did."""
     cell = current_cell.get()
@@ -94,21 +107,21 @@ def send_after(delay_s: float, destination: Destination, message: object) -> asy
 @from_any_thread
 def spawn(function: Callable[..., Awaitable[object]], *args: object) -> Pid:
     """Start a process that runs `await function(*args)` and ends with it."""
-    return current_runtime().spawn(lambda: function(*args))
+    return current_runtime().spawn(_body(function, args))
 
 
 @from_any_thread
 def spawn_link(function: Callable[..., Awaitable[object]], *args: object) -> Pid:
     """Like `spawn`, linked to the caller from the start."""
     cell = own_cell()
-    return cell.runtime.spawn(lambda: function(*args), link_to=cell, parent=cell.pid)
+    return cell.runtime.spawn(_body(function, args), link_to=cell, parent=cell.pid)
 
 
 @from_any_thread
 def spawn_monitor(function: Callable[..., Awaitable[object]], *args: object) -> tuple[Pid, Ref]:
     """Like `spawn`, monitored by the caller from the start."""
     cell = own_cell()
-    pid = cell.runtime.spawn(lambda: function(*args))
+    pid = cell.runtime.spawn(_body(function, args))
     return pid, cell.runtime.monitor(cell, pid)
 
 
@@ -116,6 +129,7 @@ def spawn_monitor(function: Callable[..., Awaitable[object]], *args: object) -> 
 def link(pid: Pid) -> None:
     """Link the caller with `pid`: the end of one is an exit signal to the other."""
     cell = own_cell()
+    _check_pid(pid, "link")
     cell.runtime.link(cell, pid)
     check_alive()
 
@@ -124,6 +138,7 @@ def link(pid: Pid) -> None:
 def unlink(pid: Pid) -> None:
     """Undo `link`."""
     cell = own_cell_dead_or_alive()
+    _check_pid(pid, "unlink")
     cell.runtime.unlink(cell, pid)
 
 
@@ -153,6 +168,7 @@ def exit_process(pid: Pid, reason: ExitReason) -> None:
     """Send an exit signal to `pid` (Erlang's `exit/2`); `"kill"` cannot be trapped."""
     runtime = current_runtime()
     sender = current_cell.get()
+    _check_pid(pid, "exit_process")
     runtime.exit(None if sender is None else sender.pid, pid, reason)
     check_alive()
 
@@ -216,7 +232,16 @@ def register(name: Name, pid: Pid) -> None:
 
 @from_any_thread
 def unregister(name: str) -> None:
-    """Free a local name."""
+    """Free a local name.
+
+    Raises:
+        UsageError: It is one of a registry or of the system.
+    """
+    if not isinstance(name, str):
+        raise UsageError(
+            f"{name!r} is no local name: take it back where it is kept, by registry.unregister or "
+            "global_names.unregister_name"
+        )
     current_runtime().unregister(name)
 
 
