@@ -9,6 +9,7 @@ from collections.abc import Awaitable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from .crash import CrashReport
 from .errors import Exit, ProcessKilled, UsageError
 from .kernel.reason import NORMAL, Crashed
 from .message import Call
@@ -200,10 +201,16 @@ class TaskCell(Cell):
         except (asyncio.CancelledError, ProcessKilled) as error:
             if self.is_ending():
                 raise
-            reason = crashed(error)
+            reason = self._report(error)
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 (the reason carries the error)
-            reason = crashed(error)
+            reason = self._report(error)
         self.runtime.finish(self, reason)
+
+    def _report(self, error: BaseException) -> Crashed:
+        """Report what nobody caught, as OTP does; an `Exit` is meant, and is not."""
+        reason = crashed(error)
+        self.runtime.report(CrashReport(self.pid, self.description(), reason, None, None, self.names))
+        return reason
 
     def description(self) -> str:
         """The name of the body's function."""

@@ -85,6 +85,17 @@ class GenServer(Behaviour):
     never), `continue_with` (calls `handle_continue` before anything else; default no) and `hibernate`
     (lets other processes run before the next message).
 
+    **Marked methods** take options too: `timeout_s` (the deadline of a call; default 5), `retry` (what its caller does
+    when the outcome is unknown), `key` and, for a query, `hedge` (which replicas of a family are asked), and
+    `concurrent` (a query that waits for others is served beside the turn of its process, which goes on meanwhile;
+    default no). They are told by `help(raybeam.actors.query)`.
+
+    **Start and reach it.** `gen_server.start`, `start_link` (the end of one is an exit signal to the other) or
+    `start_monitor` (its end is a `Down` to the starter); supervisors start it for you. `name=` registers it: a string
+    (a name in this runtime), `registry.via(...)` (any key of a `Registry`), or `Global(...)` of `raybeam.cluster` (one
+    in the whole system). A pid or any of these is where `ref(cls, ...)`, `request`, `tell`, `stop` and all else go. To
+    get exit signals as `ExitMessage`s rather than end by them call `process.trap_exit(True)` in `init`.
+
     **Options**, as class attributes: `mailbox_limit` (calls that may wait; more are refused with `Overloaded`;
     default 1000; `None`: any number) and `mailbox_overflow` (which one is refused; default `Overflow.REJECT`, the new
     one). `regulation` takes the place of both: a `Regulation` with CoDel, rate, concurrency limit, priorities, fair

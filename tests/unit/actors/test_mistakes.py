@@ -10,6 +10,7 @@ import pytest
 from raybeam.actors import (
     CallFailed,
     ChildSpec,
+    Exit,
     GenServer,
     GenStatem,
     NextState,
@@ -183,6 +184,17 @@ def test_what_is_only_equal_to_a_pid_is_none() -> None:
                 runtime.cell(tuple(pid))  # type: ignore[arg-type]
 
     asyncio.run(main())
+
+
+def test_the_crash_of_a_spawned_function_is_reported_and_an_exit_is_not() -> None:
+    async def fails() -> None:
+        raise KeyError("lamp")
+
+    async def leaves() -> None:
+        raise Exit("bye")
+
+    assert "fails" in run(seen(lambda: process.wait_exit(process.spawn(fails))))[1]
+    assert run(seen(lambda: process.wait_exit(process.spawn(leaves)))) == ("returned bye", "")
 
 
 def test_a_spawned_function_is_described_by_its_own_name() -> None:
