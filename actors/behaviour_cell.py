@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from types import CoroutineType, MappingProxyType
-from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar, cast
 
 from .behaviour import Behaviour
 from .cell import ALIVE, Cell, crashed
@@ -197,10 +197,19 @@ class BehaviourCell(Cell, Generic[B]):
             CallbackError: It is no async def.
         """
         running = function(*args, **kwargs)
-        if type(running) is not CoroutineType and not hasattr(running, "__await__"):
+        if type(running) is not CoroutineType:
+            self.check_async(name, running)
+        return cast("Awaitable[object]", running)
+
+    def check_async(self, name: str, running: object) -> None:
+        """Refuse what a callback gave when it is no coroutine.
+
+        Raises:
+            CallbackError: It is no async def.
+        """
+        if not hasattr(running, "__await__"):
             how = f"{self.description()}.{name}() must be an async def; it is a plain def that returned {running!r}"
             raise CallbackError(("bad_return_value", running), how)
-        return running
 
     async def terminated(self, told: object, reason: ExitReason) -> ExitReason:
         """Run `terminate(told)`; the exit reason: `reason`, or that of the callback's own failure."""

@@ -199,8 +199,8 @@ class TaskCell(Cell):
         try:
             running = self.body()
             if not hasattr(running, "__await__"):
-                mend = "spawn an async def, or what returns a coroutine"
-                raise UsageError(f"{self.description()} returned {running!r}: {mend}")
+                how = f"{self.description()}() must be an async def; it is a plain def that returned {running!r}"
+                raise UsageError(how)
             await running
         except Exit as exit_:
             reason = exit_.reason

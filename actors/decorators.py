@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar, cas
 
 from .delivery import Delivery, Key, is_deadline
 from .errors import UsageError
+from .kernel.hedge import Hedge
 from .kernel.retry import AT_MOST_ONCE, AtLeastOnce, Retry
 from .method import Method
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
-    from .kernel.hedge import Hedge
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -39,7 +38,12 @@ def _decorator(
     if not isinstance(retry, Retry):
         raise UsageError(f"retry={retry!r}: give AtMostOnce(), AtLeastOnce(...) or ExactlyOnce(...)")
 
+    if not isinstance(hedge, Hedge | None):
+        raise UsageError(f"hedge={hedge!r}: give Hedge(...), or None for none")
+
     def decorate(function: Callable[Concatenate[S, P], R | Awaitable[R]]) -> Method[S, P, R]:
+        if not callable(function):
+            raise UsageError(f"@{kind}({function!r}): options are given by name, such as @{kind}(timeout_s=1.0)")
         return Method(function, Delivery(kind, timeout_s, retry, _key(function, key), hedge))
 
     return cast("_Decorator", decorate)

@@ -77,6 +77,11 @@ class Key:
         return self.default
 
 
+def is_time(value: object) -> bool:
+    """Whether a value is seconds: a number from 0."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+
+
 def is_deadline(value: object) -> bool:
     """Whether a value is seconds that a call can be given: above 0, and not for ever."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
+    return is_time(value) and 0 < cast("float", value) < float("inf")

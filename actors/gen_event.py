@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from .kernel.event import HandlerId
     from .kernel.reason import ExitReason
     from .message import From
-    from .pid import Pid, Ref
+    from .pid import Name, Pid, Ref
     from .runtime import Runtime
 
 
@@ -281,7 +281,7 @@ def _instance(handler: kernel.Handler) -> EventHandler:
 async def start(
     manager: type[GenEvent] = GenEvent,
     *args: object,
-    name: str | None = None,
+    name: Name | None = None,
     timeout_s: float | None = None,
 ) -> Pid:
     """Start an event manager that nobody is linked to.
@@ -289,7 +289,7 @@ async def start(
     Args:
         manager: Its class. Default: one without handlers.
         *args: For its `init`: the first handlers, unless a subclass says otherwise.
-        name: A local name to register. Default: none.
+        name: A name to register, as for `gen_server.start`. Default: none.
         timeout_s: Seconds that `init` may take. Default: for ever.
 
     Raises:
@@ -301,7 +301,7 @@ async def start(
 async def start_link(
     manager: type[GenEvent] = GenEvent,
     *args: object,
-    name: str | None = None,
+    name: Name | None = None,
     timeout_s: float | None = None,
 ) -> Pid:
     """Like `start`, linked to the calling process, which becomes the parent."""
@@ -311,7 +311,7 @@ async def start_link(
 async def start_monitor(
     manager: type[GenEvent] = GenEvent,
     *args: object,
-    name: str | None = None,
+    name: Name | None = None,
     timeout_s: float | None = None,
 ) -> tuple[Pid, Ref]:
     """Like `start`, monitored by the calling process, which becomes the parent; see `gen_server.start_monitor`."""

@@ -106,10 +106,9 @@ class Method(Generic[S, P, R]):
         try:
             return cast("R", self._validate_result(result))
         except pydantic.ValidationError as error:
-            wanted = get_type_hints(self.function, include_extras=True).get("return")
-            told = "; ".join(problem["msg"] for problem in error.errors(include_url=False))
-            how = f"{type(service).__qualname__}.{self.name}() is annotated to return {_type_name(wanted)}"
-            raise CallbackError(("bad_return_value", result), f"{how} but returned {result!r}: {told}") from None
+            why = "; ".join(problem["msg"] for problem in error.errors(include_url=False))
+            how = f"{function.__qualname__}() returned {result!r}, which is not what its annotation says: {why}"
+            raise CallbackError(("bad_return_value", result), how) from None
 
     def _explain(self, error: pydantic.ValidationError) -> str:
         """Which argument is wrong, by name, and what came instead."""
@@ -129,10 +128,6 @@ def _in_thread(function: Callable[..., object], *args: object, **kwargs: object)
         return function(*args, **kwargs)
     except (StopIteration, GeneratorExit) as error:  # no future can hand one on: each means something to who waits
         raise RuntimeError(f"{function.__qualname__}() raised {type(error).__name__}") from error
-
-
-def _type_name(hint: object) -> str:
-    return hint.__qualname__ if isinstance(hint, type) else str(hint)
 
 
 def _unchanged(value: object) -> object:

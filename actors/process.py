@@ -11,7 +11,7 @@ process began before its end (a task of asyncio, a `finally`) cannot act for it 
 
 from __future__ import annotations
 
-import functools
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .answer import await_answer
@@ -56,6 +56,18 @@ def own_cell_dead_or_alive() -> Cell:
     if cell is None:
         raise NotAProcessError("only a process can do this: call it from a behaviour or a spawned function")
     return cell
+
+
+def _check_pid(pid: object, function: str) -> None:
+    if not isinstance(pid, Pid):
+        raise UsageError(f"{function}({pid!r}): give a pid; process.whereis(name) has the one behind a name")
+
+
+def _body(function: object, args: tuple[object, ...]) -> Callable[[], Awaitable[object]]:
+    if not callable(function):
+        mend = "give an async function and then its arguments, spawn(f, x) rather than spawn(f(x))"
+        raise UsageError(f"cannot spawn {function!r}: {mend}")
+    return partial(function, *args)
 
 
 def check_alive() -> None:
@@ -105,13 +117,6 @@ def send_after(delay_s: float, destination: Destination, message: object) -> asy
     return runtime.loop.call_later(delay_s, fire)
 
 
-def _body(function: Callable[..., Awaitable[object]], args: tuple[object, ...]) -> Callable[[], Awaitable[object]]:
-    given: object = function
-    if not callable(given):
-        raise UsageError(f"cannot spawn {given!r}: give an async def, and its arguments after it")
-    return functools.partial(function, *args)
-
-
 @from_any_thread
 def spawn(function: Callable[..., Awaitable[object]], *args: object) -> Pid:
     """Start a process that runs `await function(*args)` and ends with it.
@@ -144,6 +149,7 @@ def spawn_monitor(function: Callable[..., Awaitable[object]], *args: object) -> 
 def link(pid: Pid) -> None:
     """Link the caller with `pid`: the end of one is an exit signal to the other."""
     cell = own_cell()
+    _check_pid(pid, "link")
     cell.runtime.link(cell, pid)
     check_alive()
 
@@ -152,6 +158,7 @@ def link(pid: Pid) -> None:
 def unlink(pid: Pid) -> None:
     """Undo `link`."""
     cell = own_cell_dead_or_alive()
+    _check_pid(pid, "unlink")
     cell.runtime.unlink(cell, pid)
 
 
@@ -179,12 +186,9 @@ def trap_exit(trap: bool) -> bool:
 @from_any_thread
 def exit_process(pid: Pid, reason: ExitReason) -> None:
     """Send an exit signal to `pid` (Erlang's `exit/2`); `"kill"` cannot be trapped."""
-    given: object = pid
-    if not isinstance(given, Pid):
-        mend = "give a pid; process.whereis(name) finds that of a name"
-        raise UsageError(f"exit_process({given!r}): {mend}")
     runtime = current_runtime()
     sender = current_cell.get()
+    _check_pid(pid, "exit_process")
     runtime.exit(None if sender is None else sender.pid, pid, reason)
     check_alive()
 
@@ -248,7 +252,16 @@ def register(name: Name, pid: Pid) -> None:
 
 @from_any_thread
 def unregister(name: str) -> None:
-    """Free a local name."""
+    """Free a local name.
+
+    Raises:
+        UsageError: It is one of a registry or of the system.
+    """
+    if not isinstance(name, str):
+        raise UsageError(
+            f"{name!r} is no local name: take it back where it is kept, by registry.unregister or "
+            "global_names.unregister_name"
+        )
     current_runtime().unregister(name)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+from types import CoroutineType
 from typing import TYPE_CHECKING, cast
 
 from .behaviour_cell import BehaviourCell, Refused, Start
@@ -11,7 +12,7 @@ from .call_context import serving_as
 from .cell import ALIVE, crashed
 from .concurrent_calls import CONCURRENT_LIMIT, ConcurrentCalls, Failed
 from .delivery import Invoke
-from .errors import CallTimeout, Exit, InvalidArgumentsError, UsageError, mend_of
+from .errors import CallbackError, CallTimeout, Exit, InvalidArgumentsError, UsageError, mend_of
 from .kernel.reason import is_normal_end
 from .kernel.server import ABSENT, GO_ON, Error, Ignore, Ok, Reply, Stop, bad_return, mend
 from .message import TIMEOUT_MESSAGE, Call, Cast, SystemCall, Timeout
@@ -117,7 +118,7 @@ class ServerCell(BehaviourCell["GenServer"]):
             if self.unwinds(error):
                 raise
             failure = crashed(error)  # let it crash: the starter gets the reason
-            outcome = Refused(failure)
+            outcome = Refused(failure, error.mend if isinstance(error, CallbackError) else "")
         self.refuse_start(start, outcome, failure)
 
     async def _handle_call(self, call: Call) -> None:
@@ -192,7 +193,10 @@ class ServerCell(BehaviourCell["GenServer"]):
         """Run one callback and do what it returns."""
         wrong = ""
         try:
-            result = await self.begun(name, function, args)
+            running = function(*args)
+            if type(running) is not CoroutineType:  # the check without its call: there is one callback to each message
+                self.check_async(name, running)
+            result = await running
         except Exit as exit_:
             if sender is not None and self.gave_up(exit_, self.serving):
                 sender.fail(CallTimeout())

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .behaviour import Behaviour
 from .behaviour_cell import Refused, Start, start_message
+from .delivery import is_time
 from .errors import RaybeamError, StartError, StartIgnored, UsageError
-from .kernel.options import check_seconds
 from .kernel.regulation.regulation import Regulation
 from .kernel.server import Ignore
 from .pid import AwaitedResolver, Via
@@ -37,7 +37,7 @@ async def start(
     Args:
         server: The behaviour class, made without arguments.
         *args: For `init`.
-        name: A name to register: a local one, or one of a registry. Default: none.
+        name: A name to register: a string, a `via(...)` of a registry, or a `Global` of the system. Default: none.
         timeout_s: Seconds that `init` may take; then it is killed. Default: for ever.
         regulation: How it is protected from more calls than it can serve. Default: what its class says.
         **kwargs: For `init`.
@@ -115,7 +115,8 @@ def _make(
     if not isinstance(given, type) or not issubclass(given, Behaviour):
         mend = "give the class itself, derived from a behaviour such as GenServer; its arguments follow"
         raise UsageError(f"cannot start {server!r}: {mend}")
-    check_seconds(timeout_s)
+    if timeout_s is not None and not is_time(timeout_s):
+        raise UsageError(f"timeout_s={timeout_s!r}: give the seconds that init() may take, or None for any time")
     if name is not None or timeout_s is not None or regulation is not None:
         _check_parameters(server, args, {"name": name, "timeout_s": timeout_s, "regulation": regulation})
     awaited = _awaited(name)
@@ -162,11 +163,10 @@ def _regulation(given: object, server: type[Behaviour]) -> Regulation | None:
         return server.regulation
     if isinstance(given, Regulation):
         return given
-    mend = "give a Regulation, or None for that of the class"
+    mend = "give a Regulation, or None for what the class says"
     if isinstance(given, Mapping):
-        mend = (
-            f"give Regulation({', '.join(f'{name}=...' for name in given)}), with objects such as Rate(...) for parts"
-        )
+        options = ", ".join(f"{name}=..." for name in given)
+        mend = f"give a Regulation, such as Regulation({options}), with objects such as Rate(...) for its parts"
     raise UsageError(f"regulation={given!r}: {mend}")
 
 
@@ -207,6 +207,7 @@ async def _claim(cell: Cell, message: Start, resolver: AwaitedResolver, name: Vi
     cell.scheduled = True  # no carrier runs it yet
     cell.deliver(message)
     reason: ExitReason = "killed"
+    mend = ""
     try:
         holder = await resolver.claim_name(runtime, name.key, cell)
         reason, mend = None, ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import OptionError
+from ..errors import OptionError, UsageError
 
 
 def check_numbers(options: object, *names: str) -> None:
@@ -34,12 +34,12 @@ def check_count(name: str, value: object, mend: str, least: int = 1) -> None:
 
 
 def check_seconds(value: object, name: str = "timeout_s") -> None:
-    """Check that a value is a time to wait: OTP's `badarg` otherwise.
+    """Check that an argument is a time to wait: OTP's `badarg` otherwise.
 
     Raises:
-        OptionError: It is not.
+        UsageError: It is not.
     """
     if value is None:
         return
     if not isinstance(value, int | float) or isinstance(value, bool) or not value >= 0:
-        raise OptionError(f"{name}={value!r}: give seconds, 0 or more, or None for ever")
+        raise UsageError(f"{name}={value!r}: give the seconds to wait, 0 or more, or None for ever")

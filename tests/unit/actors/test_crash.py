@@ -265,12 +265,12 @@ def test_a_spawned_function_that_exits_on_purpose_is_not_reported() -> None:
 def test_only_what_can_be_called_is_spawned() -> None:
     async def main() -> None:
         async with Runtime(reports=lambda report: None):
-            with pytest.raises(UsageError, match="cannot spawn 3: give an async def"):
+            with pytest.raises(UsageError, match="cannot spawn 3: give an async function"):
                 process.spawn(3)  # type: ignore[arg-type]
             reason = await process.wait_exit(process.spawn(lambda: 3))  # type: ignore[arg-type, return-value]
             assert isinstance(reason, Crashed)
             assert isinstance(reason.error, UsageError)
-            assert "returned 3: spawn an async def" in str(reason)
+            assert "must be an async def; it is a plain def that returned 3" in str(reason)
 
     run(main())
 

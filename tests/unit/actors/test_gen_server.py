@@ -138,7 +138,8 @@ def test_a_result_that_does_not_fit_its_annotation_is_a_crash() -> None:
         async with quiet():
             stack = gen_server.ref(Stack, await gen_server.start(Stack))
             with pytest.raises(
-                CallFailed, match=r"Stack\.wrong\(\) is annotated to return int but returned 'no number'"
+                CallFailed,
+                match="returned 'no number', which is not what its annotation says: Input should be a valid integer",
             ):
                 await stack.wrong()
 
@@ -482,6 +483,32 @@ def test_a_wrong_return_is_a_crash_that_names_the_value(value: object) -> None:
             return caught.value.cause
 
     assert run(main()) == ("bad_return_value", value)
+
+
+@pytest.mark.parametrize(("by", "first"), [("pid", "Down"), ("name", "str")])
+def test_after_a_call_to_a_dead_pid_others_have_run_as_in_otp_after_one_to_a_name_they_have_not(
+    by: str, first: str
+) -> None:
+    async def main() -> list[str]:
+        async with quiet():
+            seen: list[str] = []
+            dead = await gen_server.start(Stack)
+            await gen_server.stop(dead)
+
+            async def caller() -> None:
+                process.spawn_monitor(ends)
+                with pytest.raises(NoProcess):
+                    await gen_server.request(dead if by == "pid" else "nobody", "pop")
+                process.send(process.self_pid(), "mine")
+                seen.extend([type(await process.receive()).__name__ for _ in range(2)])
+
+            async def ends() -> None:
+                return
+
+            await process.wait_exit(process.spawn(caller))
+            return seen
+
+    assert run(main())[0] == first
 
 
 def test_a_failed_nested_call_ends_the_caller_with_the_reason_and_the_call() -> None:
