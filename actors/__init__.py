@@ -134,6 +134,7 @@ from .stage import GenStage
 from .supervisor import Supervisor
 from .supervisor_calls import ChildCounts, ChildError, ChildInfo, RestartWindow
 from .supervisor_report import SupervisorReport
+from .system_calls import Statistics
 from .task import Completed, Exited, Task, TaskReply
 from .task_supervisor import TaskSupervisor
 
@@ -300,4 +301,10 @@ __all__ = [
     "ServiceError",
     "ClusterError",
     "RaybeamInternalError",
+    "Statistics",
 ]
+
+
+def __dir__() -> list[str]:
+    """The public names: what `dir()` and completion show."""
+    return sorted(__all__)

@@ -12,6 +12,7 @@ from .cell import ALIVE, Cell, crashed
 from .crash import CrashReport
 from .errors import CallbackError, CallTimeout, Exit, Overloaded, UsageError, mend_of
 from .kernel.mailbox import Overflow, victim
+from .kernel.reason import NORMAL, is_normal_end
 from .kernel.text import repr_of
 from .message import Call, ExitMessage
 from .once import OnceCalls
@@ -174,12 +175,22 @@ class BehaviourCell(Cell, Generic[B]):
             self.once = OnceCalls(self.pid.serial)
         return self.once.known_before(call, self.runtime.now())
 
-    def refuse_start(self, start: Start, outcome: Ignore | Refused, reason: ExitReason) -> None:
-        """End, because `init` failed or did not wish to start; the starter gets `outcome`."""
+    def refuse_start(
+        self, start: Start, outcome: Ignore | Refused, reason: ExitReason, *, reported: bool = False
+    ) -> None:
+        """End, because `init` failed or did not wish to start; the starter gets `outcome`.
+
+        A starter that is linked and does not trap exits ends too, unless it is a normal end. As it cannot tell what
+        has ended it, that is reported.
+        """
         if self.exit_reason is not ALIVE:
             return
-        if self.parent is not None:  # the starter learns it from the outcome: its mailbox stays clean
-            self.runtime.unlink(self, self.parent)
+        parent = None if self.parent is None else self.runtime.cell(self.parent)
+        if parent is not None and self.pid in parent.links:
+            if parent.trap_exit or reason == NORMAL:  # it learns it from the outcome: its mailbox stays clean
+                self.runtime.unlink(self, parent.pid)
+            elif not reported and not is_normal_end(reason):
+                self.report(reason, outcome.mend if isinstance(outcome, Refused) else "")
         self.runtime.finish(self, reason)
         if not start.outcome.done():
             start.outcome.set_result(outcome)

@@ -155,7 +155,7 @@ class HandlerReport:
         failure = self.reason[1] if isinstance(self.reason, tuple) and self.reason[:1] == ("EXIT",) else None
         traceback = getattr(failure, "traceback", "")
         by_return = failure is None and self.last_message not in ("init", "terminate")
-        mend = _RETURNS if by_return else mend_of(failure)
+        mend = RETURNED_NOTHING if by_return else mend_of(failure)
         who = f"handler {handler_name(self.handler)} of {self.manager} {' '.join(self.names)}"
         return (
             f"{who} removed: {text_of(self.reason)}\n"
@@ -165,7 +165,7 @@ class HandlerReport:
         )
 
 
-_RETURNS: Final = (
+RETURNED_NOTHING: Final = (
     "a callback returned this: return None or Ok() to stay, RemoveHandler() or SwapHandler(...) to go; "
     "from handle_call() Reply(value), or one of the two with a reply"
 )

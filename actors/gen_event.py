@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import gen_server
 from .cell import crashed
-from .errors import Exit, ServiceError, UsageError
+from .errors import CallbackError, Exit, ServiceError, UsageError
 from .event_cell import EventCell
 from .event_handler import (
     EventHandler,
@@ -192,7 +192,11 @@ class GenEvent(GenServer):
     ) -> kernel.Returned | kernel.Failed | kernel.Refused:
         """Run a callback of a handler: a failure is the handler's alone."""
         try:
-            return kernel.Returned(await self._cell.begun(callback.__qualname__, callback, args))
+            running = callback(*args)
+            if not hasattr(running, "__await__"):
+                how = f"{callback.__qualname__}() must be an async def; it is a plain def that returned {running!r}"
+                raise CallbackError(("bad_return_value", running), how)
+            return kernel.Returned(await running)
         except Exit as exit_:
             return kernel.Failed(exit_.reason)
         except BaseException as error:

@@ -9,8 +9,9 @@ from . import gen_server
 from .behaviour_cell import BehaviourCell
 from .errors import HandlerError, UsageError
 from .event_cell import EventCell
-from .event_handler import handler_class, handler_name
+from .event_handler import RETURNED_NOTHING, handler_class, handler_name
 from .kernel import event as kernel
+from .kernel.text import text_of
 from .message import Cast
 from .process import own_cell, send
 from .runtime import current_runtime
@@ -42,8 +43,10 @@ def checked(answer: object, id: HandlerId, manager: Destination) -> object:
         return answer.value
     if answer.value in ("bad_module", "module_not_found"):
         problem = f"is not installed in {manager}: add it with gen_event.add_handler()"
+    elif isinstance(answer.value, tuple) and answer.value[:1] in (("EXIT",), ("error",)):
+        problem = f"of {manager} failed: {text_of(answer.value)}"
     else:
-        problem = f"of {manager} failed: {answer.value}"
+        problem = f"of {manager} is removed: {RETURNED_NOTHING} (it returned {answer.value!r})"
     raise HandlerError(answer.value, f"handler {handler_name(id)} {problem}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 from .answer import await_answer, fail_with_no_process, send_call, time_left
 from .behaviour import Behaviour
@@ -239,6 +239,21 @@ def ref(server: type[G], destination: Destination) -> G:
             mend = "it has no marked methods; use gen_server.request(destination, message) and gen_server.tell"
         raise UsageError(f"no reference for {given!r}: {mend}")
     return reference(server, LocalChannel(current_runtime(), destination))
+
+
+_OTP_NAMES = {
+    "call": "request(destination, message)",
+    "cast": "tell(destination, message)",
+    "reply": "sender.reply(value), of the sender that handle_call() got",
+    "abcast": "tell(destination, message) for each",
+    "check_response": "a Response in handle_info(), with send_request(..., deliver=True)",
+}
+
+
+def __getattr__(name: str) -> NoReturn:
+    if name in _OTP_NAMES:
+        raise AttributeError(f"gen_server has no {name!r}: use {_OTP_NAMES[name]}; docs/otp.md has all names")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 __all__ = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from .behaviour import Behaviour
 from .errors import CallbackError, UsageError
@@ -160,5 +160,31 @@ class GenStatem(Behaviour):
 
 
 GenStatem._reserved = frozenset(dir(GenStatem))
+
+_ELSEWHERE = {
+    "call": "request",
+    "cast": "tell",
+    "send_request": "send_request",
+    "receive_response": "receive_response",
+    "wait_response": "wait_response",
+    "stop": "stop",
+    "get_state": "get_state",
+    "replace_state": "replace_state",
+    "suspend": "suspend",
+    "resume": "resume",
+    "statistics": "statistics",
+    "change_code": "change_code",
+}
+
+
+def __getattr__(name: str) -> NoReturn:
+    if name in _ELSEWHERE:
+        raise AttributeError(
+            f"gen_statem has no {name!r}: use gen_server.{_ELSEWHERE[name]}, which is for all behaviours"
+        )
+    if name == "reply":
+        raise AttributeError("gen_statem has no 'reply': return ReplyTo(sender, value), or call sender.reply(value)")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = ["GenStatem", "start", "start_link", "start_monitor"]

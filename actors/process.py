@@ -351,3 +351,28 @@ async def receive(match: Callable[[object], bool] | None = None, timeout_s: floa
 def _wake(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
+
+
+__all__ = [
+    "call_cancelled",
+    "deadline",
+    "demonitor",
+    "exit_process",
+    "is_alive",
+    "link",
+    "locate",
+    "monitor",
+    "receive",
+    "register",
+    "self_pid",
+    "send",
+    "send_after",
+    "spawn",
+    "spawn_link",
+    "spawn_monitor",
+    "trap_exit",
+    "unlink",
+    "unregister",
+    "wait_exit",
+    "whereis",
+]

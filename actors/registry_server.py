@@ -131,8 +131,9 @@ class Registry(GenServer):
     **A failure and its outcome.** A process that crashes loses its entries at once; the one that its supervisor starts
     in its place registers again, in its `init` or by `name=`. Registry and registered processes are linked: should the
     registry end, so do they, and come back with it, registered; one that traps exits gets an `ExitMessage` instead and
-    has to see to it itself. So let the registry start before the processes that use it, and under the same supervisor
-    strategy `"rest_for_one"` or `"one_for_all"`.
+    has to see to it itself. A registry that is *stopped* (reason `"normal"`) ends nobody, as no normal end does: the
+    processes live on without entries. Stop it with reason `"shutdown"` to take them along. So let the registry start
+    before the processes that use it, and under the same supervisor strategy `"rest_for_one"` or `"one_for_all"`.
 
     **Options** are those of `RegistrySpec`: pass one to the start, as above.
 

@@ -13,7 +13,7 @@ from .cell import ALIVE, crashed
 from .concurrent_calls import CONCURRENT_LIMIT, ConcurrentCalls, Failed
 from .delivery import Invoke
 from .errors import CallbackError, CallTimeout, Exit, InvalidArgumentsError, UsageError, mend_of
-from .kernel.reason import is_normal_end
+from .kernel.reason import NORMAL, is_normal_end
 from .kernel.server import ABSENT, GO_ON, Error, Ignore, Ok, Reply, Stop, bad_return, mend
 from .message import TIMEOUT_MESSAGE, Call, Cast, SystemCall, Timeout
 from .method import serve
@@ -107,8 +107,8 @@ class ServerCell(BehaviourCell["GenServer"]):
             if bad is not None:
                 failure, outcome = bad, Refused(bad, f"{self.description()}.{mend('init', result)}")
             elif isinstance(result, Stop | Error):
-                failure = result.reason
-                outcome = Refused(failure, result.mend if isinstance(result, Error) else "")
+                failure = result.reason if isinstance(result, Stop) else NORMAL
+                outcome = Refused(result.reason, result.mend if isinstance(result, Error) else "")
             else:
                 assert isinstance(result, Ignore)
                 failure, outcome = "normal", result

@@ -61,7 +61,15 @@ async def start_link(
 ) -> Pid:
     """Like `start`, linked to the calling process, which becomes the parent.
 
+    When `init` fails (an exception, `Stop(reason)`), a caller that traps exits, as supervisors do, gets the
+    `StartError` and no `ExitMessage`. One that does not trap exits ends with that reason, as by any link, before it
+    could catch anything; that is reported. `Error(reason)`, `Ignore()`, a time-out and a name that is taken are no
+    failures of that kind: then any caller gets the exception. All this is as in OTP. To try whether something starts,
+    use `start` and `link`, or `process.trap_exit(True)`.
+
     Raises:
+        StartError: As from `start`, see above.
+        StartIgnored: `init` returned `Ignore()`.
         NotAProcessError: The caller is not a process; use `start`.
     """
     cell = _make(server, args, name, regulation, timeout_s, parent=own_cell(), linked=True)

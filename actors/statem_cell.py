@@ -145,11 +145,11 @@ class StatemCell(BehaviourCell["GenStatem"]):
                         "or Ignore(), Stop(reason) or Error(reason) not to start"
                     )
                     self.report(reason, mend)
-                    self.refuse_start(start, Refused(reason, mend), reason)
+                    self.refuse_start(start, Refused(reason, mend), reason, reported=True)
 
     def _refuse(self, start: Start, error: BaseException) -> None:
         self.report(crashed(error))
-        self.refuse_start(start, Refused(error), crashed(error))
+        self.refuse_start(start, Refused(error), crashed(error), reported=True)
 
     async def _advance(self, event: StateEvent | None) -> None:
         """Handle an event, and all that must be handled before the next message."""

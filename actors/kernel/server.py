@@ -124,6 +124,8 @@ _ALLOWED: Final[dict[str, tuple[type, ...]]] = {
 _ALLOWED_ELSEWHERE: Final[tuple[type, ...]] = (NoReply, Stop)
 _RETURNS: Final = {
     "init": "None or Ok(...), or Ignore(), Stop(reason) or Error(reason) not to start",
+    "handle_demand": "None, Emit(events), NoReply(...) or Stop(reason)",
+    "handle_events": "None, Emit(events), NoReply(...) or Stop(reason)",
     "handle_call": "Reply(value), NoReply() to answer later with sender.reply(value), or Stop(reason, reply)",
 }
 _RETURNS_ELSEWHERE: Final = "None, NoReply(...) or Stop(reason)"
