@@ -18,15 +18,17 @@ from raybeam.actors.runtime import log
 from .blueprint import Blueprint
 from .client import Client, FamilyChannel
 from .names import NAMESPACE, root_name
+from .ray_actors import create_root
 from .ray_directory import RayDirectory
 from .ray_errors import in_one_line
-from .root import SystemStatus, create_root
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
     from types import TracebackType
 
     from ray.actor import ActorHandle
+
+    from .root import SystemStatus
 
 G = TypeVar("G", bound=GenServer)
 R = TypeVar("R")
