@@ -74,7 +74,7 @@ class BehaviourCell(Cell, Generic[B]):
         if self.queued_calls >= self.server.mailbox_limit and not self._make_room():
             call.sender.fail(Overloaded())
             return
-        self.calls.add(call.sender)
+        self.calls[call.sender] = None
         self.queued_calls += 1
         self.deliver(call)
 

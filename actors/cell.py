@@ -31,7 +31,7 @@ class Cell:
         exit_reason: `ALIVE` while it lives.
         scheduled: Whether the cell is queued for a carrier or is being run by one.
         carrier: The task that runs the cell at the moment.
-        calls: Calls accepted and not answered yet, in the mailbox or deferred.
+        calls: Calls accepted and not answered yet, in the mailbox or deferred, in the order of arrival.
         watchers: Who monitors this process: a pid, or a function for the runtime's own use.
         watching: Monitors that this process holds.
     """
@@ -62,7 +62,7 @@ class Cell:
         self.links: set[Pid] = set()
         self.watchers: dict[Ref, Pid | Callable[[ExitReason], object]] | None = None
         self.watching: dict[Ref, Pid | RemoteName] | None = None
-        self.calls: set[From] = set()
+        self.calls: dict[From, None] = {}
         self.queued_calls = 0
         self.names: tuple[str, ...] = ()
         self.trap_exit = False
@@ -105,7 +105,7 @@ class Cell:
 
     def deliver_call(self, call: Call) -> None:
         """Put a call into the mailbox; subclasses bound how many may wait."""
-        self.calls.add(call.sender)
+        self.calls[call.sender] = None
         self.queued_calls += 1
         self.deliver(call)
 

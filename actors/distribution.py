@@ -79,7 +79,7 @@ class RemoteCell(Cell):
         """Send a call; its answer comes back to its sender."""
         timeout_s = None if call.deadline is None else max(0.0, call.deadline - self.runtime.now())
         ask = Ask(self.target, 0, call.request, call.sender.caller, timeout_s, call.drop_expired)
-        self.calls.add(call.sender)
+        self.calls[call.sender] = None
         self.distribution.ask(self, ask, call.sender)
 
     def linked_by(self, pid: Pid) -> None:
@@ -144,14 +144,14 @@ class _AnsweringFrom(From):
         self._answer(Answer(self.number, error=error))
 
     def abandon(self) -> None:
-        self.server.calls.discard(self)
+        self.server.calls.pop(self, None)
         self.done = True
 
     def server_ended(self, reason: ExitReason) -> None:
         self.fail(NoProcess() if reason == NOPROC else CallFailed(reason))
 
     def _answer(self, answer: Answer) -> None:
-        self.server.calls.discard(self)
+        self.server.calls.pop(self, None)
         if not self.done:
             self.done = True
             self.distribution.send(self.peer, answer)
@@ -174,7 +174,7 @@ class Distribution:
         self._numbers = itertools.count(1)
         self._asked: dict[int, tuple[RemoteCell, From]] = {}
         self._watched: dict[str, dict[Ref, Pid]] = {}  # by peer: its monitors of processes here
-        self._watchers: set[Pid] = set()
+        self._watchers: dict[Pid, None] = {}
 
     # -- from this runtime -------------------------------------------------------------------------
 
@@ -196,7 +196,7 @@ class Distribution:
     def ask(self, cell: RemoteCell, ask: Ask, sender: From) -> None:
         """Send a call and keep who waits for its answer."""
         number = next(self._numbers)
-        cell.calls.add(sender)
+        cell.calls[sender] = None
         self._asked[number] = (cell, sender)
         sender.future.add_done_callback(lambda _: self._settled(number))
         numbered = Ask(
@@ -224,7 +224,7 @@ class Distribution:
 
     def monitor_peers(self, pid: Pid) -> None:
         """Have a process of this runtime told by `PeerUp` and `PeerDown`; those known are told at once."""
-        self._watchers.add(pid)
+        self._watchers[pid] = None
         for peer in self.peers:
             self._tell(pid, PeerUp(peer))
 
@@ -295,7 +295,7 @@ class Distribution:
             return
         sender = _AnsweringFrom(self, peer, ask.number, cell, ask.caller)
         if ask.operation is not None:
-            cell.calls.add(sender)
+            cell.calls[sender] = None
             cell.deliver(SystemCall(ask.operation, ask.request, sender))
             return
         now = runtime.now()
@@ -316,7 +316,7 @@ class Distribution:
         asked = self._asked.pop(number, None)
         if asked is not None:
             cell, sender = asked
-            cell.calls.discard(sender)
+            cell.calls.pop(sender, None)
             self.remember(cell)
 
     def _link(self, sender: Pid, target: Pid) -> None:
@@ -363,7 +363,7 @@ class Distribution:
         watchers, cell.watchers = cell.watchers or {}, None
         for ref, watcher in watchers.items():
             self.runtime.tell_watcher(watcher, Down(ref, _address(cell), NOCONNECTION))
-        linked = list(cell.links)
+        linked = sorted(cell.links)
         cell.links.clear()
         for pid in linked:
             self.runtime.exit_signal(cell.pid, pid, NOCONNECTION, via_link=True)
@@ -371,7 +371,7 @@ class Distribution:
     def _tell(self, pid: Pid, message: PeerUp | PeerDown) -> None:
         cell = self.runtime.cell(pid)
         if cell is None:
-            self._watchers.discard(pid)
+            self._watchers.pop(pid, None)
         else:
             cell.deliver(message)
 

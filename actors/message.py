@@ -49,19 +49,19 @@ class From:
 
     def reply(self, value: object) -> None:
         """Answer with `value`."""
-        self.server.calls.discard(self)
+        self.server.calls.pop(self, None)
         if not self.future.done():
             self.future.set_result(value)
 
     def fail(self, error: BaseException) -> None:
         """Answer by raising `error` at the caller."""
-        self.server.calls.discard(self)
+        self.server.calls.pop(self, None)
         if not self.future.done():
             self.future.set_exception(error)
 
     def abandon(self) -> None:
         """The caller waits no longer."""
-        self.server.calls.discard(self)
+        self.server.calls.pop(self, None)
         if not self.future.cancel() and not self.future.cancelled():
             self.future.exception()  # taken, as asyncio complains of errors that nobody takes
 

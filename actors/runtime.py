@@ -336,7 +336,7 @@ class Runtime:
                 watched = self.cell(target)
                 if watched is not None:
                     watched.unwatched_by(ref)
-        for linked in cell.links:
+        for linked in sorted(cell.links):  # a set has another order each time
             self._signals.append((cell.pid, linked, reason, True))
         if cell.watchers:
             for ref, watcher in list(cell.watchers.items()):

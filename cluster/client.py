@@ -199,7 +199,8 @@ class Client:
 
     async def _connect(self, name: str) -> Lane:
         link = await self._source.link(name)
-        lane = Lane(link, name, on_end=lambda dead: self._lane_ended(name, dead))
+        lane_id = f"{self.random.getrandbits(128):032x}"
+        lane = Lane(link, name, lambda dead: self._lane_ended(name, dead), lane_id)
         self._lanes[name] = lane
         return lane
 

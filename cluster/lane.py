@@ -51,6 +51,7 @@ class Lane:
         link: Carries the batches.
         name: Whom the lane leads to, for errors.
         on_end: Called once when the lane has ended by itself, with whether the other end is dead.
+        lane_id: What the other end knows the lane by; never used twice. Default: a random one.
 
     Attributes:
         depth: Messages that waited at the other end when it was last heard.
@@ -59,13 +60,15 @@ class Lane:
         used_at: Loop time at which it last took a message.
     """
 
-    def __init__(self, link: Link, name: str, on_end: Callable[[bool], None] = lambda dead: None) -> None:
+    def __init__(
+        self, link: Link, name: str, on_end: Callable[[bool], None] = lambda dead: None, lane_id: str | None = None
+    ) -> None:
         self.name = name
         self.depth = 0
         self.ended = False
         self._link = link
         self._on_end = on_end
-        self._id = uuid.uuid4().hex
+        self._id = lane_id or uuid.uuid4().hex
         self._loop = asyncio.get_running_loop()
         self.used_at = self.heard_at = self._loop.time()
         self._deadlines = Deadlines(self._loop)

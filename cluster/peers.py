@@ -72,3 +72,8 @@ def _client_here() -> Client | None:
         return _clients.get(current_runtime())
     except NotAProcessError:
         return next(iter(_clients.values())) if len(_clients) == 1 else None
+
+
+def client_of(runtime: Runtime) -> Client:
+    """The client that a replica's runtime calls others by."""
+    return _clients[runtime]
