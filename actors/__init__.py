@@ -25,12 +25,14 @@ from .errors import (
     CallbackError,
     CallFailed,
     CallTimeout,
+    CircuitOpen,
     ClusterError,
     Disconnected,
     Exit,
     HandlerError,
     Interrupted,
     InvalidArgumentsError,
+    MessageTooLarge,
     NoProcess,
     NotAProcessError,
     Overloaded,
@@ -39,19 +41,22 @@ from .errors import (
     ServiceError,
     StartError,
     StartIgnored,
+    UnsendableAnswer,
     UsageError,
 )
 from .event_handler import EventHandler, HandlerExit, HandlerReport, HandlerState
 from .gen_event import GenEvent
 from .gen_server import GenServer
 from .gen_statem import GenStatem
-from .interface import call, query
+from .interface import Broadcast, Result, call, query
 from .interface import cast_ as cast
 from .kernel.backoff import Backoff
 from .kernel.event import RemoveHandler, SwapHandler
+from .kernel.hedge import Hedge
 from .kernel.mailbox import Overflow
+from .kernel.outcome import Outcome
 from .kernel.reason import Crashed
-from .kernel.retry import AtLeastOnce, AtMostOnce
+from .kernel.retry import AtLeastOnce, AtMostOnce, ExactlyOnce
 from .kernel.server import Error, Ignore, NoReply, Ok, Reply, Stop
 from .kernel.statem_actions import (
     Action,
@@ -146,6 +151,11 @@ __all__ = [
     "cast",
     "query",
     "AtLeastOnce",
+    "ExactlyOnce",
+    "Hedge",
+    "Outcome",
+    "Result",
+    "Broadcast",
     "AtMostOnce",
     "Overflow",
     "Ok",
@@ -202,6 +212,9 @@ __all__ = [
     "StartIgnored",
     "CallFailed",
     "CallTimeout",
+    "CircuitOpen",
+    "MessageTooLarge",
+    "UnsendableAnswer",
     "NoProcess",
     "Disconnected",
     "Interrupted",

@@ -12,10 +12,12 @@ from .crash import CrashReport
 from .errors import Exit, Overloaded
 from .kernel.mailbox import Overflow, victim
 from .message import Call, ExitMessage
+from .once import OnceCalls
 
 if TYPE_CHECKING:
     from .kernel.reason import ExitReason
     from .kernel.server import Ignore
+    from .message import From
     from .pid import Pid
     from .runtime import Runtime
 
@@ -51,9 +53,10 @@ class BehaviourCell(Cell, Generic[B]):
         messages_handled: Messages taken from the mailbox.
         started_at: Loop time of the start.
         last_message: What it handled when it failed, for the crash report.
+        once: What it remembers of calls that it must do once, `None` before the first.
     """
 
-    __slots__ = ("held", "last_message", "messages_handled", "server", "started_at", "suspended")
+    __slots__ = ("held", "last_message", "messages_handled", "once", "server", "started_at", "suspended")
 
     def __init__(self, runtime: Runtime, pid: Pid, parent: Pid | None, server: B) -> None:
         super().__init__(runtime, pid, parent)
@@ -63,6 +66,7 @@ class BehaviourCell(Cell, Generic[B]):
         self.messages_handled = 0
         self.started_at = runtime.now()
         self.last_message: object = None
+        self.once: OnceCalls | None = None
         server._cell = self
 
     def description(self) -> str:
@@ -109,6 +113,21 @@ class BehaviourCell(Cell, Generic[B]):
         if self.held:
             self.mailbox.extendleft(reversed(self.held))
             self.held = None
+
+    def waiting_calls(self) -> list[From]:
+        """The calls that the process has not begun with, those held while it is suspended included."""
+        held = [message.sender for message in self.held or () if type(message) is Call]
+        return [*held, *super().waiting_calls()]
+
+    def known_before(self, call: Call) -> bool:
+        """Take a call that must be done once; whether it was before and there is nothing to do any more.
+
+        If it is new, the answer to it will be remembered.
+        """
+        assert call.origin is not None
+        if self.once is None:
+            self.once = OnceCalls(self.pid.serial)
+        return self.once.known_before(call, self.runtime.now())
 
     def refuse_start(self, start: Start, outcome: Ignore | tuple[object], reason: ExitReason) -> None:
         """End, because `init` failed or did not wish to start; the starter gets `outcome`."""

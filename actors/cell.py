@@ -109,6 +109,12 @@ class Cell:
         self.queued_calls += 1
         self.deliver(call)
 
+    def waiting_calls(self) -> list[From]:
+        """The calls that the process has not begun with."""
+        if not self.queued_calls:
+            return []
+        return [message.sender for message in self.mailbox if type(message) is Call]
+
     async def run(self) -> None:
         """Handle messages until the mailbox is empty, the turn is over, or the process has ended."""
         mailbox = self.mailbox

@@ -5,6 +5,7 @@
     │   ├── BlueprintError          a field of a blueprint
     │   ├── CallbackError           a callback is missing, or returned what it may not; `.reason` says it in OTP's terms
     │   ├── InvalidArgumentsError   arguments of a typed call that do not validate
+    │   ├── MessageTooLarge         a request or an answer is larger than a lane carries
     │   ├── NotAProcessError        an operation that only a process can do was called outside one
     │   └── AlreadyRegistered       a unique key of a registry is taken; `.pid` says by whom
     ├── StartError                  a process did not start; `.reason` says why
@@ -14,23 +15,37 @@
     │   ├── NoProcess               nobody lives there (any more)
     │   ├── Disconnected            the connection was lost under way: the outcome is unknown
     │   ├── Interrupted             the callee ended of something else before it answered: the outcome is unknown
+    │   ├── UnsendableAnswer        the call was done, but its answer cannot be sent
+    │   ├── CircuitOpen             not sent: too many calls to that family failed lately; `.retry_after_s` says when
     │   └── Overloaded              refused at once, not done; `.retry_after_s` says when to come again
     ├── ServiceError                base for *your* errors: raised in a handler it is an answer, not a crash
     ├── ClusterError                Ray or a machine: cannot start, cannot be reached
     └── RaybeamInternalError        us: please report it
+
+Errors that end a call say by `.outcome` what became of it, see `raybeam.actors.Outcome`.
 
 `Exit` and `ProcessKilled` are not errors but ways to end: `raise Exit(reason)` in a callback ends the process.
 """
 
 from __future__ import annotations
 
+from .kernel.outcome import Outcome
+
 
 class RaybeamError(Exception):
-    """Base of everything that raybeam raises."""
+    """Base of everything that raybeam raises.
+
+    Attributes:
+        outcome: Of a call that ended with this error: what became of it.
+    """
+
+    outcome = Outcome.FAILED
 
 
 class UsageError(RaybeamError):
     """Your code or configuration is wrong; the message names the value and the mend."""
+
+    outcome = Outcome.REJECTED
 
 
 class BlueprintError(UsageError):
@@ -56,6 +71,10 @@ class CallbackError(UsageError):
 
 class InvalidArgumentsError(UsageError):
     """The arguments of a typed call do not validate; nothing was done."""
+
+
+class MessageTooLarge(UsageError):
+    """A request is larger than a lane carries, and was not sent; the message says by how much and what to do."""
 
 
 class NotAProcessError(UsageError):
@@ -144,17 +163,25 @@ class CallFailed(RaybeamError, Exit):
 
 
 class CallTimeout(CallFailed):
-    """The deadline passed before the answer came: the outcome is unknown."""
+    """The deadline passed before the answer came: the outcome is unknown, unless it was not sent at all.
 
-    def __init__(self, call: object = None) -> None:
+    Attributes:
+        sent: Whether it was sent; if not, nobody was there to send it to.
+    """
+
+    def __init__(self, call: object = None, sent: bool = True) -> None:
         super().__init__("timeout", call)
+        self.sent = sent
+        self.outcome = Outcome.UNKNOWN if sent else Outcome.NOT_SENT
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (type(self), (self.call,))
+        return (type(self), (self.call, self.sent))
 
 
 class NoProcess(CallFailed):
     """Nobody lives at the destination: the call was not done."""
+
+    outcome = Outcome.NOT_SENT
 
     def __init__(self, call: object = None) -> None:
         super().__init__("noproc", call)
@@ -166,6 +193,8 @@ class NoProcess(CallFailed):
 class Disconnected(CallFailed):
     """The connection to the callee was lost while the call was under way: the outcome is unknown."""
 
+    outcome = Outcome.UNKNOWN
+
     def __init__(self, call: object = None) -> None:
         super().__init__("noconnection", call)
 
@@ -174,7 +203,40 @@ class Disconnected(CallFailed):
 
 
 class Interrupted(CallFailed):
-    """The callee in a replica ended of something else before it answered this call: the outcome is unknown."""
+    """The callee in a replica ended of something else before it answered this call.
+
+    Attributes:
+        begun: Whether it may have begun with the call; if so the outcome is unknown, else it was surely not done.
+    """
+
+    def __init__(self, cause: object, call: object = None, begun: bool = True) -> None:
+        super().__init__(cause, call)
+        self.begun = begun
+        self.outcome = Outcome.UNKNOWN if begun else Outcome.NOT_SENT
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.cause, self.call, self.begun))
+
+
+class UnsendableAnswer(CallFailed):
+    """The call was done, but its answer cannot be pickled, or is larger than a lane carries."""
+
+
+class CircuitOpen(CallFailed):
+    """Not sent, because too many calls to that family failed lately: its breaker has opened.
+
+    Attributes:
+        retry_after_s: Seconds until calls are let through again.
+    """
+
+    outcome = Outcome.NOT_SENT
+
+    def __init__(self, call: object = None, retry_after_s: float = 0.1) -> None:
+        super().__init__("circuit_open", call)
+        self.retry_after_s = retry_after_s
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.call, self.retry_after_s))
 
 
 class Overloaded(CallFailed):
@@ -183,6 +245,8 @@ class Overloaded(CallFailed):
     Attributes:
         retry_after_s: Seconds after which it makes sense to try again.
     """
+
+    outcome = Outcome.REJECTED
 
     def __init__(self, call: object = None, retry_after_s: float = 0.1) -> None:
         super().__init__("overloaded", call)

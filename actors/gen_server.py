@@ -9,7 +9,7 @@ from .answer import await_answer, send_call
 from .behaviour import Behaviour
 from .behaviour_cell import start_message
 from .errors import NoProcess, StartError, StartIgnored, UsageError
-from .interface import Delivery, Invoke, Method, methods_of, reference
+from .interface import Broadcast, Delivery, Invoke, Method, methods_of, reference, result_of
 from .kernel.server import CallResult, Ignore, InitResult, Result
 from .message import Cast
 from .process import own_cell
@@ -304,6 +304,10 @@ class LocalChannel:
             raise NoProcess((self._destination, request))
         sender = send_call(self._runtime, cell, request, delivery.timeout_s, drop_expired=True, waits=True)
         return await await_answer(sender, delivery.timeout_s, (self._destination, request))
+
+    async def ask_all(self, request: Invoke, delivery: Delivery) -> Broadcast[object]:
+        """Call the process: here it is all there is."""
+        return Broadcast({0: await result_of(self.ask(request, delivery))})
 
     async def tell(self, request: Invoke, delivery: Delivery) -> None:
         """Cast to the process."""

@@ -10,7 +10,7 @@ import asyncio
 import contextvars
 import functools
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import (
     TYPE_CHECKING,
     Concatenate,
@@ -26,12 +26,14 @@ from typing import (
 
 import pydantic
 
-from .errors import InvalidArgumentsError, UsageError
+from .errors import InvalidArgumentsError, RaybeamError, UsageError
+from .kernel.outcome import Outcome
 from .kernel.retry import AT_MOST_ONCE, AtLeastOnce, Retry
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
+    from .kernel.hedge import Hedge
     from .server_cell import ServerCell
 
 P = ParamSpec("P")
@@ -56,11 +58,108 @@ class Delivery:
         kind: `"call"`, `"cast"` or `"query"`.
         timeout_s: Seconds until the caller gives up and the callee drops the work undone.
         retry: What the caller does when the outcome is unknown.
+        key: Which argument says where the call belongs; `None`: anywhere.
+        hedge: When a query is asked a second time; `None`: never.
     """
 
     kind: str
     timeout_s: float
     retry: Retry
+    key: Key | None = None
+    hedge: Hedge | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """The argument of a method that says where a call belongs, as its callers pass it.
+
+    Attributes:
+        name: Of the parameter.
+        position: Among the positional arguments; `None`: it is passed by name only.
+        default: What it is when not passed; `inspect.Parameter.empty`: it must be.
+    """
+
+    name: str
+    position: int | None
+    default: object
+
+    def of(self, request: Invoke) -> object:
+        """The key of a call.
+
+        Raises:
+            InvalidArgumentsError: The argument is missing.
+        """
+        if self.name in request.kwargs:
+            return request.kwargs[self.name]
+        if self.position is not None and self.position < len(request.args):
+            return request.args[self.position]
+        if self.default is inspect.Parameter.empty:
+            raise InvalidArgumentsError(
+                f"{request.method}: the argument {self.name!r}, the key of the call, is missing"
+            )
+        return self.default
+
+
+@dataclass(frozen=True, slots=True)
+class Result(Generic[R_co]):
+    """How a call ended.
+
+    Attributes:
+        outcome: What became of it.
+        value: Its answer, `None` unless `outcome` is `OK`.
+        error: What would have been raised, `None` when `outcome` is `OK`.
+
+    Example:
+        ```python
+        result = await stock.reserve.result("apple", 3)
+        if result.outcome is Outcome.UNKNOWN:
+            ...  # it may have been done: ask before doing it again
+        ```
+    """
+
+    outcome: Outcome
+    value: R_co | None = None
+    error: RaybeamError | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is an answer."""
+        return self.outcome is Outcome.OK
+
+    def unwrap(self) -> R_co:
+        """The answer, or raise the error."""
+        if self.error is not None:
+            raise self.error
+        return cast("R_co", self.value)
+
+
+async def result_of(call: Awaitable[R]) -> Result[R]:
+    """How a call ends, told instead of raised."""
+    try:
+        return Result(Outcome.OK, await call)
+    except RaybeamError as error:
+        return Result(error.outcome, error=error)
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast(Generic[R_co]):
+    """The results of a call made to all replicas of a family, by the replica's place.
+
+    Attributes:
+        results: One for each replica that was called. Places whose replica is down are missing.
+    """
+
+    results: Mapping[int, Result[R_co]]
+
+    @property
+    def answers(self) -> dict[int, R_co]:
+        """The answers of those that gave one."""
+        return {place: result.unwrap() for place, result in self.results.items() if result.ok}
+
+    @property
+    def failures(self) -> dict[int, Result[R_co]]:
+        """The results of those that gave none."""
+        return {place: result for place, result in self.results.items() if not result.ok}
 
 
 class Channel(Protocol):
@@ -72,6 +171,10 @@ class Channel(Protocol):
 
     async def tell(self, request: Invoke, delivery: Delivery) -> None:
         """Send a cast; returns when it is on its way, which back pressure may delay."""
+        ...
+
+    async def ask_all(self, request: Invoke, delivery: Delivery) -> Broadcast[object]:
+        """Send a call to every replica and gather what they answer until the deadline."""
         ...
 
     def run(self, coroutine: Coroutine[object, object, R]) -> R:
@@ -178,6 +281,14 @@ class BoundMethod(Protocol[P, R_co]):
         """The same method with another deadline, in seconds."""
         ...
 
+    async def result(self, *args: P.args, **kwargs: P.kwargs) -> Result[R_co]:
+        """Call and wait for the outcome: errors of the call are told, not raised."""
+        ...
+
+    async def broadcast(self, *args: P.args, **kwargs: P.kwargs) -> Broadcast[R_co]:
+        """Call every replica of the family; those that fail or are late do not spoil the answers of the others."""
+        ...
+
 
 class _Remote:
     """A `BoundMethod` over a channel."""
@@ -195,6 +306,14 @@ class _Remote:
             return self._channel.tell(request, self._delivery)
         return self._channel.ask(request, self._delivery)
 
+    async def result(self, *args: object, **kwargs: object) -> Result[object]:
+        return await result_of(self(*args, **kwargs))
+
+    async def broadcast(self, *args: object, **kwargs: object) -> Broadcast[object]:
+        if self._delivery.kind == "cast":
+            raise UsageError(f"{self._name} is a cast, which has no answers: cast to a family of pattern 'broadcast'")
+        return await self._channel.ask_all(Invoke(self._name, args, kwargs), self._delivery)
+
     def sync(self, *args: object, **kwargs: object) -> object:
         try:
             asyncio.get_running_loop()
@@ -203,8 +322,9 @@ class _Remote:
         raise UsageError(f"{self._name}.sync() would block the event loop: await {self._name}(...) instead")
 
     def within(self, timeout_s: float) -> _Remote:
-        delivery = self._delivery
-        return _Remote(self._channel, self._name, Delivery(delivery.kind, timeout_s, delivery.retry))
+        if not _is_deadline(timeout_s):
+            raise UsageError(f"{self._name}.within({timeout_s!r}): give a deadline in seconds above 0")
+        return _Remote(self._channel, self._name, replace(self._delivery, timeout_s=timeout_s))
 
 
 class Reference:
@@ -251,14 +371,34 @@ class _Decorator(Protocol):
     def __call__(self, function: Callable[Concatenate[S, P], R], /) -> Method[S, P, R]: ...
 
 
-def _decorator(kind: str, timeout_s: float, retry: Retry) -> _Decorator:
-    if not timeout_s > 0:
+def _decorator(
+    kind: str, timeout_s: float, retry: Retry, key: str | None = None, hedge: Hedge | None = None
+) -> _Decorator:
+    if not _is_deadline(timeout_s):
         raise UsageError(f"timeout_s={timeout_s!r}: a {kind} needs a deadline in seconds above 0")
+    if not isinstance(retry, Retry):
+        raise UsageError(f"retry={retry!r}: give AtMostOnce(), AtLeastOnce(...) or ExactlyOnce(...)")
 
     def decorate(function: Callable[Concatenate[S, P], R | Awaitable[R]]) -> Method[S, P, R]:
-        return Method(function, Delivery(kind, timeout_s, retry))
+        return Method(function, Delivery(kind, timeout_s, retry, _key(function, key), hedge))
 
     return cast("_Decorator", decorate)
+
+
+def _is_deadline(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
+
+
+def _key(function: Callable[..., object], name: str | None) -> Key | None:
+    if name is None:
+        return None
+    parameters = list(inspect.signature(function).parameters.values())[1:]  # without self
+    for position, parameter in enumerate(parameters):
+        if parameter.name == name and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            by_name = parameter.kind is parameter.KEYWORD_ONLY
+            return Key(name, None if by_name else position, parameter.default)
+    known = ", ".join(parameter.name for parameter in parameters) or "none"
+    raise UsageError(f"key={name!r}: {getattr(function, '__name__', '?')} has no such argument; it has: {known}")
 
 
 @overload
@@ -266,8 +406,15 @@ def call(function: Callable[Concatenate[S, P], Awaitable[R]], /) -> Method[S, P,
 @overload
 def call(function: Callable[Concatenate[S, P], R], /) -> Method[S, P, R]: ...
 @overload
-def call(*, timeout_s: float = 5.0, retry: Retry = AT_MOST_ONCE) -> _Decorator: ...
-def call(function: object = None, /, *, timeout_s: float = 5.0, retry: Retry = AT_MOST_ONCE) -> object:
+def call(*, timeout_s: float = 5.0, retry: Retry = AT_MOST_ONCE, key: str | None = None) -> _Decorator: ...
+def call(
+    function: object = None,
+    /,
+    *,
+    timeout_s: float = 5.0,
+    retry: Retry = AT_MOST_ONCE,
+    key: str | None = None,
+) -> object:
     """Mark a method as a call: it may change state, and its caller waits for the answer.
 
     An `async def` handler runs on the loop; a plain `def` runs in a thread, so it may block. Either way the
@@ -276,12 +423,14 @@ def call(function: object = None, /, *, timeout_s: float = 5.0, retry: Retry = A
     Args:
         function: The method, when used without brackets.
         timeout_s: The deadline in seconds; expired work is dropped, not done. Default 5.
-        retry: What the caller does when the outcome is unknown. Default: nothing (at most once).
+        retry: What the caller does when the outcome is unknown: `AtMostOnce()`, `AtLeastOnce(...)` or
+            `ExactlyOnce(...)`. Default: nothing (at most once).
+        key: Name of the argument that says which replica of a `ring` family the call belongs to. Default: none.
 
     Raises:
-        UsageError: A deadline that is not above 0.
+        UsageError: A deadline that is not above 0, or an argument that the method does not have.
     """
-    decorate = _decorator("call", timeout_s, retry)
+    decorate = _decorator("call", timeout_s, retry, key)
     return decorate if function is None else decorate(function)  # type: ignore[call-overload]
 
 
@@ -290,13 +439,30 @@ def query(function: Callable[Concatenate[S, P], Awaitable[R]], /) -> Method[S, P
 @overload
 def query(function: Callable[Concatenate[S, P], R], /) -> Method[S, P, R]: ...
 @overload
-def query(*, timeout_s: float = 5.0, retry: Retry = ...) -> _Decorator: ...
-def query(function: object = None, /, *, timeout_s: float = 5.0, retry: Retry | None = None) -> object:
+def query(
+    *, timeout_s: float = 5.0, retry: Retry = ..., key: str | None = None, hedge: Hedge | None = None
+) -> _Decorator: ...
+def query(
+    function: object = None,
+    /,
+    *,
+    timeout_s: float = 5.0,
+    retry: Retry | None = None,
+    key: str | None = None,
+    hedge: Hedge | None = None,
+) -> object:
     """Mark a method as a query: it only reads, so it is safe to do again, and is (at least once) until its deadline.
 
-    Takes the options of `call`.
+    Takes the options of `call`, and:
+
+    Args:
+        function: The method, when used without brackets.
+        timeout_s: As for `call`.
+        retry: As for `call`. Default `AtLeastOnce()`.
+        key: As for `call`.
+        hedge: Ask a second replica when the first takes unusually long, `Hedge(...)`. Default: do not.
     """
-    decorate = _decorator("query", timeout_s, AtLeastOnce() if retry is None else retry)
+    decorate = _decorator("query", timeout_s, AtLeastOnce() if retry is None else retry, key, hedge)
     return decorate if function is None else decorate(function)  # type: ignore[call-overload]
 
 
@@ -305,13 +471,14 @@ def cast_(function: Callable[Concatenate[S, P], Awaitable[R]], /) -> Method[S, P
 @overload
 def cast_(function: Callable[Concatenate[S, P], R], /) -> Method[S, P, R]: ...
 @overload
-def cast_(*, timeout_s: float = 5.0) -> _Decorator: ...
-def cast_(function: object = None, /, *, timeout_s: float = 5.0) -> object:
+def cast_(*, timeout_s: float = 5.0, key: str | None = None) -> _Decorator: ...
+def cast_(function: object = None, /, *, timeout_s: float = 5.0, key: str | None = None) -> object:
     """Mark a method as a cast: fire and forget; its caller does not learn whether it was done.
 
     Args:
         function: The method, when used without brackets.
         timeout_s: How long, in seconds, the sender waits for back pressure to let it send. Default 5.
+        key: As for `call`.
     """
-    decorate = _decorator("cast", timeout_s, AT_MOST_ONCE)
+    decorate = _decorator("cast", timeout_s, AT_MOST_ONCE, key)
     return decorate if function is None else decorate(function)  # type: ignore[call-overload]

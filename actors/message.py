@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from .call_context import CallContext
     from .cell import Cell
+    from .kernel.once import Origin
     from .kernel.reason import ExitReason
     from .pid import Destination, Pid, Ref
 
@@ -65,6 +66,14 @@ class From:
         if not self.future.cancel() and not self.future.cancelled():
             self.future.exception()  # taken, as asyncio complains of errors that nobody takes
 
+    def cancel(self) -> None:
+        """The caller waits no longer, and says so while the call may still wait to be done."""
+        self.abandon()
+
+    def never_begun(self, reason: ExitReason) -> None:
+        """The callee died while the call waited in its mailbox."""
+        self.server_ended(reason)
+
     def server_ended(self, reason: ExitReason) -> None:
         """The callee died before it answered."""
         if not self.future.done():
@@ -81,9 +90,10 @@ class Call:
         drop_expired: Whether the work may be dropped, undone, when the deadline has passed.
         enqueued_at: Loop time of arrival in the mailbox.
         context: On whose behalf it is made, `None` when its caller did not say.
+        origin: Which call it is, when it must be done exactly once.
     """
 
-    __slots__ = ("context", "deadline", "drop_expired", "enqueued_at", "request", "sender")
+    __slots__ = ("context", "deadline", "drop_expired", "enqueued_at", "origin", "request", "sender")
 
     def __init__(
         self,
@@ -93,6 +103,7 @@ class Call:
         drop_expired: bool,
         enqueued_at: float,
         context: CallContext | None = None,
+        origin: Origin | None = None,
     ) -> None:
         self.request = request
         self.sender = sender
@@ -100,6 +111,7 @@ class Call:
         self.drop_expired = drop_expired
         self.enqueued_at = enqueued_at
         self.context = context
+        self.origin = origin
 
 
 class Cast:

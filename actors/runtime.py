@@ -327,6 +327,8 @@ class Runtime:
         self._cells.pop(cell.pid.serial, None)
         for name in cell.names:
             self._names.pop(name, None)
+        for sender in cell.waiting_calls():
+            sender.never_begun(reason)
         for sender in list(cell.calls):
             sender.server_ended(reason)
         cell.calls.clear()

@@ -89,13 +89,15 @@ class ServerCell(BehaviourCell["GenServer"]):
         self.refuse_start(start, outcome, failure)
 
     async def _handle_call(self, call: Call) -> None:
-        sender, request = call.sender, call.request
-        runtime = self.runtime
+        request, runtime = call.request, self.runtime
         on_served = runtime.on_served
         started = runtime.loop.time() if on_served is not None or call.drop_expired else 0.0
         if call.drop_expired and call.deadline is not None and started > call.deadline:
-            sender.fail(CallTimeout())
+            call.sender.fail(CallTimeout())
             return
+        if call.origin is not None and self.known_before(call):
+            return
+        sender = call.sender
         if type(request) is Invoke:
             await self._invoke(request, sender)
         else:

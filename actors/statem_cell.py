@@ -97,6 +97,8 @@ class StatemCell(BehaviourCell["GenStatem"]):
         if call.drop_expired and call.deadline is not None and started > call.deadline:
             call.sender.fail(CallTimeout())
             return
+        if call.origin is not None and self.known_before(call):
+            return
         await self._advance(CallEvent(call.request, call.sender))
         if on_served is not None:
             on_served(self, started - call.enqueued_at, loop.time() - started)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from raybeam.actors import BlueprintError, GenServer
 
 from .import_path import import_object
+from .kernel.breaker import BreakerSpec
 from .kernel.health import HealthLimits
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
@@ -29,8 +30,13 @@ class Family(_Strict):
     Attributes:
         service: The class, a `GenServer`, or its import path as `"package.module:Class"`.
         args: Arguments of its `init`.
-        pattern: How a call finds its replica: `"replicated"` (any; the less loaded of two drawn at random) or
-            `"singleton"` (there is one). Default `"replicated"`.
+        pattern: How a call finds its replica: `"replicated"` (any; the less loaded of two drawn at random),
+            `"singleton"` (there is one), `"ring"` (the one that the call's key belongs to) or `"broadcast"` (casts and
+            `.broadcast()` go to all). Default `"replicated"`.
+        bounded_load: In a `"ring"` of services that keep no state by key (caches, say): a replica with more than this
+            many times the mean load leaves keys to the next one on the ring, 1.25 for example. Default: never.
+        breaker: When callers stop calling a family that keeps failing: `BreakerSpec`, or its fields as a mapping.
+            Default: never.
         replicas: How many. Default 1.
         calls: Families that this one calls; others cannot be reached from it.
         cpus: Logical CPUs that each replica takes on its machine. Default 0.1.
@@ -47,7 +53,9 @@ class Family(_Strict):
 
     service: Any
     args: tuple[Any, ...] = ()
-    pattern: Literal["replicated", "singleton"] = "replicated"
+    pattern: Literal["replicated", "singleton", "ring", "broadcast"] = "replicated"
+    bounded_load: float | None = Field(default=None, gt=1)
+    breaker: BreakerSpec | None = None
     replicas: int = Field(default=1, ge=1, le=1000)
     calls: tuple[Name, ...] = ()
     cpus: float = Field(default=0.1, gt=0)
@@ -69,6 +77,8 @@ class Family(_Strict):
     def _one_singleton(self) -> Family:
         if self.pattern == "singleton" and self.replicas != 1:
             raise ValueError(f"a singleton has 1 replica, not {self.replicas}: leave it out, or use 'replicated'")
+        if self.bounded_load is not None and self.pattern != "ring":
+            raise ValueError(f"bounded_load is for a ring, not for pattern {self.pattern!r}: leave it out")
         return self
 
     def service_class(self) -> type[GenServer]:
@@ -169,6 +179,8 @@ def _fields_at(location: tuple[int | str, ...]) -> list[str]:
     match location:
         case ("health", _):
             return [field.name for field in fields(HealthLimits)]
+        case ("families", _, "breaker", _):
+            return [field.name for field in fields(BreakerSpec)]
         case ("families", _, _):
             return list(Family.model_fields)
         case _:

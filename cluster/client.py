@@ -6,31 +6,25 @@ import asyncio
 import random
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from raybeam.actors import (
-    AtLeastOnce,
-    BlueprintError,
-    CallTimeout,
-    Disconnected,
-    GenServer,
-    Interrupted,
-    NoProcess,
-    RaybeamError,
-)
-from raybeam.actors.interface import Delivery, Invoke, reference
+from raybeam.actors import BlueprintError, GenServer, Overloaded, RaybeamError
+from raybeam.actors.interface import reference
+from raybeam.actors.kernel.once import CallNumbers
 from raybeam.actors.runtime import log
 
-from . import envelope
-from .kernel.routing import two_choices
-from .kernel.views import Table, View, newer
-from .lane import Lane
+from .breakers import BreakerSwitch, breakers_of
+from .family_channel import FamilyChannel
+from .family_state import FamilyState
+from .kernel.health import Health
+from .kernel.routing import Router, router
+from .kernel.views import Member, Table, View, newer
+from .lane import NO_EPOCH, Lane
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Mapping
 
     from .blueprint import Blueprint
     from .lane import Link
 
-SERVICE = "service"
 LOOK_UP_AGAIN_S = 0.2
 LAST_ANSWERS_S = 0.5
 DEPTH_HOLDS_S = 1.0
@@ -75,6 +69,11 @@ class Client:
         run: Runs a coroutine of this client from another thread.
         seed: Seeds the choice of replicas and the jitter. Default: from the OS.
         on_table: Gets each newer table of the directory. Default: nobody does.
+        breakers: The breakers of families that have one. Default: those of the blueprint, for this client alone.
+
+    Attributes:
+        id: Unique name of this client, for calls that must be done once.
+        shunned: Replicas that have said that they are overloaded, and until when they want not to be asked.
     """
 
     def __init__(
@@ -84,14 +83,20 @@ class Client:
         run: Callable[[Coroutine[object, object, object]], object],
         seed: int | None = None,
         on_table: Callable[[Table], None] = lambda table: None,
+        breakers: Mapping[str, BreakerSwitch] | None = None,
     ) -> None:
+        self.random = random.Random(seed)  # noqa: S311 (spreading load, not secrets)
+        self.id = f"{self.random.getrandbits(128):032x}"
+        self.shunned: dict[str, float] = {}
+        self.breakers = breakers_of(blueprint) if breakers is None else breakers
+        self._states: dict[str, FamilyState] = {}
+        self._numbers: dict[str, CallNumbers] = {}
         self._on_table = on_table
         self.blueprint = blueprint
-        self.random = random.Random(seed)  # noqa: S311 (spreading load, not secrets)
         self.run = run
         self._source = source
         self._views: dict[str, View] = {}
-        self._serving: dict[str, tuple[str, ...]] = {}
+        self._routers: dict[str, Router] = {}
         self._lanes: dict[str, Lane] = {}
         self._opening: dict[str, asyncio.Task[Lane]] = {}
         self._changed = asyncio.Event()
@@ -100,9 +105,10 @@ class Client:
         self._over: RaybeamError | None = None
 
     def open(self) -> None:
-        """Begin to follow the directory."""
+        """Begin to follow the directory, in the loop of the client."""
+        self.loop = asyncio.get_running_loop()
         if self._over is None:
-            self._watching = asyncio.get_running_loop().create_task(self._watch())
+            self._watching = self.loop.create_task(self._watch())
 
     def end(self, why: RaybeamError) -> None:
         """Let calls that wait for a replica, and all later ones, fail with `why`."""
@@ -151,19 +157,26 @@ class Client:
             )
         return found[0]
 
-    async def lane(self, family: str, until: float) -> Lane:
-        """A lane to a replica of the family, waiting for one while there is none.
+    async def lane(self, family: str, key: object, until: float, avoid: str | None = None) -> Lane:
+        """A lane to the replica of the family for a key, waiting for one while there is none.
+
+        Args:
+            family: Which.
+            key: What the method says where the call belongs; `None`: anywhere.
+            until: Loop time until which to wait.
+            avoid: A replica that has the call already.
 
         Raises:
-            TimeoutError: There was none until then (loop time).
+            TimeoutError: There was none until then.
+            Overloaded: Those that there are have said that they are overloaded, and want to be left alone for a while.
             RaybeamError: Why the client has ended.
         """
         while True:
             if self._over is not None:
                 raise self._over
-            view = self._views.get(family)
-            chosen = None if view is None else two_choices(self._serving[family], self._depth, self.random)
-            if chosen is not None:
+            router = self._routers.get(family)
+            chosen = None if router is None else router.choose(key, self, avoid)
+            if isinstance(chosen, str):
                 lane = self._lanes.get(chosen)
                 if lane is None:
                     async with asyncio.timeout_at(until):
@@ -171,16 +184,70 @@ class Client:
                 if lane is None:
                     continue  # it is suspected now, so another is chosen
                 return lane
+            if chosen is not None:
+                raise Overloaded(retry_after_s=max(0.001, chosen.until - self.now()))
             self._changed.clear()
             async with asyncio.timeout_at(until):
                 await self._changed.wait()
 
-    def _depth(self, name: str) -> int:
-        """How much waits at a member, as far as this client knows; old news counts for nothing."""
+    async def lane_to(self, name: str, until: float) -> Lane | None:
+        """A lane to one replica; `None` when it is not there any more.
+
+        Raises:
+            TimeoutError: Nobody could say until then.
+            RaybeamError: Why the client has ended.
+        """
+        while any(member.name == name for view in self._views.values() for member in view.members):
+            if self._over is not None:
+                raise self._over
+            lane = self._lanes.get(name)
+            if lane is None:
+                async with asyncio.timeout_at(until):
+                    lane = await self._open_lane(name)
+            if lane is not None:
+                return lane
+        return None
+
+    def members(self, family: str) -> tuple[Member, ...]:
+        """The replicas of a family that calls may be sent to."""
+        view = self._views.get(family)
+        return () if view is None else tuple(member for member in view.members if member.health is not Health.DOWN)
+
+    def state(self, family: str) -> FamilyState:
+        """What this client remembers of its calls to a family."""
+        state = self._states.get(family)
+        if state is None:
+            state = self._states[family] = FamilyState(self.breakers.get(family))
+        return state
+
+    def numbers(self, name: str) -> CallNumbers:
+        """The numbers of the calls that one replica must do once."""
+        numbers = self._numbers.get(name)
+        if numbers is None:
+            numbers = self._numbers[name] = CallNumbers()
+        return numbers
+
+    def shun(self, name: str, seconds: float) -> None:
+        """A replica wants not to be asked for so long."""
+        now = self.now()
+        self.shunned = {other: until for other, until in self.shunned.items() if until > now}
+        self.shunned[name] = now + seconds
+        self.loop.call_later(seconds, self._unshun, name)
+
+    def now(self) -> float:
+        """The time of the loop."""
+        return self.loop.time()
+
+    def _unshun(self, name: str) -> None:
+        if self.shunned.get(name, 0.0) <= self.now():
+            self.shunned.pop(name, None)
+
+    def depth(self, name: str) -> int:
+        """How much waits at a replica, as far as this client knows; old news counts for nothing."""
         lane = self._lanes.get(name)
         if lane is None:
             return 0
-        fresh = asyncio.get_running_loop().time() - lane.heard_at < DEPTH_HOLDS_S
+        fresh = self.now() - lane.heard_at < DEPTH_HOLDS_S
         return lane.outstanding + (lane.depth if fresh else 0)
 
     async def _open_lane(self, name: str) -> Lane | None:
@@ -199,8 +266,15 @@ class Client:
 
     async def _connect(self, name: str) -> Lane:
         link = await self._source.link(name)
-        lane_id = f"{self.random.getrandbits(128):032x}"
-        lane = Lane(link, name, lambda dead: self._lane_ended(name, dead), lane_id)
+        family = next((view.family for view in self._views.values() if _has(view, name)), "")
+        lane = Lane(
+            link,
+            name,
+            on_end=lambda dead: self._lane_ended(name, dead),
+            epoch=lambda: self._epoch(family),
+            on_view=self._corrected,
+            lane_id=f"{self.random.getrandbits(128):032x}",
+        )
         self._lanes[name] = lane
         return lane
 
@@ -223,16 +297,40 @@ class Client:
         if dead:
             self._suspect(name)
 
+    def _epoch(self, family: str) -> int:
+        view = self._views.get(family)
+        return NO_EPOCH if view is None else view.epoch
+
+    def _corrected(self, view: View) -> None:
+        """A replica knows a newer view of its family than this client."""
+        if view.family in self._views and newer(self._views[view.family], view) is view:
+            self._install(view)
+            self._drop_lanes()
+            self._changed.set()
+
     def _suspect(self, name: str) -> None:
         """A member turned out to be dead: do without it before the directory says so."""
         for family, view in list(self._views.items()):
-            if any(member.name == name for member in view.members):
+            if _has(view, name):
                 members = tuple(member for member in view.members if member.name != name)
                 self._install(View(family, view.epoch, members))
 
     def _install(self, view: View) -> None:
         self._views[view.family] = view
-        self._serving[view.family] = view.serving()
+        family = self.blueprint.families.get(view.family)
+        if family is not None:
+            self._routers[view.family] = router(family.pattern, view, family.replicas, family.bounded_load)
+
+    def _drop_lanes(self) -> None:
+        """Retire the lanes to replicas that are gone, and those that nobody has used for long."""
+        members = {member.name for view in self._views.values() for member in view.members}
+        idle_since = self.now() - IDLE_LANE_S
+        for name, lane in list(self._lanes.items()):
+            if name not in members or (lane.used_at < idle_since and not lane.outstanding):
+                del self._lanes[name]
+                self._retire(lane)
+        for name in [name for name in self._numbers if name not in members]:
+            del self._numbers[name]
 
     async def _watch(self) -> None:
         version = 0
@@ -249,73 +347,9 @@ class Client:
             self._on_table(table)
             for family, view in table.views.items():
                 self._install(newer(self._views.get(family), view))
-            members = {member.name for view in self._views.values() for member in view.members}
-            idle_since = asyncio.get_running_loop().time() - IDLE_LANE_S
-            for name, lane in list(self._lanes.items()):
-                if name not in members or (lane.used_at < idle_since and not lane.outstanding):
-                    del self._lanes[name]
-                    self._retire(lane)
+            self._drop_lanes()
             self._changed.set()
 
 
-class FamilyChannel:
-    """The channel of a reference to a family: routing, deadline, retry."""
-
-    __slots__ = ("_client", "_family")
-
-    def __init__(self, client: Client, family: str) -> None:
-        self._client = client
-        self._family = family
-
-    def __repr__(self) -> str:
-        return f"{self._client.blueprint.name}/{self._family}"
-
-    async def ask(self, request: Invoke, delivery: Delivery) -> object:
-        """Call a replica; again after an unknown outcome, if the method allows it.
-
-        A call that is known not to have been done goes to another replica whatever the method allows. A call that
-        the callee crashed of is never sent again: it would crash the next replica too.
-        """
-        loop = asyncio.get_running_loop()
-        until = loop.time() + delivery.timeout_s
-        described = (repr(self), request)
-        payload = envelope.dump_request(request)
-        attempt = 0
-        while True:
-            try:
-                lane = await self._client.lane(self._family, until)
-            except TimeoutError:
-                raise CallTimeout(described) from None
-            try:
-                return await lane.call(SERVICE, payload, max(0.001, until - loop.time()), described)
-            except NoProcess:
-                pass  # known not to have been done
-            except (Disconnected, Interrupted):
-                if not isinstance(delivery.retry, AtLeastOnce):
-                    raise
-            attempt += 1
-            policy = delivery.retry if isinstance(delivery.retry, AtLeastOnce) else AtLeastOnce()
-            delay_s = policy.delay_s(attempt, self._client.random)
-            if loop.time() + delay_s >= until:
-                raise CallTimeout(described)
-            await asyncio.sleep(delay_s)
-
-    async def tell(self, request: Invoke, delivery: Delivery) -> None:
-        """Cast to a replica; returns when the cast is on its way."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + delivery.timeout_s
-        payload = envelope.dump_request(request)
-        described = (repr(self), request)
-        while True:
-            try:
-                lane = await self._client.lane(self._family, until)
-            except TimeoutError:
-                raise CallTimeout(described) from None
-            try:
-                return await lane.cast(SERVICE, payload, max(0.001, until - loop.time()), described)
-            except NoProcess:  # the lane has ended: another replica takes it
-                await asyncio.sleep(LOOK_UP_AGAIN_S / 10)
-
-    def run(self, coroutine: Coroutine[object, object, R]) -> R:
-        """Run one of the above from a thread without an event loop."""
-        return self._client.run(coroutine)  # type: ignore[return-value]  # what the coroutine gives
+def _has(view: View, name: str) -> bool:
+    return any(member.name == name for member in view.members)

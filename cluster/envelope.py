@@ -11,8 +11,16 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ray import cloudpickle
 
-from raybeam.actors import CallFailed, InvalidArgumentsError, ServiceError
+from raybeam.actors import (
+    CallContext,
+    CallFailed,
+    InvalidArgumentsError,
+    MessageTooLarge,
+    ServiceError,
+    UnsendableAnswer,
+)
 from raybeam.actors.interface import Invoke
+from raybeam.actors.kernel.once import Origin
 
 from .kernel.connection import Stamp
 from .kernel.lane import Replied, Send
@@ -20,11 +28,15 @@ from .kernel.lane import Replied, Send
 if TYPE_CHECKING:
     from raybeam.actors.signals import Signal
 
-VERSION = 1
+    from .kernel.views import View
+
+VERSION = 2
 
 CALL = 0
 CAST = 1
 SIGNAL = 2
+CANCEL = 3
+HELLO = 4
 
 VALUE = 0
 SERVICE_ERROR = 1
@@ -34,10 +46,18 @@ FORGOTTEN = b""
 """The reply to a batch of a lane that the receiver does not know any more."""
 
 
-Row: TypeAlias = tuple[int, str, bytes, float | None]
-"""A message on its way: `CALL` or `CAST`; a name registered in the receiving runtime; the request, pickled; seconds
-until the caller waits no longer, counted from the sending of the batch. Of a `SIGNAL`: the name of the sending runtime,
-and the signal."""
+Extra: TypeAlias = tuple[tuple[str, str, tuple[tuple[str, str], ...]] | None, tuple[str, int, int, int] | None]
+"""What few calls carry: the fields of their `CallContext` and of their `Origin`."""
+
+Row: TypeAlias = tuple[int, str, bytes, float | None, Extra | None]
+"""A message on its way. The first field is its kind:
+
+- `CALL`, `CAST`: a name registered in the receiving runtime; the request, pickled; seconds until the caller waits no
+  longer, counted from the sending of the batch; what it carries beside.
+- `SIGNAL`: the name of the sending runtime, and the signal.
+- `CANCEL`: the number of the call, as text, whose caller waits no longer.
+- `HELLO`: nothing; it makes the receiver reply.
+"""
 
 
 class Answer(NamedTuple):
@@ -52,9 +72,43 @@ class LaneVersionError(CallFailed):
     """The two ends of a lane speak different versions of the protocol."""
 
 
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+"""The largest request and the largest answer that a lane carries."""
+
+
 def dump_request(request: Invoke) -> bytes:
-    """Pickle a typed request; a plain tuple is several times faster than the class."""
-    return dump((request.method, request.args, request.kwargs))
+    """Pickle a typed request; a plain tuple is several times faster than the class.
+
+    Raises:
+        InvalidArgumentsError: An argument cannot be pickled.
+        MessageTooLarge: It is larger than `MAX_MESSAGE_BYTES`.
+    """
+    data = dump((request.method, request.args, request.kwargs))
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise MessageTooLarge(f"{request.method}: its arguments take {_too_large(data)}")
+    return data
+
+
+def dump_answer(value: object) -> bytes:
+    """Pickle an answer.
+
+    Raises:
+        UnsendableAnswer: It cannot be pickled, or is larger than `MAX_MESSAGE_BYTES`.
+    """
+    try:
+        data = dump(value)
+    except InvalidArgumentsError as error:
+        raise UnsendableAnswer(str(error)) from None
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise UnsendableAnswer(f"it takes {_too_large(data)}")
+    return data
+
+
+def _too_large(data: bytes) -> str:
+    return (
+        f"{len(data) / 1e6:,.0f} MB, and a message may take {MAX_MESSAGE_BYTES / 1e6:,.0f} MB: send it in parts, "
+        "or put it where both ends can read it and send the place"
+    )
 
 
 def load_request(data: bytes) -> Invoke:
@@ -96,6 +150,22 @@ def load(data: bytes) -> object:
     return value
 
 
+def pack_extra(context: CallContext | None, origin: Origin | None) -> Extra | None:
+    """What a call carries beside its request; plain tuples are pickled several times faster than the classes."""
+    if context is None and origin is None:
+        return None
+    return (
+        None if context is None else (context.tenant, context.priority, context.trace),
+        None if origin is None else (origin.client, origin.number, origin.settled, origin.life),
+    )
+
+
+def unpack_extra(extra: Extra) -> tuple[CallContext | None, Origin | None]:
+    """Undo `pack_extra`."""
+    context, origin = extra
+    return None if context is None else CallContext(*context), None if origin is None else Origin(*origin)
+
+
 def dump_signal(carried: Stamp, signal: Signal | None) -> bytes:
     """Pickle a signal between processes; `None` is a greeting that carries only its stamp.
 
@@ -113,14 +183,14 @@ def load_signal(data: bytes) -> tuple[Stamp, Signal | None]:
     return Stamp(number, heard), signal
 
 
-def dump_batch(sender: str, batch: Send, rows: list[Row]) -> bytes:
-    """A batch as it travels."""
-    header = (VERSION, sender, batch.first, batch.ack, batch.resync, batch.begun)
+def dump_batch(sender: str, batch: Send, rows: list[Row], epoch: int = 0) -> bytes:
+    """A batch as it travels; `epoch`: of the view by which the sender found the receiver."""
+    header = (VERSION, sender, batch.first, batch.ack, batch.resync, batch.begun, epoch)
     return pickle.dumps((header, rows), protocol=5)
 
 
-def load_batch(data: bytes) -> tuple[str, Send, list[Row]]:
-    """Sender, batch and messages.
+def load_batch(data: bytes) -> tuple[str, Send, list[Row], int]:
+    """Sender, batch, messages and epoch.
 
     Raises:
         LaneVersionError: The batch is of another version of the protocol.
@@ -128,30 +198,44 @@ def load_batch(data: bytes) -> tuple[str, Send, list[Row]]:
     header, rows = pickle.loads(data)
     if header[0] != VERSION:
         raise LaneVersionError(f"lane protocol {header[0]} met {VERSION}: run the same raybeam at both ends")
-    _, sender, first, ack, resync, begun = header
-    return sender, Send(first, len(rows), ack, resync, begun), rows
+    _, sender, first, ack, resync, begun, epoch = header
+    return sender, Send(first, len(rows), ack, resync, begun), rows, epoch
 
 
-def dump_reply(reply: Replied, answers: list[Answer], depth: int) -> bytes:
-    """The reply to a batch as it travels; `depth` is the queue depth of the service."""
-    header = (reply.accepted, reply.limit, reply.first_answer, depth)
+class Told(NamedTuple):
+    """What a reply tells of the receiver beside the answers.
+
+    Attributes:
+        depth: The queue depth of the service.
+        life: Which life of the service's state it is; 0: there is none at the moment.
+        view: The view of the family, when the sender's is older.
+    """
+
+    depth: int
+    life: int
+    view: View | None = None
+
+
+def dump_reply(reply: Replied, answers: list[Answer], told: Told) -> bytes:
+    """The reply to a batch as it travels."""
+    header = (reply.accepted, reply.limit, reply.first_answer, told.depth, told.life, told.view)
     return pickle.dumps((header, [tuple(answer) for answer in answers]), protocol=5)
 
 
-def load_reply(data: bytes) -> tuple[Replied, list[tuple[int, int, bytes]], int]:
-    """Reply, answers and queue depth."""
-    (accepted, limit, first_answer, depth), rows = pickle.loads(data)
-    return Replied(accepted, limit, first_answer, len(rows)), rows, depth
+def load_reply(data: bytes) -> tuple[Replied, list[tuple[int, int, bytes]], Told]:
+    """Reply, answers, and what the receiver tells."""
+    (accepted, limit, first_answer, depth, life, view), rows = pickle.loads(data)
+    return Replied(accepted, limit, first_answer, len(rows)), rows, Told(depth, life, view)
 
 
 def answer_with_error(seq: int, error: BaseException) -> Answer:
     """The answer that raises `error` at the caller; what cannot travel is told in words."""
     status = SERVICE_ERROR if isinstance(error, ServiceError | InvalidArgumentsError) else FAILED
     try:
-        payload = dump(error)
+        payload = dump_answer(error)
         load(payload)  # an exception with an `__init__` of its own may be written and yet not be read
         return Answer(seq, status, payload)
-    except InvalidArgumentsError:
+    except (InvalidArgumentsError, UnsendableAnswer):
         told = f"{type(error).__name__}: {error}"
         plain = ServiceError(told) if status == SERVICE_ERROR else CallFailed(told)
         return Answer(seq, status, dump(plain))

@@ -8,7 +8,15 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
-from raybeam.actors import CallFailed, CallTimeout, Disconnected, InvalidArgumentsError, NoProcess, Overloaded
+from raybeam.actors import (
+    CallFailed,
+    CallTimeout,
+    Disconnected,
+    Interrupted,
+    InvalidArgumentsError,
+    NoProcess,
+    Overloaded,
+)
 from raybeam.actors.deadlines import Deadlines
 
 from . import envelope
@@ -17,7 +25,11 @@ from .kernel.lane import Lost, Offered, Pause, Replied, Resumed, Send, Sender, S
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .kernel.views import View
+
 MAX_WAITING_TO_BE_SENT = 20_000
+NO_EPOCH = 1 << 62
+"""Above all epochs: who is not looked up by views needs no newer one."""
 
 
 class LinkLost(Exception):
@@ -51,20 +63,32 @@ class Lane:
         link: Carries the batches.
         name: Whom the lane leads to, for errors.
         on_end: Called once when the lane has ended by itself, with whether the other end is dead.
+        epoch: Of the view by which the other end was found. Default: there is none.
+        on_view: Called with a newer view that the other end has told. Default: not needed.
         lane_id: What the other end knows the lane by; never used twice. Default: a random one.
 
     Attributes:
         depth: Messages that waited at the other end when it was last heard.
+        life: Which life of the service's state it was then; 0: not known.
         heard_at: Loop time of that.
         ended: Whether the lane has ended.
         used_at: Loop time at which it last took a message.
     """
 
     def __init__(
-        self, link: Link, name: str, on_end: Callable[[bool], None] = lambda dead: None, lane_id: str | None = None
+        self,
+        link: Link,
+        name: str,
+        on_end: Callable[[bool], None] = lambda dead: None,
+        epoch: Callable[[], int] = lambda: NO_EPOCH,
+        on_view: Callable[[View], None] = lambda view: None,
+        lane_id: str | None = None,
     ) -> None:
         self.name = name
         self.depth = 0
+        self.life = 0
+        self._epoch = epoch
+        self._on_view = on_view
         self.ended = False
         self._link = link
         self._on_end = on_end
@@ -79,14 +103,22 @@ class Lane:
         self._flush_due = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._room = asyncio.Event()
+        self._heard = 0
 
     @property
     def outstanding(self) -> int:
         """Calls sent or waiting to be sent, and not answered yet."""
         return len(self._waiting)
 
-    async def call(self, destination: str, payload: bytes, timeout_s: float, described: object = None) -> object:
-        """Send a call and wait for its answer.
+    async def call(
+        self,
+        destination: str,
+        payload: bytes,
+        timeout_s: float,
+        described: object = None,
+        extra: envelope.Extra | None = None,
+    ) -> object:
+        """Send a call and wait for its answer. Cancelled, it cancels the call at the other end.
 
         Raises:
             Overloaded: Too many messages wait for the other end to take them.
@@ -99,7 +131,7 @@ class Lane:
         loop = self._loop
         future: asyncio.Future[object] = loop.create_future()
         deadline = loop.time() + timeout_s
-        seq = self._offer((envelope.CALL, destination, payload, deadline))
+        seq = self._offer((envelope.CALL, destination, payload, deadline, extra))
         self._waiting[seq] = future
         self._deadlines.add(future, deadline)
         try:
@@ -108,10 +140,31 @@ class Lane:
             if failure.call is not None:
                 raise
             raise _described(failure, described) from None
+        except asyncio.CancelledError:
+            if not self.ended:
+                self._offer((envelope.CANCEL, str(seq), b"", None, None))
+            raise
         finally:
             self._waiting.pop(seq, None)
 
-    async def cast(self, destination: str, payload: bytes, timeout_s: float, described: object = None) -> None:
+    async def known_life(self) -> int:
+        """Which life of the service's state the other end has, asked if need be. 0: none now, or it has ended."""
+        if not self.life and not self.ended:
+            self._offer((envelope.HELLO, "", b"", None, None))
+            heard = self._heard
+            while self._heard == heard and not self.ended:
+                self._room.clear()
+                await self._room.wait()
+        return self.life
+
+    async def cast(
+        self,
+        destination: str,
+        payload: bytes,
+        timeout_s: float,
+        described: object = None,
+        extra: envelope.Extra | None = None,
+    ) -> None:
         """Send a cast; waits while the other end takes no more.
 
         Raises:
@@ -127,7 +180,7 @@ class Lane:
             except TimeoutError:
                 raise Overloaded(described) from None
         self._check_room(described)
-        self._offer((envelope.CAST, destination, payload, None))
+        self._offer((envelope.CAST, destination, payload, None, extra))
 
     def post(self, row: envelope.Row) -> None:
         """Send a message that wants no answer; never waits.
@@ -188,10 +241,10 @@ class Lane:
         start = batch.first - 1 - (self._last - len(self._outbox))
         now = self._loop.time()
         rows: list[envelope.Row] = [
-            (kind, destination, payload, None if deadline is None else deadline - now)
-            for kind, destination, payload, deadline in islice(self._outbox, start, start + batch.count)
+            (kind, destination, payload, None if deadline is None else deadline - now, extra)
+            for kind, destination, payload, deadline, extra in islice(self._outbox, start, start + batch.count)
         ]
-        task = self._loop.create_task(self._exchange(envelope.dump_batch(self._id, batch, rows)))
+        task = self._loop.create_task(self._exchange(envelope.dump_batch(self._id, batch, rows, self._epoch())))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -201,8 +254,10 @@ class Lane:
             if replied == envelope.FORGOTTEN:
                 self._ended_by_itself(dead=False)
                 return
-            reply, answers, self.depth = envelope.load_reply(replied)
+            reply, answers, told = envelope.load_reply(replied)
+            self.depth, self.life = told.depth, told.life
             self.heard_at = self._loop.time()
+            self._heard += 1
         except LinkLost:
             if not self.ended:
                 self._step(Lost())
@@ -211,6 +266,8 @@ class Lane:
         except Exception as error:  # noqa: BLE001 (the other end runs another raybeam, or has a bug: callers are told)
             self._ended_by_itself(dead=False, why=f"{type(error).__name__}: {error}")
         else:
+            if told.view is not None:
+                self._on_view(told.view)
             if not self.ended:
                 self._replied(reply, answers)
 
@@ -257,4 +314,6 @@ def _described(failure: CallFailed, described: object) -> CallFailed:
         return Overloaded(described, failure.retry_after_s)
     if isinstance(failure, CallTimeout | NoProcess | Disconnected):
         return type(failure)(described)
+    if isinstance(failure, Interrupted):
+        return Interrupted(failure.cause, described, failure.begun)
     return type(failure)(failure.cause, described)

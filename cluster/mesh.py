@@ -171,7 +171,7 @@ class _Wire:
             self._waiting.append(payload)
             return
         try:
-            self._lane.post((envelope.SIGNAL, self._mesh._name, payload, None))
+            self._lane.post((envelope.SIGNAL, self._mesh._name, payload, None, None))
         except CallFailed as failure:
             log.warning("the connection to %s is given up: %s", self._peer, failure)
             self._ended(dead=False)
@@ -201,7 +201,7 @@ class _Wire:
             self._ended(dead=False)
             return
         lane_id = f"{self._mesh.distribution.runtime.random.getrandbits(128):032x}"
-        self._lane = Lane(link, self._peer, lambda dead: self._ended(dead=dead), lane_id)
+        self._lane = Lane(link, self._peer, lambda dead: self._ended(dead=dead), lane_id=lane_id)
         while self._waiting:
             self.send(self._waiting.popleft())
         try:

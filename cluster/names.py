@@ -6,6 +6,8 @@ import re
 from typing import NamedTuple
 
 NAMESPACE = "raybeam"
+SERVICE = "service"
+"""Name of the process in each replica that calls to its family go to."""
 
 
 class ReplicaName(NamedTuple):

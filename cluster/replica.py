@@ -21,10 +21,10 @@ from raybeam.actors.kernel.reason import is_normal_end
 from raybeam.actors.runtime import ambient_runtime, log_report
 
 from . import peers
-from .client import IDLE_LANE_S, SERVICE
+from .client import IDLE_LANE_S
 from .kernel.histogram import Histogram
 from .mesh import Mesh
-from .names import ReplicaName
+from .names import SERVICE, ReplicaName
 from .session import Sessions
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from .blueprint import Blueprint, Family
     from .host import ReplicaHost
+    from .kernel.views import Table, View
 
 SERVICE_PERIOD_S = 5.0
 MAX_INTENSITY = "reached_max_restart_intensity"
@@ -113,7 +114,8 @@ class Replica:
         self._lease = host.lease(blueprint.orphan_timeout_s, host.end_orphan)
         self._runtime = Runtime(name, seed=host.seed, reports=self._report)
         self._mesh = Mesh(self._runtime, host.directory)
-        self._sessions = Sessions(self._runtime, SERVICE, self._mesh.receive)
+        self._view: View | None = None
+        self._sessions = Sessions(self._runtime, SERVICE, self._mesh.receive, lambda: self._view)
         self._waits = Histogram()
         self._services = Histogram()
         self._crashes = 0
@@ -131,7 +133,7 @@ class Replica:
         self._runtime.on_served = self._served
         ambient_runtime.set(self._runtime)
         loop = asyncio.get_running_loop()
-        peers.open(self._runtime, self._blueprint, self._family.calls, self._host.directory, self._mesh.follow)
+        peers.open(self._runtime, self._blueprint, self._family.calls, self._host.directory, self._follow)
         self._top = await gen_server.start(_Tree, self._family)
         for task in (self._tick(), self._watch_top(self._top)):
             running = loop.create_task(task)
@@ -185,6 +187,10 @@ class Replica:
         return self._host.machine if self._top is not None else ""
 
     # -- inside ------------------------------------------------------------------------------------
+
+    def _follow(self, table: Table) -> None:
+        self._view = table.views.get(self._name.family)
+        self._mesh.follow(table)
 
     async def _tick(self) -> None:
         while True:

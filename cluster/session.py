@@ -6,11 +6,11 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
-from raybeam.actors import CallFailed, Interrupted, InvalidArgumentsError, NoProcess
+from raybeam.actors import CallFailed, Interrupted, InvalidArgumentsError, NoProcess, UnsendableAnswer
 from raybeam.actors.message import Call, Cast, From
 
 from . import envelope
-from .envelope import Answer, Row
+from .envelope import Answer, Row, Told
 from .kernel.lane import Receiver, accept, reply_with
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from raybeam.actors import Pid, Runtime
     from raybeam.actors.cell import Cell
+
+    from .kernel.views import View
 
 HOLD_S = 10.0
 DRAIN_S = 0.02
@@ -41,8 +43,8 @@ class _RemoteFrom(From):
     def reply(self, value: object) -> None:
         if self._once():
             try:
-                answer = Answer(self.seq, envelope.VALUE, envelope.dump(value))
-            except InvalidArgumentsError as error:
+                answer = Answer(self.seq, envelope.VALUE, envelope.dump_answer(value))
+            except UnsendableAnswer as error:
                 answer = envelope.answer_with_error(self.seq, error)
             self.session.answer(answer)
 
@@ -53,6 +55,10 @@ class _RemoteFrom(From):
     def abandon(self) -> None:
         """The deadline has passed: the caller waits no longer, but the lane counts on an answer."""
         self.fail(CallFailed("timeout"))
+
+    def never_begun(self, reason: object) -> None:
+        """The callee died while this call waited for it: it may be made again."""
+        self.fail(NoProcess() if reason == "noproc" else Interrupted(reason, begun=False))
 
     def server_ended(self, reason: object) -> None:
         """The callee died: of this very call, or while this one waited for it."""
@@ -68,18 +74,19 @@ class _RemoteFrom(From):
         if self.done:
             return False
         self.done = True
-        self.session.pending -= 1
+        self.session.settled(self.seq)
         return True
 
 
 class _Session:
     """One lane as its receiving end sees it."""
 
-    def __init__(self) -> None:
+    def __init__(self, sessions: Sessions) -> None:
+        self.sessions = sessions
         self.state = Receiver()
         self.answers: deque[Answer] = deque()  # answers confirmed + 1 .. answers
         self.made = 0
-        self.pending = 0
+        self.pending: dict[int, _RemoteFrom] = {}
         self.held: asyncio.Future[None] | None = None
         self.last_heard = 0.0
 
@@ -87,6 +94,18 @@ class _Session:
         self.answers.append(answer)
         self.made += 1
         self.release()
+
+    def begun(self, sender: _RemoteFrom) -> None:
+        """A call has come that will be answered."""
+        if not self.pending:
+            self.sessions.busy += 1
+        self.pending[sender.seq] = sender
+
+    def settled(self, seq: int) -> None:
+        """A call has its answer."""
+        del self.pending[seq]
+        if not self.pending:
+            self.sessions.busy -= 1
 
     def release(self) -> None:
         """Let the held batch return."""
@@ -102,11 +121,21 @@ class Sessions:
         service: Name of the process whose queue depth is told to the senders.
         on_signal: Takes signals between processes: the sending runtime, and the signal as it travels. Default: they
             are dropped.
+        view: The view of the family as it is known here, for senders who know an older one. Default: not known.
+
+    Attributes:
+        busy: Lanes with calls that have no answer yet; they share the room in the mailbox.
     """
 
     def __init__(
-        self, runtime: Runtime, service: str, on_signal: Callable[[str, bytes], None] = lambda peer, payload: None
+        self,
+        runtime: Runtime,
+        service: str,
+        on_signal: Callable[[str, bytes], None] = lambda peer, payload: None,
+        view: Callable[[], View | None] = lambda: None,
     ) -> None:
+        self.busy = 0
+        self._view = view
         self._on_signal = on_signal
         self._runtime = runtime
         self._service = service
@@ -122,12 +151,12 @@ class Sessions:
 
         A batch of a lane that was forgotten is not taken in: the reply is `envelope.FORGOTTEN`.
         """
-        sender, batch, messages = envelope.load_batch(data)
+        sender, batch, messages, epoch = envelope.load_batch(data)
         session = self._sessions.get(sender)
         if session is None:
             if batch.begun:
                 return envelope.FORGOTTEN
-            session = self._sessions[sender] = _Session()
+            session = self._sessions[sender] = _Session(self)
         session.last_heard = self._runtime.now()
         confirmed = session.state.confirmed
         session.state, new = accept(session.state, batch)
@@ -139,11 +168,15 @@ class Sessions:
         if session.state.returned == session.made:
             await self._hold(session)
         state = session.state
-        session.state, reply = reply_with(state, session.made, ROOM - self.depth())
+        depth = self.depth()
+        session.state, reply = reply_with(state, session.made, (ROOM - depth) // max(1, self.busy))
         first = state.returned - state.confirmed
         answers = [session.answers[first + offset] for offset in range(reply.answers)]
         session.last_heard = self._runtime.now()
-        return envelope.dump_reply(reply, answers, self.depth())
+        service, view = self._runtime.cell(self._service), self._view()
+        life = 0 if service is None else service.pid.serial
+        newer = view if view is not None and view.epoch > epoch else None
+        return envelope.dump_reply(reply, answers, Told(depth, life, newer))
 
     async def drain(self, timeout_s: float) -> None:
         """Wait until all answers made have left, at most so long: before the end, so that none is lost with it."""
@@ -180,7 +213,14 @@ class Sessions:
                 session.held = None
 
     def _deliver(self, session: _Session, seq: int, message: Row) -> None:
-        kind, destination, payload, timeout_s = message
+        kind, destination, payload, timeout_s, extra = message
+        if kind == envelope.HELLO:
+            return
+        if kind == envelope.CANCEL:
+            cancelled = session.pending.get(int(destination))
+            if cancelled is not None:
+                cancelled.cancel()
+            return
         if kind == envelope.SIGNAL:
             try:
                 self._on_signal(destination, payload)
@@ -204,7 +244,8 @@ class Sessions:
             session.answer(envelope.answer_with_error(seq, error))
             return
         sender = _RemoteFrom(session, seq, cell, request)
-        session.pending += 1
+        session.begun(sender)
         now = self._runtime.now()
         deadline = None if timeout_s is None else now + timeout_s
-        cell.deliver_call(Call(request, sender, deadline, True, now))
+        context, origin = (None, None) if extra is None else envelope.unpack_extra(extra)
+        cell.deliver_call(Call(request, sender, deadline, True, now, context, origin))

@@ -12,11 +12,13 @@ import ray
 from ray.exceptions import ActorDiedError, ActorUnavailableError, GetTimeoutError, RayError
 
 from raybeam.actors import BlueprintError, ClusterError, GenServer, UsageError
-from raybeam.actors.interface import Delivery, Invoke, reference
+from raybeam.actors.interface import Broadcast, Delivery, Invoke, reference
 from raybeam.actors.runtime import log
 
 from .blueprint import Blueprint
-from .client import Client, FamilyChannel
+from .breakers import BreakerSwitch, breakers_of
+from .client import Client
+from .family_channel import FamilyChannel
 from .names import NAMESPACE, root_name
 from .ray_actors import create_root
 from .ray_directory import RayDirectory
@@ -55,6 +57,7 @@ class System:
         self._root = root
         self._owner = owner
         self._clients: dict[asyncio.AbstractEventLoop, Client] = {}
+        self._breakers = breakers_of(blueprint)
         self._clients_lock = threading.Lock()
         self._loop = asyncio.new_event_loop()
         self._closed = threading.Event()
@@ -176,6 +179,17 @@ class System:
         name = self._client_here(self._loop).family_of(service, family)
         return reference(service, _SystemChannel(self, name))
 
+    def breaker(self, family: str) -> BreakerSwitch:
+        """The breaker of a family, for the calls of this handle: look at it, reset, disable or enable it.
+
+        Raises:
+            BlueprintError: There is no such family, or it has no `breaker`.
+        """
+        if family not in self._breakers:
+            known = ", ".join(self._breakers) or "none"
+            raise BlueprintError(f"the blueprint gives no breaker to {family!r}; families that have one: {known}")
+        return self._breakers[family]
+
     def status(self) -> SystemStatus:
         """Replicas, queue depths, restarts, waiting times, and what happened lately.
 
@@ -214,7 +228,7 @@ class System:
                     raise self._closed_error()
                 for ended in [known for known in self._clients if known.is_closed()]:
                     del self._clients[ended]
-                client = Client(self.blueprint, RayDirectory(self.name), self.run)
+                client = Client(self.blueprint, RayDirectory(self.name), self.run, breakers=self._breakers)
                 if self._failed is not None:
                     client.end(self._failed_error(self._failed))
                 loop.call_soon_threadsafe(client.open)
@@ -302,6 +316,10 @@ class _SystemChannel:
     async def tell(self, request: Invoke, delivery: Delivery) -> None:
         """See `FamilyChannel.tell`."""
         await self._here().tell(request, delivery)
+
+    async def ask_all(self, request: Invoke, delivery: Delivery) -> Broadcast[object]:
+        """See `FamilyChannel.ask_all`."""
+        return await self._here().ask_all(request, delivery)
 
     def _here(self) -> FamilyChannel:
         loop, last = asyncio.get_running_loop(), self._last

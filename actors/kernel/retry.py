@@ -1,4 +1,4 @@
-"""What a caller does when it does not know whether a call was done."""
+"""Retry strategies: what a caller does when it does not know whether a call was done, or knows that it was not."""
 
 from __future__ import annotations
 
@@ -10,18 +10,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class AtMostOnce:
-    """Never send again: the caller gets the error and decides."""
-
-
-@dataclass(frozen=True, slots=True)
-class AtLeastOnce:
-    """Send again until answered or the deadline has passed. The handler must bear being run twice.
+class _Repeating:
+    """A call may be made again: each pause before is twice the last one, less a random share of it.
 
     Attributes:
-        first_delay_s: Seconds before the first repetition; doubled each time.
-        max_delay_s: The longest delay.
-        jitter: Share of each delay that is drawn at random (0 to 1), so that callers do not come back in step.
+        first_delay_s: Seconds before the first repetition. Default 0.02.
+        max_delay_s: The longest pause. Default 1.
+        jitter: Share of each pause that is drawn at random (0 to 1), so that callers do not come back in step. Default
+            0.5.
     """
 
     first_delay_s: float = 0.02
@@ -49,5 +45,59 @@ class AtLeastOnce:
         return full * (1 - self.jitter * random.random())
 
 
-Retry: TypeAlias = AtMostOnce | AtLeastOnce
+@dataclass(frozen=True, slots=True)
+class AtMostOnce:
+    """The call is done once or not at all: it is made again only while it has surely reached nobody.
+
+    When its outcome is unknown, or the callee refused it, the caller gets the error and decides.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class AtLeastOnce(_Repeating):
+    """The call is made again until it is answered or its deadline has passed. The handler must bear being run twice.
+
+    Attributes:
+        budget: Share of the calls (0 to 1) that may be repetitions, over the caller's calls to the family. It keeps
+            callers from burying a family that is in trouble; ten repetitions a second are always allowed. Default 0.2.
+    """
+
+    budget: float = 0.2
+
+    def __post_init__(self) -> None:
+        _Repeating.__post_init__(self)
+        _check_budget(self.budget)
+
+
+@dataclass(frozen=True, slots=True)
+class ExactlyOnce(_Repeating):
+    """The call is made again when its outcome is unknown, and the callee does it once: it knows repetitions.
+
+    The callee keeps the answers that its caller may not have got yet, and gives them again instead of running the
+    handler again (after Lee et al., *Implementing Linearizability at Large Scale and Low Latency*, SOSP 2015). What it
+    keeps lives as long as its state: a repetition never goes to another process, which does not know what was done.
+    When the process is gone, the outcome stays unknown and the caller is told.
+
+    Attributes:
+        window: Calls of one caller that may be under way at once, and so answers that the callee keeps for it; more
+            wait at the caller. Default 1000.
+        budget: As in `AtLeastOnce`.
+    """
+
+    window: int = 1000
+    budget: float = 0.2
+
+    def __post_init__(self) -> None:
+        _Repeating.__post_init__(self)
+        _check_budget(self.budget)
+        if not 1 <= self.window <= 1_000_000:
+            raise ValueError(f"window={self.window!r}: give a number of calls from 1 to 1000000")
+
+
+Retry: TypeAlias = AtMostOnce | AtLeastOnce | ExactlyOnce
 AT_MOST_ONCE: Final = AtMostOnce()
+
+
+def _check_budget(budget: float) -> None:
+    if not 0 <= budget <= 1:
+        raise ValueError(f"budget={budget!r}: give a share of the calls from 0 to 1")

@@ -1,12 +1,146 @@
-"""Which replica gets a call."""
+"""Which replica of a family gets a call: one router for each pattern, made from the family's view."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from .health import Health
+from .ring import Ring
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from random import Random
+
+    from .views import View
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """All replicas that could take the call have said that they are overloaded.
+
+    Attributes:
+        until: When the first of them may be asked again.
+    """
+
+    until: float
+
+
+Choice: TypeAlias = str | Refused | None
+"""The name of a replica; or why none may be asked; or `None`: none is there, wait for one."""
+
+
+class Load(Protocol):
+    """What the caller knows of the replicas.
+
+    Attributes:
+        random: For the choice among equals.
+        shunned: Replicas that have said that they are overloaded, and until when they want not to be asked.
+    """
+
+    random: Random
+    shunned: dict[str, float]
+
+    def depth(self, name: str) -> int:
+        """How much waits at a replica, as far as known."""
+        ...
+
+    def now(self) -> float:
+        """The time."""
+        ...
+
+
+class Router(Protocol):
+    """Chooses among the replicas of one view."""
+
+    def choose(self, key: object, load: Load, avoid: str | None = None) -> Choice:
+        """The replica for a call.
+
+        Args:
+            key: What the method says where the call belongs, `None` when it says nothing.
+            load: What is known of the replicas.
+            avoid: A replica that has the call already.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Replicated:
+    """Any replica: the less loaded of two drawn at random."""
+
+    serving: tuple[str, ...]
+
+    def choose(self, key: object, load: Load, avoid: str | None = None) -> Choice:
+        """See `Router`."""
+        serving = self.serving
+        if avoid is not None:
+            serving = tuple(name for name in serving if name != avoid)
+        if load.shunned:
+            now = load.now()
+            asked = tuple(name for name in serving if load.shunned.get(name, 0.0) <= now)
+            if not asked and serving:
+                return Refused(min(load.shunned[name] for name in serving))
+            serving = asked
+        return two_choices(serving, load.depth, load.random)
+
+
+@dataclass(frozen=True, slots=True)
+class Sharded:
+    """The replica whose place on the ring the key belongs to, and no other: it alone has the key's state.
+
+    Attributes:
+        ring: Of the family's places.
+        names: The replica at each place that has one to send calls to.
+        bound: How much more than the mean load a replica may have before its keys overflow to the next one; `None`:
+            they never do.
+    """
+
+    ring: Ring
+    names: Mapping[int, str] = field(default_factory=dict)
+    bound: float | None = None
+
+    def choose(self, key: object, load: Load, avoid: str | None = None) -> Choice:
+        """See `Router`. A call without a key belongs anywhere."""
+        if key is None:
+            return Replicated(tuple(self.names.values())).choose(None, load, avoid)
+        home = self.ring.place(key)
+        name = self.names.get(home) if self.bound is None else self._within_bound(key, load)
+        if name is not None and load.shunned and load.shunned.get(name, 0.0) > load.now():
+            return Refused(load.shunned[name])
+        return None if name == avoid else name
+
+    def _within_bound(self, key: object, load: Load) -> str | None:
+        assert self.bound is not None
+        depths = {place: load.depth(name) for place, name in self.names.items()}
+        if not depths:
+            return None
+        most = self.bound * (1 + sum(depths.values())) / len(depths)
+        for place in self.ring.walk(key):
+            if place in depths and (depths[place] == 0 or depths[place] + 1 <= most):
+                return self.names[place]
+        return self.names.get(self.ring.place(key))
+
+
+def router(pattern: str, view: View, places: int, bound: float | None = None) -> Router:
+    """The router for a family.
+
+    Args:
+        pattern: Of the family: `"replicated"`, `"ring"`, `"singleton"` or `"broadcast"`.
+        view: Its members.
+        places: How many replicas it should have.
+        bound: See `Sharded`.
+    """
+    if pattern != "ring":
+        return Replicated(view.serving())
+    names = {member.index: member.name for member in view.members if member.health is not Health.DOWN}
+    return Sharded(ring_of(places), names, bound)
+
+
+@lru_cache(maxsize=64)
+def ring_of(places: int) -> Ring:
+    """The ring of so many places; it is always the same."""
+    return Ring(places)
 
 
 def two_choices(members: Sequence[str], depth: Callable[[str], int], random: Random) -> str | None:

@@ -10,8 +10,9 @@ from raybeam.actors import GenServer, UsageError
 from raybeam.actors.interface import reference
 
 from .. import peers
-from ..client import SERVICE, Client, FamilyChannel
-from ..names import root_name
+from ..client import Client
+from ..family_channel import FamilyChannel
+from ..names import SERVICE, root_name
 from ..replica import Replica
 from ..root import Root
 from .loop import OsProcess, SimulationLoop

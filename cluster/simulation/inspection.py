@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import peers
-from ..client import SERVICE
+from ..names import SERVICE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,9 +35,14 @@ def missing(cluster: SimulatedCluster) -> list[str]:
         if not gone and len(serving) < len(view.members):
             lacking.append(f"health of {family}")
         for index, driver in cluster.drivers.items():
-            if set(driver.client._serving.get(family, ())) != serving:
+            if set(_serving(driver.client, family)) != serving:
                 lacking.append(f"driver {index}'s view of {family}")
     return lacking
+
+
+def _serving(client: Client, family: str) -> tuple[str, ...]:
+    view = client._views.get(family)
+    return () if view is None else view.serving()
 
 
 def leftovers(cluster: SimulatedCluster) -> Iterator[str]:
@@ -51,7 +56,7 @@ def leftovers(cluster: SimulatedCluster) -> Iterator[str]:
 def _of_replica(replica: Replica) -> Iterator[str]:
     for lane, session in replica._sessions._sessions.items():
         if session.pending:
-            yield f"{session.pending} calls of lane {lane[:8]} were never answered"
+            yield f"{len(session.pending)} calls of lane {lane[:8]} were never answered"
         if len(session.answers) > ANSWERS_KEPT:
             yield f"{len(session.answers)} answers of lane {lane[:8]} are kept"
     cell = replica._runtime.cell(SERVICE)

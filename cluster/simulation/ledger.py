@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from raybeam.actors import (
     AtLeastOnce,
     CallFailed,
+    ExactlyOnce,
     GenServer,
     ServiceError,
     UsageError,
@@ -52,6 +53,11 @@ class Ledger(GenServer):
     @call(timeout_s=6.0, retry=AtLeastOnce())
     async def put(self, amount: int, work_s: float = 0.0) -> tuple[str, int]:
         """Add; at least once."""
+        return await self.add(amount, work_s)
+
+    @call(timeout_s=6.0, retry=ExactlyOnce())
+    async def book(self, amount: int, work_s: float = 0.0) -> tuple[str, int]:
+        """Add; exactly once."""
         return await self.add(amount, work_s)
 
     @cast(timeout_s=2.0)
@@ -113,10 +119,12 @@ class LedgerScenario(Scenario):
         work_s = random.choice((0.0, 0.0, 0.01, 0.3))
         kind = random.random()
         try:
-            if kind < 0.3:
+            if kind < 0.2:
                 await ledger.add(amount, work_s)
-            elif kind < 0.5:
+            elif kind < 0.35:
                 await ledger.put(amount, work_s)
+            elif kind < 0.5:
+                await ledger.book(amount, work_s)
             elif kind < 0.7:
                 await ledger.total(amount)
             elif kind < 0.85:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from raybeam.actors import AtMostOnce
+from raybeam.actors import AtMostOnce, ExactlyOnce, Outcome, RaybeamError
 
 from .history import Execution, History, Invocation
 
@@ -48,6 +48,21 @@ def at_least_once(history: History) -> Iterator[Broken]:
     for invocation, executions in _by_invocation(history):
         if invocation.kind != "cast" and invocation.ok and not any(execution.done for execution in executions):
             yield _broken(at_least_once, invocation, f"{invocation} was never done", invocation.ended_at)
+
+
+def exactly_once(history: History) -> Iterator[Broken]:
+    """What must be done exactly once is never done twice; `at_least_once` tells that it is done when it is answered."""
+    for invocation, executions in _by_invocation(history):
+        if isinstance(invocation.retry, ExactlyOnce) and len(executions) > 1:
+            yield _broken(exactly_once, invocation, f"{invocation} ran {len(executions)} times", executions[1].began_at)
+
+
+def outcome_is_true(history: History) -> Iterator[Broken]:
+    """What was told to be surely not done was not done."""
+    for invocation, executions in _by_invocation(history):
+        error = invocation.error
+        if isinstance(error, RaybeamError) and error.outcome is Outcome.NOT_SENT and executions:
+            yield _broken(outcome_is_true, invocation, f"{invocation} says it was not done, and it ran")
 
 
 def own_answer(history: History) -> Iterator[Broken]:
@@ -131,6 +146,8 @@ def raises_nothing(history: History) -> Iterator[Broken]:
 PROMISES: tuple[Promise, ...] = (
     at_most_once,
     at_least_once,
+    exactly_once,
+    outcome_is_true,
     own_answer,
     once_in_a_lane,
     order_in_a_lane,

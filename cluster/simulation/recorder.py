@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from raybeam.actors import GenServer
-    from raybeam.actors.interface import Channel
+    from raybeam.actors.interface import Broadcast, Channel
     from raybeam.actors.server_cell import ServerCell
 
     from .loop import SimulationLoop
@@ -155,6 +155,10 @@ class RecordedChannel:
             self._recorder.ended(invocation, None, error)
             raise
         self._recorder.ended(invocation, None, None)
+
+    async def ask_all(self, request: Invoke, delivery: Delivery) -> Broadcast[object]:
+        """See `Channel`. A broadcast is no invocation of its own: it has as many answers as there are replicas."""
+        return await self._channel.ask_all(request, delivery)
 
     def run(self, coroutine: Coroutine[object, object, R]) -> R:
         """See `Channel`."""

@@ -313,14 +313,14 @@ class SimulatedLink:
 
     def _note_sent(self, data: bytes) -> None:
         """Write down which invocations this batch sends for the first time."""
-        lane, batch, rows = envelope.load_batch(data)
+        lane, batch, rows, _ = envelope.load_batch(data)
         last = batch.first + len(rows) - 1
         if last <= self._sent:
             return
         sent = self._cluster.recorder.history.sent
         for seq in range(max(self._sent + 1, batch.first), last + 1):
             row: Any = rows[seq - batch.first]
-            if row[0] != envelope.SIGNAL:
+            if row[0] in (envelope.CALL, envelope.CAST):
                 number = getattr(envelope.load_request(row[2]).method, "number", None)
                 if number is not None and not self._cluster.recorder.closed:
                     sent.append((lane, seq, number))

@@ -11,9 +11,9 @@ from raybeam.actors import (
     CallFailed,
     Disconnected,
     GenServer,
-    InvalidArgumentsError,
     Runtime,
     ServiceError,
+    UnsendableAnswer,
     call,
     cast,
     gen_server,
@@ -211,7 +211,7 @@ def test_an_answer_that_cannot_be_sent_is_told_and_its_process_lives_on() -> Non
         async with Runtime() as runtime:
             await gen_server.start(Hider, name="service")
             lane = Lane(FaultyLink(Sessions(runtime, "service"), 1, loss=0.0, delay_s=0.0), "test")
-            with pytest.raises(InvalidArgumentsError) as told:
+            with pytest.raises(UnsendableAnswer) as told:
                 await lane.call("service", request("hidden"), timeout_s=5)
             answer = await lane.call("service", request("plain"), timeout_s=5)
             await lane.close()

@@ -1,0 +1,51 @@
+"""What a client remembers of its calls to one family, between the calls."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from .kernel.latency import RecentLatency
+from .kernel.retry_budget import RetryBudget
+
+if TYPE_CHECKING:
+    from .breakers import BreakerSwitch
+
+
+class FamilyState:
+    """Retry budget, breaker and latencies of the calls to one family.
+
+    Args:
+        breaker: Of the family; `None`: it has none.
+    """
+
+    def __init__(self, breaker: BreakerSwitch | None) -> None:
+        self.breaker = breaker
+        self._budget = RetryBudget()
+        self._latencies: dict[str, RecentLatency] = {}
+        self._settled = asyncio.Event()
+
+    def deposit(self, share: float) -> None:
+        """A call is made whose strategy allows this share of repetitions."""
+        self._budget = self._budget.deposit(share)
+
+    def repetition_allowed(self, now: float) -> bool:
+        """Take one repetition from the budget, if it has one left."""
+        self._budget, allowed = self._budget.withdraw(now)
+        return allowed
+
+    def latency_of(self, method: str) -> RecentLatency:
+        """How long the latest calls of a method took."""
+        latency = self._latencies.get(method)
+        if latency is None:
+            latency = self._latencies[method] = RecentLatency()
+        return latency
+
+    def settled(self) -> None:
+        """A call that must be done once has ended: one that waits for its place may go on."""
+        self._settled.set()
+
+    async def wait_for_settled(self) -> None:
+        """Wait until one has."""
+        self._settled.clear()
+        await self._settled.wait()
