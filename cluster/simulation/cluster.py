@@ -167,6 +167,7 @@ class SimulatedCluster:
         """Create a replica's process."""
         process = self.process(str(name), machine)
         actor = Actor(name, process)
+        self.recorder.history.replicas.append(str(name))
         if not self.machines[machine].alive:
             self.loop.kill(process)
             return actor

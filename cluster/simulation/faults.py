@@ -93,6 +93,14 @@ class CrashService(Fault):
 
 
 @dataclass(frozen=True, slots=True)
+class ForgetLanes(Fault):
+    """A replica forgets the lanes that lead to it, as after ten minutes in which it did not hear of them."""
+
+    family: str = ""
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class KillReplica(Fault):
     """A replica's OS process is killed (SIGKILL)."""
 
@@ -128,6 +136,7 @@ KINDS: tuple[type[Fault], ...] = (
     SlowMachine,
     StopProcess,
     CrashService,
+    ForgetLanes,
     KillReplica,
     KillRoot,
     KillDriver,
@@ -188,7 +197,7 @@ class FaultMix:
             return KillMachine(at_s, for_s, random.choice(machines))
         family = random.choice(list(places.replicas))
         index = random.randrange(places.replicas[family])
-        return kind(at_s, for_s if kind is StopProcess else 0.0, family, index)  # type: ignore[call-arg]  # those three have it
+        return kind(at_s, for_s if kind is StopProcess else 0.0, family, index)  # type: ignore[call-arg]  # those have it
 
 
 @dataclass(frozen=True, slots=True)

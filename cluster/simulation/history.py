@@ -122,11 +122,13 @@ class History:
         events: Everything else.
         views: Views as clients installed them.
         sent: The first sending of each message of a lane: lane, number in it, number of the invocation.
+        replicas: Names of replicas, as they were created.
         left: What was found left in memory after the end, in words.
         healed_at: When all was well again after the last fault; `None`: never.
         unhealed: What was not, in words.
         stalls: How long each process stood still in all, seconds.
-        ended: The ends of callers' processes, by name.
+        ended: When processes were killed, by name.
+        faults_over_at: When the last fault was over.
         errors: Exceptions that nobody caught, in words.
         over_at: When the simulation was over.
         turns: How many callbacks the loop ran.
@@ -137,11 +139,13 @@ class History:
     events: list[Event] = field(default_factory=list)
     views: list[Installed] = field(default_factory=list)
     sent: list[tuple[str, int, int]] = field(default_factory=list)
+    replicas: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     healed_at: float | None = None
     unhealed: str = ""
     stalls: dict[str, float] = field(default_factory=dict)
     ended: dict[str, float] = field(default_factory=dict)
+    faults_over_at: float = 0.0
     errors: list[str] = field(default_factory=list)
     over_at: float = 0.0
     turns: int = 0

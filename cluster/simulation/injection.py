@@ -9,6 +9,7 @@ from .faults import (
     CrashService,
     Duplicate,
     Fault,
+    ForgetLanes,
     KillDriver,
     KillMachine,
     KillReplica,
@@ -20,6 +21,7 @@ from .faults import (
     StopProcess,
     Straggle,
 )
+from .inspection import forget_lanes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -67,6 +69,10 @@ class Injection:
                 actor = cluster.actor_at(fault.family, fault.index)
                 if actor is not None:
                     cluster.crash_service(actor, "injected")
+            case ForgetLanes():
+                actor = cluster.actor_at(fault.family, fault.index)
+                if actor is not None and actor.replica is not None:
+                    forget_lanes(cluster, actor.replica)
             case KillReplica():
                 actor = cluster.actor_at(fault.family, fault.index)
                 if actor is not None:

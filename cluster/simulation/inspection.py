@@ -53,6 +53,20 @@ def leftovers(cluster: SimulatedCluster) -> Iterator[str]:
         yield from (f"driver {index}: {text}" for text in _of_client(driver.client))
 
 
+def forget_lanes(cluster: SimulatedCluster, replica: Replica) -> None:
+    """Let a replica forget the lanes that lead to it, if their senders know that it knew them.
+
+    A sender that does not would begin anew, and what it sends again would be done again; after the minutes of silence
+    that this stands for it would have expired.
+    """
+    clients = [driver.client for driver in cluster.drivers.values()]
+    clients += [peers.client_of(other._runtime) for other in cluster.replicas().values() if other._top is not None]
+    heard = {lane._id for client in clients for lane in client._lanes.values() if lane._state.heard}
+    sessions = replica._sessions._sessions
+    for name in [name for name, session in sessions.items() if name in heard and session.held is None]:
+        del sessions[name]
+
+
 def _of_replica(replica: Replica) -> Iterator[str]:
     for lane, session in replica._sessions._sessions.items():
         if session.pending:

@@ -40,7 +40,7 @@ class Ledger(GenServer):
         """Nothing was added yet."""
         self.entries: list[int] = []
 
-    @call(timeout_s=4.0)
+    @call(timeout_s=1.5)
     async def add(self, amount: int, work_s: float = 0.0) -> tuple[str, int]:
         """Add, after some work; at most once. Negative amounts are refused."""
         if amount < 0:
@@ -50,12 +50,12 @@ class Ledger(GenServer):
         self.entries.append(amount)
         return self.runtime.name, len(self.entries)
 
-    @call(timeout_s=6.0, retry=AtLeastOnce())
+    @call(timeout_s=3.0, retry=AtLeastOnce())
     async def put(self, amount: int, work_s: float = 0.0) -> tuple[str, int]:
         """Add; at least once."""
         return await self.add(amount, work_s)
 
-    @call(timeout_s=6.0, retry=ExactlyOnce())
+    @call(timeout_s=3.0, retry=ExactlyOnce())
     async def book(self, amount: int, work_s: float = 0.0) -> tuple[str, int]:
         """Add; exactly once."""
         return await self.add(amount, work_s)
@@ -65,12 +65,12 @@ class Ledger(GenServer):
         """Add, and tell nobody."""
         self.entries.append(amount)
 
-    @query(timeout_s=5.0)
+    @query(timeout_s=2.0)
     async def total(self, echo: int) -> tuple[int, int]:
         """What was asked, and how many entries there are."""
         return echo, len(self.entries)
 
-    @call(timeout_s=3.0)
+    @call(timeout_s=1.0)
     async def crash(self) -> None:
         """Crash."""
         raise RuntimeError("asked to")
@@ -79,10 +79,10 @@ class Ledger(GenServer):
 class Teller(GenServer):
     """Adds to a ledger on behalf of others."""
 
-    @call(timeout_s=8.0)
+    @call(timeout_s=4.0)
     async def deposit(self, amount: int) -> tuple[str, int]:
         """Add by the way of a call between families."""
-        return await peers.ref(Ledger).put.within(3.0)(amount)
+        return await peers.ref(Ledger).put.within(2.0)(amount)
 
 
 class LedgerScenario(Scenario):
@@ -105,7 +105,7 @@ class LedgerScenario(Scenario):
     }
 
     async def drive(self, driver: Driver) -> None:
-        """Some steps, each a crowd of calls at once, with pauses between them."""
+        """Some steps, each a crowd of calls at once or nearly so, with pauses between them."""
         ledger, teller = driver.ref(Ledger), driver.ref(Teller)
         for step in range(STEPS):
             calls = [
@@ -118,6 +118,8 @@ class LedgerScenario(Scenario):
         random = driver.random
         work_s = random.choice((0.0, 0.0, 0.01, 0.3))
         kind = random.random()
+        if random.random() < 0.5:
+            await asyncio.sleep(random.random() * 0.02)
         try:
             if kind < 0.2:
                 await ledger.add(amount, work_s)
@@ -129,9 +131,9 @@ class LedgerScenario(Scenario):
                 await ledger.total(amount)
             elif kind < 0.85:
                 await ledger.note(amount)
-            elif kind < 0.95:
+            elif kind < 0.94:
                 await teller.deposit(amount)
-            elif kind < 0.98:
+            elif kind < 0.96:
                 await ledger.add(-1)
             else:
                 await ledger.crash()

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from raybeam.actors import AtMostOnce, ExactlyOnce, Outcome, RaybeamError
+from raybeam.actors import AtMostOnce, CallTimeout, ExactlyOnce, Outcome, RaybeamError
 
 from .history import Execution, History, Invocation
 
+ARRIVES_S = 1.5
 LATE_S = 0.05
 """How long after its deadline a caller may be told, beside the time that its process stood still."""
 
@@ -101,6 +102,26 @@ def order_in_a_lane(history: History) -> Iterator[Broken]:
         last[lane] = max(before, (seq, execution.number))
 
 
+def lane_is_complete(history: History) -> Iterator[Broken]:
+    """A call of a lane does not time out, never begun, while one that was sent after it in the same lane is begun."""
+    lanes = _lanes(history)
+    begun: dict[str, tuple[int, float]] = {}
+    for execution in history.executions:
+        sent = lanes.get(execution.number, [])
+        if len(sent) == 1:
+            [(lane, seq)] = sent
+            begun[lane] = max(begun.get(lane, (0, 0.0)), (seq, execution.began_at))
+    for invocation, executions in _by_invocation(history):
+        sent = lanes.get(invocation.number, [])
+        if executions or len(sent) != 1 or not isinstance(invocation.error, CallTimeout):
+            continue
+        [(lane, seq)] = sent
+        later, at = begun.get(lane, (0, 0.0))
+        if later > seq and at < invocation.until:
+            text = f"{invocation} was never begun, though what was sent after it in its lane was at {at:.3f} s"
+            yield _broken(lane_is_complete, invocation, text, at)
+
+
 def answer_in_time(history: History) -> Iterator[Broken]:
     """A caller has an answer or an error by its deadline."""
     for invocation in history.invocations:
@@ -114,6 +135,21 @@ def answer_in_time(history: History) -> Iterator[Broken]:
             yield _broken(answer_in_time, invocation, text, invocation.ended_at)
 
 
+def answers_arrive(history: History) -> Iterator[Broken]:
+    """What was done in good time, and no fault in the way any more, is not told to its caller as a time-out."""
+    for invocation, executions in _by_invocation(history):
+        if not isinstance(invocation.error, CallTimeout):
+            continue
+        for execution in executions:
+            if not execution.done or execution.ended_at is None:
+                continue
+            since = max(execution.ended_at, history.faults_over_at)
+            lived_until = min(history.ended.get(execution.replica, invocation.until), invocation.until)
+            if since + ARRIVES_S < lived_until and invocation.caller not in history.stalls:
+                text = f"{invocation}, though it was done at {execution.ended_at:.3f} s"
+                yield _broken(answers_arrive, invocation, text, execution.ended_at)
+
+
 def epochs_grow(history: History) -> Iterator[Broken]:
     """A client never goes back to an older view."""
     last: dict[tuple[str, str], int] = {}
@@ -123,6 +159,15 @@ def epochs_grow(history: History) -> Iterator[Broken]:
             text = f"{view.client} went from epoch {before} of {view.family} back to {view.epoch}"
             yield Broken(epochs_grow.__name__, text, view.at)
         last[view.client, view.family] = view.epoch
+
+
+def names_are_new(history: History) -> Iterator[Broken]:
+    """No replica has the name of a former one: what was meant for that would reach it."""
+    seen: set[str] = set()
+    for name in history.replicas:
+        if name in seen:
+            yield Broken(names_are_new.__name__, f"another replica is named {name}", history.over_at)
+        seen.add(name)
 
 
 def heals(history: History) -> Iterator[Broken]:
@@ -151,8 +196,11 @@ PROMISES: tuple[Promise, ...] = (
     own_answer,
     once_in_a_lane,
     order_in_a_lane,
+    lane_is_complete,
     answer_in_time,
+    answers_arrive,
     epochs_grow,
+    names_are_new,
     heals,
     leaves_nothing,
     raises_nothing,

@@ -102,6 +102,7 @@ class _Simulation:
             history.unhealed = f"the system never came up; missing: {', '.join(missing(cluster))}"
             return
         began = self._loop.time()
+        history.faults_over_at = began + self._schedule.over_at_s
         Injection(cluster, self._drive).plan(self._schedule.faults)
         for index in range(scenario.drivers):
             cluster.start_driver(index, self._drive)
