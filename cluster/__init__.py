@@ -5,7 +5,9 @@ if not __name__.startswith("raybeam."):
 
 from . import peers
 from .blueprint import Blueprint, Family
+from .collector import calm_collector
+from .kernel.breaker import BreakerSpec, BreakerState
 from .kernel.health import HealthLimits
 from .system import System
 
-__all__ = ["Blueprint", "Family", "HealthLimits", "System", "peers"]
+__all__ = ["Blueprint", "BreakerSpec", "BreakerState", "Family", "HealthLimits", "System", "calm_collector", "peers"]

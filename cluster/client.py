@@ -105,10 +105,9 @@ class Client:
         self._over: RaybeamError | None = None
 
     def open(self) -> None:
-        """Begin to follow the directory, in the loop of the client."""
-        self.loop = asyncio.get_running_loop()
+        """Begin to follow the directory."""
         if self._over is None:
-            self._watching = self.loop.create_task(self._watch())
+            self._watching = asyncio.get_running_loop().create_task(self._watch())
 
     def end(self, why: RaybeamError) -> None:
         """Let calls that wait for a replica, and all later ones, fail with `why`."""
@@ -190,6 +189,14 @@ class Client:
             async with asyncio.timeout_at(until):
                 await self._changed.wait()
 
+    def open_lane(self, family: str, key: object) -> Lane | None:
+        """The lane to the replica for a key if it is open already, which it mostly is; else `None`, see `lane`."""
+        router = self._routers.get(family)
+        if router is None or self._over is not None:
+            return None
+        chosen = router.choose(key, self)
+        return self._lanes.get(chosen) if isinstance(chosen, str) else None
+
     async def lane_to(self, name: str, until: float) -> Lane | None:
         """A lane to one replica; `None` when it is not there any more.
 
@@ -232,11 +239,11 @@ class Client:
         now = self.now()
         self.shunned = {other: until for other, until in self.shunned.items() if until > now}
         self.shunned[name] = now + seconds
-        self.loop.call_later(seconds, self._unshun, name)
+        asyncio.get_running_loop().call_later(seconds, self._unshun, name)
 
     def now(self) -> float:
         """The time of the loop."""
-        return self.loop.time()
+        return asyncio.get_running_loop().time()
 
     def _unshun(self, name: str) -> None:
         if self.shunned.get(name, 0.0) <= self.now():

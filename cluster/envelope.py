@@ -7,7 +7,7 @@ Each message's payload is pickled on its own, so that one that cannot be read fa
 from __future__ import annotations
 
 import pickle
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 from ray import cloudpickle
 
@@ -24,8 +24,11 @@ from raybeam.actors.kernel.once import Origin
 
 from .kernel.connection import Stamp
 from .kernel.lane import Replied, Send
+from .large import LargeCounts, LargeValues, put_back, set_aside, too_large
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from raybeam.actors.signals import Signal
 
     from .kernel.views import View
@@ -60,12 +63,8 @@ Row: TypeAlias = tuple[int, str, bytes, float | None, Extra | None]
 """
 
 
-class Answer(NamedTuple):
-    """The answer to the message with number `seq`."""
-
-    seq: int
-    status: int
-    payload: bytes
+Answer: TypeAlias = tuple[int, int, bytes]
+"""The answer to a message: its number, `VALUE` or how else it ended, the answer pickled."""
 
 
 class LaneVersionError(CallFailed):
@@ -73,49 +72,54 @@ class LaneVersionError(CallFailed):
 
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
-"""The largest request and the largest answer that a lane carries."""
+"""The largest request and the largest answer that a lane carries, large values not counted."""
 
 
-def dump_request(request: Invoke) -> bytes:
+def dump_request(request: Invoke) -> tuple[bytes, LargeValues]:
     """Pickle a typed request; a plain tuple is several times faster than the class.
+
+    Large arguments travel beside, see `raybeam.cluster.large`.
 
     Raises:
         InvalidArgumentsError: An argument cannot be pickled.
-        MessageTooLarge: It is larger than `MAX_MESSAGE_BYTES`.
+        MessageTooLarge: It is larger than `MAX_MESSAGE_BYTES`, or its large arguments than `MAX_LARGE_BYTES`.
     """
-    data = dump((request.method, request.args, request.kwargs))
+    args, kwargs, large = set_aside(request.args, request.kwargs)
+    data = dump((request.method, args, kwargs))
     if len(data) > MAX_MESSAGE_BYTES:
-        raise MessageTooLarge(f"{request.method}: its arguments take {_too_large(data)}")
-    return data
+        raise MessageTooLarge(f"{request.method}: its arguments take {too_large(len(data), MAX_MESSAGE_BYTES)}")
+    return data, large
 
 
-def dump_answer(value: object) -> bytes:
-    """Pickle an answer.
+def dump_answer(value: object) -> tuple[bytes, LargeValues]:
+    """Pickle an answer; a large one travels beside.
 
     Raises:
-        UnsendableAnswer: It cannot be pickled, or is larger than `MAX_MESSAGE_BYTES`.
+        UnsendableAnswer: It cannot be pickled, or is larger than `MAX_MESSAGE_BYTES` or `MAX_LARGE_BYTES`.
     """
     try:
+        (value,), _, large = set_aside((value,), {})
         data = dump(value)
-    except InvalidArgumentsError as error:
+    except (InvalidArgumentsError, MessageTooLarge) as error:
         raise UnsendableAnswer(str(error)) from None
     if len(data) > MAX_MESSAGE_BYTES:
-        raise UnsendableAnswer(f"it takes {_too_large(data)}")
-    return data
+        raise UnsendableAnswer(f"it takes {too_large(len(data), MAX_MESSAGE_BYTES)}")
+    return data, large
 
 
-def _too_large(data: bytes) -> str:
-    return (
-        f"{len(data) / 1e6:,.0f} MB, and a message may take {MAX_MESSAGE_BYTES / 1e6:,.0f} MB: send it in parts, "
-        "or put it where both ends can read it and send the place"
-    )
+_new_invoke = cast(
+    "Callable[[type[Invoke], tuple[object, ...]], Invoke]", tuple.__new__
+)  # as `_make`, without its cost
 
 
-def load_request(data: bytes) -> Invoke:
+def load_request(data: bytes, large: LargeValues = ()) -> Invoke:
     """Read a typed request; see `load`."""
     request = load(data)
     assert isinstance(request, tuple)
-    return Invoke(*request)
+    if large:
+        method, args, kwargs = request
+        request = (method, *put_back(args, kwargs, large))
+    return _new_invoke(Invoke, request)
 
 
 def dump(value: object) -> bytes:
@@ -183,14 +187,22 @@ def load_signal(data: bytes) -> tuple[Stamp, Signal | None]:
     return Stamp(number, heard), signal
 
 
-def dump_batch(sender: str, batch: Send, rows: list[Row], epoch: int = 0) -> bytes:
-    """A batch as it travels; `epoch`: of the view by which the sender found the receiver."""
-    header = (VERSION, sender, batch.first, batch.ack, batch.resync, batch.begun, epoch)
+def dump_batch(sender: str, batch: Send, rows: list[Row], epoch: int = 0, large: LargeCounts = ()) -> bytes:
+    """A batch as it travels.
+
+    Args:
+        sender: Name of the lane.
+        batch: What it is.
+        rows: Its messages.
+        epoch: Of the view by which the sender found the receiver.
+        large: How many large values go with which messages of the batch.
+    """
+    header = (VERSION, sender, batch.first, batch.ack, batch.resync, batch.begun, epoch, large)
     return pickle.dumps((header, rows), protocol=5)
 
 
-def load_batch(data: bytes) -> tuple[str, Send, list[Row], int]:
-    """Sender, batch, messages and epoch.
+def load_batch(data: bytes) -> tuple[str, Send, list[Row], int, LargeCounts]:
+    """Sender, batch, messages, epoch, and how many large values go with which messages.
 
     Raises:
         LaneVersionError: The batch is of another version of the protocol.
@@ -198,8 +210,8 @@ def load_batch(data: bytes) -> tuple[str, Send, list[Row], int]:
     header, rows = pickle.loads(data)
     if header[0] != VERSION:
         raise LaneVersionError(f"lane protocol {header[0]} met {VERSION}: run the same raybeam at both ends")
-    _, sender, first, ack, resync, begun, epoch = header
-    return sender, Send(first, len(rows), ack, resync, begun), rows, epoch
+    _, sender, first, ack, resync, begun, epoch, large = header
+    return sender, Send(first, len(rows), ack, resync, begun), rows, epoch, large
 
 
 class Told(NamedTuple):
@@ -216,26 +228,26 @@ class Told(NamedTuple):
     view: View | None = None
 
 
-def dump_reply(reply: Replied, answers: list[Answer], told: Told) -> bytes:
-    """The reply to a batch as it travels."""
-    header = (reply.accepted, reply.limit, reply.first_answer, told.depth, told.life, told.view)
-    return pickle.dumps((header, [tuple(answer) for answer in answers]), protocol=5)
+def dump_reply(reply: Replied, answers: list[Answer], told: Told, large: LargeCounts = ()) -> bytes:
+    """The reply to a batch as it travels; `large`: how many large values go with which of the answers."""
+    header = (reply.accepted, reply.limit, reply.first_answer, told.depth, told.life, told.view, large)
+    return pickle.dumps((header, answers), protocol=5)
 
 
-def load_reply(data: bytes) -> tuple[Replied, list[tuple[int, int, bytes]], Told]:
-    """Reply, answers, and what the receiver tells."""
-    (accepted, limit, first_answer, depth, life, view), rows = pickle.loads(data)
-    return Replied(accepted, limit, first_answer, len(rows)), rows, Told(depth, life, view)
+def load_reply(data: bytes) -> tuple[Replied, list[Answer], Told, LargeCounts]:
+    """Reply, answers, what the receiver tells, and how many large values go with which of the answers."""
+    (accepted, limit, first_answer, depth, life, view, large), rows = pickle.loads(data)
+    return Replied(accepted, limit, first_answer, len(rows)), rows, Told(depth, life, view), large
 
 
 def answer_with_error(seq: int, error: BaseException) -> Answer:
     """The answer that raises `error` at the caller; what cannot travel is told in words."""
     status = SERVICE_ERROR if isinstance(error, ServiceError | InvalidArgumentsError) else FAILED
     try:
-        payload = dump_answer(error)
+        payload, _ = dump_answer(error)
         load(payload)  # an exception with an `__init__` of its own may be written and yet not be read
-        return Answer(seq, status, payload)
+        return seq, status, payload
     except (InvalidArgumentsError, UnsendableAnswer):
         told = f"{type(error).__name__}: {error}"
         plain = ServiceError(told) if status == SERVICE_ERROR else CallFailed(told)
-        return Answer(seq, status, dump(plain))
+        return seq, status, dump(plain)

@@ -22,6 +22,7 @@ from raybeam.actors import (
 )
 from raybeam.actors.interface import Delivery, Invoke, result_of
 from raybeam.actors.kernel.once import Origin
+from raybeam.actors.kernel.retry import AT_MOST_ONCE
 
 from . import envelope
 from .kernel.attempts import GiveUp, OutOfTime, after_attempt
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from .client import Client
     from .kernel.views import Member
     from .lane import Lane
+    from .large import LargeValues
 
 R = TypeVar("R")
 AGAIN_S = 0.02
@@ -68,19 +70,31 @@ class FamilyChannel:
         """
         if self._pattern == "broadcast":
             raise UsageError(f"{self._name} is a broadcast family: await ref.{request.method}.broadcast(...) instead")
-        self._check_breaker(request)
+        if self._state.breaker is not None:
+            self._check_breaker(request)
+        if delivery.retry is not AT_MOST_ONCE and not isinstance(delivery.retry, AtMostOnce):
+            self._state.earned += delivery.retry.budget
         if delivery.hedge is not None:
             return await self._hedged(request, delivery)
-        return await _Attempts(self, request, delivery).answer()
+        call = _Call(self, request, delivery)
+        if type(delivery.retry) is not ExactlyOnce:  # the first attempt, without what it seldom needs
+            lane = self._client.open_lane(self._family, call.key)
+            if lane is not None:
+                call.member = lane.name
+                try:
+                    return await lane.call(SERVICE, call.payload, call.until, call.described, call.extra, call.large)
+                except CallFailed as failure:
+                    return await call.answer(failure)
+        return await call.answer()
 
     async def ask_all(self, request: Invoke, delivery: Delivery) -> Broadcast[object]:
         """Call every replica there is, each once, and gather what they answer until the deadline."""
         until = self._client.now() + delivery.timeout_s
-        payload = envelope.dump_request(request)
+        message = envelope.dump_request(request)
         extra = envelope.pack_extra(current_context(), None)
 
         async def one(member: Member) -> Result[object]:
-            return await result_of(self._ask_member(member.name, request, payload, extra, until))
+            return await result_of(self._ask_member(member.name, request, message, extra, until))
 
         members = self._client.members(self._family)
         results = await asyncio.gather(*(one(member) for member in members))
@@ -90,13 +104,13 @@ class FamilyChannel:
         """Cast to a replica, or to all of a broadcast family; returns when the cast is on its way."""
         self._check_breaker(request)
         until = self._client.now() + delivery.timeout_s
-        payload = envelope.dump_request(request)
+        message = envelope.dump_request(request)
         extra = envelope.pack_extra(current_context(), None)
         if self._pattern == "broadcast":
             lanes = [self._client.lane_to(member.name, until) for member in self._client.members(self._family)]
             for lane in await asyncio.gather(*lanes):
                 if lane is not None:
-                    await self._cast(lane, payload, until, request, extra)
+                    await self._cast(lane, message, until, request, extra)
             return
         key = None if delivery.key is None else delivery.key.of(request)
         while True:
@@ -104,7 +118,7 @@ class FamilyChannel:
                 lane = await self._client.lane(self._family, key, until)
             except TimeoutError:
                 raise CallTimeout((self._name, request), sent=False) from None
-            if await self._cast(lane, payload, until, request, extra):
+            if await self._cast(lane, message, until, request, extra):
                 return
             await asyncio.sleep(AGAIN_S)
 
@@ -115,18 +129,30 @@ class FamilyChannel:
     # -- inside --------------------------------------------------------------------------------------
 
     async def _cast(
-        self, lane: Lane, payload: bytes, until: float, request: Invoke, extra: envelope.Extra | None
+        self,
+        lane: Lane,
+        message: tuple[bytes, LargeValues],
+        until: float,
+        request: Invoke,
+        extra: envelope.Extra | None,
     ) -> bool:
+        payload, large = message
         left_s = max(SHORTEST_S, until - self._client.now())
         try:
-            await lane.cast(SERVICE, payload, left_s, (self._name, request), extra)
+            await lane.cast(SERVICE, payload, left_s, (self._name, request), extra, large)
         except NoProcess:  # the lane has ended: another replica takes it
             return False
         return True
 
     async def _ask_member(
-        self, name: str, request: Invoke, payload: bytes, extra: envelope.Extra | None, until: float
+        self,
+        name: str,
+        request: Invoke,
+        message: tuple[bytes, LargeValues],
+        extra: envelope.Extra | None,
+        until: float,
     ) -> object:
+        payload, large = message
         described = (self._name, request)
         try:
             lane = await self._client.lane_to(name, until)
@@ -134,7 +160,7 @@ class FamilyChannel:
             raise CallTimeout(described, sent=False) from None
         if lane is None:
             raise NoProcess(described)
-        return await lane.call(SERVICE, payload, max(SHORTEST_S, until - self._client.now()), described, extra)
+        return await lane.call(SERVICE, payload, until, described, extra, large)
 
     def _check_breaker(self, request: Invoke) -> None:
         breaker = self._state.breaker
@@ -146,14 +172,14 @@ class FamilyChannel:
         assert delivery.hedge is not None
         client, began = self._client, self._client.now()
         latency = self._state.latency_of(request.method)
-        first = _Attempts(self, request, delivery)
+        first = _Call(self, request, delivery)
         running = {asyncio.ensure_future(first.answer())}
         try:
             pause_s = delivery.hedge.pause_s(latency.quantile(delivery.hedge.quantile, began))
             if pause_s is not None and pause_s < delivery.timeout_s:
                 done, _ = await asyncio.wait(running, timeout=pause_s)
                 if not done and len(client.members(self._family)) > 1 and self._state.repetition_allowed(client.now()):
-                    second = _Attempts(self, request, delivery, avoid=first.member, until=first.until)
+                    second = _Call(self, request, delivery, avoid=first.member, until=first.until)
                     running.add(asyncio.ensure_future(second.answer()))
             while True:
                 done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
@@ -169,17 +195,33 @@ class FamilyChannel:
             await asyncio.gather(*running, return_exceptions=True)
 
 
-class _Attempts:
+class _Call:
     """One call, and the attempts at it.
 
     Attributes:
         member: The replica that was asked last.
+        key: Where it belongs, `None`: anywhere.
         until: The deadline, loop time.
+        payload: The request, pickled.
+        large: Its large values.
+        extra: What it carries beside.
+        described: What it is, for errors.
     """
 
     __slots__ = (
-        "_avoid", "_channel", "_client", "_delivery", "_extra", "_maybe_done", "_origin", "_payload", "_request",
-        "member", "until",
+        "_avoid",
+        "_channel",
+        "_client",
+        "_delivery",
+        "_maybe_done",
+        "_origin",
+        "described",
+        "extra",
+        "key",
+        "large",
+        "member",
+        "payload",
+        "until",
     )  # fmt: skip
 
     def __init__(
@@ -192,33 +234,40 @@ class _Attempts:
     ) -> None:
         self._channel = channel
         self._client = channel._client
-        self._request = request
         self._delivery = delivery
         self._avoid = avoid
-        self._payload = envelope.dump_request(request)
-        self._extra = envelope.pack_extra(current_context(), None)
         self._origin: Origin | None = None
         self._maybe_done = False
+        self.described = (channel._name, request)
+        self.payload, self.large = envelope.dump_request(request)
+        context = current_context()
+        self.extra = None if context is None else envelope.pack_extra(context, None)
+        self.key = None if delivery.key is None else delivery.key.of(request)
         self.member: str | None = None
-        self.until = self._client.now() + delivery.timeout_s if until is None else until
+        self.until = channel._client.now() + delivery.timeout_s if until is None else until
 
-    async def answer(self) -> object:
-        """Make the call until there is an answer or nothing more may be tried."""
+    async def answer(self, first_failure: CallFailed | None = None) -> object:
+        """Make the call until there is an answer or nothing more may be tried.
+
+        Args:
+            first_failure: How the first attempt ended, when it was made already.
+        """
         retry, state, client = self._delivery.retry, self._channel._state, self._client
-        if not isinstance(retry, AtMostOnce):
-            state.deposit(retry.budget)
         attempt = 0
         try:
             while True:
                 attempt += 1
                 try:
+                    if first_failure is not None:
+                        failure, first_failure = first_failure, None
+                        raise failure
                     return await self._attempt()
                 except TimeoutError:
-                    raise CallTimeout(self._described(), sent=self._maybe_done) from None
+                    raise CallTimeout(self.described, sent=self._maybe_done) from None
                 except _StateLost as lost:
-                    raise Interrupted(lost.cause, self._described()) from None
+                    raise Interrupted(lost.cause, self.described) from None
                 except _Shunned as shunned:
-                    error: CallFailed = Overloaded(self._described(), shunned.seconds)
+                    error: CallFailed = Overloaded(self.described, shunned.seconds)
                     retry_after_s: float | None = shunned.seconds
                 except CallFailed as failure:
                     error = failure
@@ -234,7 +283,7 @@ class _Attempts:
                     retry_after_s=retry_after_s,
                 )
                 if isinstance(verdict, OutOfTime):
-                    raise CallTimeout(self._described(), sent=self._maybe_done)
+                    raise CallTimeout(self.described, sent=self._maybe_done)
                 if isinstance(verdict, GiveUp) or (verdict.counts and not state.repetition_allowed(client.now())):
                     raise error
                 await asyncio.sleep(verdict.delay_s)
@@ -244,8 +293,7 @@ class _Attempts:
     async def _attempt(self) -> object:
         lane = await self._lane()
         self.member = lane.name
-        left_s = max(SHORTEST_S, self.until - self._client.now())
-        return await lane.call(SERVICE, self._payload, left_s, self._described(), self._extra)
+        return await lane.call(SERVICE, self.payload, self.until, self.described, self.extra, self.large)
 
     async def _lane(self) -> Lane:
         """The lane for the next attempt. Once a replica may have done a call exactly once, to no other."""
@@ -257,9 +305,8 @@ class _Attempts:
                 raise _StateLost("noconnection")
             return lane
         self._settle()
-        key = None if delivery.key is None else delivery.key.of(self._request)
         try:
-            lane = await client.lane(self._channel._family, key, self.until, self._avoid)
+            lane = await client.lane(self._channel._family, self.key, self.until, self._avoid)
         except Overloaded as refused:
             raise _Shunned(refused.retry_after_s) from None
         if isinstance(delivery.retry, ExactlyOnce):
@@ -271,13 +318,13 @@ class _Attempts:
         """Give the call a number at the replica of the lane, waiting while too many are under way there."""
         life = await lane.known_life()
         if not life:
-            raise NoProcess(self._described())
+            raise NoProcess(self.described)
         numbers = self._client.numbers(lane.name)
         while numbers.under_way >= window:
             await self._channel._state.wait_for_settled()
         self.member = lane.name
         self._origin = Origin(self._client.id, numbers.take(), numbers.settled, life)
-        self._extra = envelope.pack_extra(current_context(), self._origin)
+        self.extra = envelope.pack_extra(current_context(), self._origin)
 
     def _settle(self) -> None:
         """No answer to the numbered call is waited for any more."""
@@ -305,9 +352,6 @@ class _Attempts:
             self._client.shun(self.member, failure.retry_after_s)
             return 0.0  # another replica may take it at once
         return None
-
-    def _described(self) -> tuple[str, Invoke]:
-        return (self._channel._name, self._request)
 
 
 class _StateLost(Exception):

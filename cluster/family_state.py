@@ -17,21 +17,22 @@ class FamilyState:
 
     Args:
         breaker: Of the family; `None`: it has none.
+
+    Attributes:
+        earned: Repetitions that the calls since the last repetition have earned: of each, the share of its strategy.
     """
 
     def __init__(self, breaker: BreakerSwitch | None) -> None:
         self.breaker = breaker
+        self.earned = 0.0
         self._budget = RetryBudget()
         self._latencies: dict[str, RecentLatency] = {}
         self._settled = asyncio.Event()
 
-    def deposit(self, share: float) -> None:
-        """A call is made whose strategy allows this share of repetitions."""
-        self._budget = self._budget.deposit(share)
-
     def repetition_allowed(self, now: float) -> bool:
         """Take one repetition from the budget, if it has one left."""
-        self._budget, allowed = self._budget.withdraw(now)
+        self._budget, allowed = self._budget.deposit(self.earned).withdraw(now)
+        self.earned = 0.0
         return allowed
 
     def latency_of(self, method: str) -> RecentLatency:

@@ -16,11 +16,13 @@ from raybeam.actors import (
     InvalidArgumentsError,
     NoProcess,
     Overloaded,
+    UnsendableAnswer,
 )
 from raybeam.actors.deadlines import Deadlines
 
 from . import envelope
 from .kernel.lane import Lost, Offered, Pause, Replied, Resumed, Send, Sender, SenderEvent, first_new_answer, send_step
+from .large import Beside, Exchanged, LargeCounts, LargeValues, values_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,8 +45,8 @@ class LinkDown(Exception):
 class Link(Protocol):
     """Carries one batch there and its reply back."""
 
-    async def exchange(self, data: bytes) -> bytes:
-        """Send a batch.
+    async def exchange(self, data: bytes, *large: object) -> Exchanged:
+        """Send a batch and the large values of its messages; its reply, with large values of answers if there are any.
 
         Raises:
             LinkLost: The outcome is unknown.
@@ -99,6 +101,7 @@ class Lane:
         self._state = Sender()
         self._outbox: deque[envelope.Row] = deque()  # messages accepted + 1 .. last, with deadlines in loop time
         self._waiting: dict[int, asyncio.Future[object]] = {}
+        self._large: dict[int, LargeValues] = {}  # of the messages in the outbox
         self._last = 0
         self._flush_due = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -114,11 +117,20 @@ class Lane:
         self,
         destination: str,
         payload: bytes,
-        timeout_s: float,
+        deadline: float,
         described: object = None,
         extra: envelope.Extra | None = None,
+        large: LargeValues = (),
     ) -> object:
         """Send a call and wait for its answer. Cancelled, it cancels the call at the other end.
+
+        Args:
+            destination: Name of the process there.
+            payload: The request, pickled.
+            deadline: Loop time until which the caller waits.
+            described: What the call is, for errors.
+            extra: What it carries beside.
+            large: Its large values.
 
         Raises:
             Overloaded: Too many messages wait for the other end to take them.
@@ -127,25 +139,30 @@ class Lane:
             NoProcess: The other end is known to be dead; the call was not sent.
             CallFailed: As the callee gave.
         """
-        self._check_room(described)
-        loop = self._loop
-        future: asyncio.Future[object] = loop.create_future()
-        deadline = loop.time() + timeout_s
-        seq = self._offer((envelope.CALL, destination, payload, deadline, extra))
+        if self.ended or len(self._outbox) >= MAX_WAITING_TO_BE_SENT:
+            self._check_room(described)
+        future: asyncio.Future[object] = self._loop.create_future()
+        self._last = seq = self._last + 1
+        self._outbox.append((envelope.CALL, destination, payload, deadline, extra))
         self._waiting[seq] = future
+        if large:
+            self._large[seq] = large
         self._deadlines.add(future, deadline)
+        if not self._flush_due:
+            self._flush_due = True
+            self._loop.call_soon(self._flush)
         try:
             return await future
         except CallFailed as failure:
+            self._waiting.pop(seq, None)
             if failure.call is not None:
                 raise
             raise _described(failure, described) from None
         except asyncio.CancelledError:
+            self._waiting.pop(seq, None)
             if not self.ended:
                 self._offer((envelope.CANCEL, str(seq), b"", None, None))
             raise
-        finally:
-            self._waiting.pop(seq, None)
 
     async def known_life(self) -> int:
         """Which life of the service's state the other end has, asked if need be. 0: none now, or it has ended."""
@@ -164,6 +181,7 @@ class Lane:
         timeout_s: float,
         described: object = None,
         extra: envelope.Extra | None = None,
+        large: LargeValues = (),
     ) -> None:
         """Send a cast; waits while the other end takes no more.
 
@@ -180,7 +198,9 @@ class Lane:
             except TimeoutError:
                 raise Overloaded(described) from None
         self._check_room(described)
-        self._offer((envelope.CAST, destination, payload, None, extra))
+        seq = self._offer((envelope.CAST, destination, payload, None, extra))
+        if large:
+            self._large[seq] = large
 
     def post(self, row: envelope.Row) -> None:
         """Send a message that wants no answer; never waits.
@@ -209,7 +229,6 @@ class Lane:
 
     def _offer(self, row: envelope.Row) -> int:
         self._last += 1
-        self.used_at = self._loop.time()
         self._outbox.append(row)
         if not self._flush_due:
             self._flush_due = True
@@ -218,6 +237,7 @@ class Lane:
 
     def _flush(self) -> None:
         self._flush_due = False
+        self.used_at = self._loop.time()
         if not self.ended:
             self._step(Offered(self._last))
 
@@ -244,17 +264,28 @@ class Lane:
             (kind, destination, payload, None if deadline is None else deadline - now, extra)
             for kind, destination, payload, deadline, extra in islice(self._outbox, start, start + batch.count)
         ]
-        task = self._loop.create_task(self._exchange(envelope.dump_batch(self._id, batch, rows, self._epoch())))
+        counts: LargeCounts = ()
+        values: list[object] = []
+        if self._large:
+            counts, values = self._large_of(batch)
+        data = envelope.dump_batch(self._id, batch, rows, self._epoch(), counts)
+        task = self._loop.create_task(self._exchange(data, values))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _exchange(self, data: bytes) -> None:
+    def _large_of(self, batch: Send) -> tuple[LargeCounts, list[object]]:
+        """The large values of a batch's messages."""
+        found = [(seq - batch.first, self._large[seq]) for seq in self._large if 0 <= seq - batch.first < batch.count]
+        return tuple((at, len(values)) for at, values in found), [value for _, values in found for value in values]
+
+    async def _exchange(self, data: bytes, large: list[object]) -> None:
         try:
-            replied = await self._link.exchange(data)
+            exchanged = await self._link.exchange(data, *large)
+            replied, came = (exchanged, ()) if isinstance(exchanged, bytes) else exchanged
             if replied == envelope.FORGOTTEN:
                 self._ended_by_itself(dead=False)
                 return
-            reply, answers, told = envelope.load_reply(replied)
+            reply, answers, told, counts = envelope.load_reply(replied)
             self.depth, self.life = told.depth, told.life
             self.heard_at = self._loop.time()
             self._heard += 1
@@ -269,28 +300,33 @@ class Lane:
             if told.view is not None:
                 self._on_view(told.view)
             if not self.ended:
-                self._replied(reply, answers)
+                self._replied(reply, answers, values_at(counts, came) if counts else {})
 
-    def _replied(self, reply: Replied, answers: list[tuple[int, int, bytes]]) -> None:
+    def _replied(self, reply: Replied, answers: list[envelope.Answer], large: dict[int, LargeValues]) -> None:
         skip = first_new_answer(self._state, reply)
-        for seq, status, payload in answers[skip:] if skip is not None else ():
-            future = self._waiting.get(seq)
+        waiting, load = self._waiting, envelope.load
+        for at, (seq, status, payload) in enumerate(answers):
+            if skip is None or at < skip:
+                continue
+            future = waiting.pop(seq, None)
             if future is None or future.done():
                 continue
             try:
-                value = envelope.load(payload)
+                value = load(payload)
+                if type(value) is Beside:
+                    value = large[at][0]
             except InvalidArgumentsError as error:
-                future.set_exception(error)
+                future.set_exception(UnsendableAnswer(str(error)))
                 continue
             if status == envelope.VALUE:
                 future.set_result(value)
             else:
                 assert isinstance(value, BaseException)
                 future.set_exception(value)
-            # `call` removes it from `_waiting` when it wakes; the kernel must not count it until then.
-            del self._waiting[seq]
         for _ in range(max(0, reply.accepted - (self._last - len(self._outbox)))):
             self._outbox.popleft()
+        if self._large:
+            self._large = {seq: values for seq, values in self._large.items() if seq > reply.accepted}
         self._step(reply)
         self._room.set()
 
@@ -307,6 +343,7 @@ class Lane:
                 future.set_exception(Disconnected() if why is None else CallFailed(why))
         self._waiting.clear()
         self._outbox.clear()
+        self._large.clear()
 
 
 def _described(failure: CallFailed, described: object) -> CallFailed:

@@ -12,6 +12,8 @@ from .lane import LinkDown, LinkLost
 if TYPE_CHECKING:
     from ray.actor import ActorHandle
 
+    from .large import Exchanged
+
 
 UNKNOWN_S = 0.3
 
@@ -22,10 +24,10 @@ class RayLink:
     def __init__(self, actor: ActorHandle[Any]) -> None:
         self._actor = actor
 
-    async def exchange(self, data: bytes) -> bytes:
+    async def exchange(self, data: bytes, *large: object) -> Exchanged:
         """Send a batch; see `raybeam.cluster.lane.Link`."""
         try:
-            reply: bytes = await self._actor.exchange.remote(data)
+            reply: Exchanged = await self._actor.exchange.remote(data, *large)
         except ActorUnavailableError as error:
             raise LinkLost(str(error)) from error
         except (ActorDiedError, RayActorError) as error:

@@ -22,6 +22,7 @@ from raybeam.actors.runtime import ambient_runtime, log_report
 
 from . import peers
 from .client import IDLE_LANE_S
+from .collector import calm_collector
 from .kernel.histogram import Histogram
 from .mesh import Mesh
 from .names import SERVICE, ReplicaName
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from .blueprint import Blueprint, Family
     from .host import ReplicaHost
     from .kernel.views import Table, View
+    from .large import Exchanged
 
 SERVICE_PERIOD_S = 5.0
 MAX_INTENSITY = "reached_max_restart_intensity"
@@ -135,14 +137,15 @@ class Replica:
         loop = asyncio.get_running_loop()
         peers.open(self._runtime, self._blueprint, self._family.calls, self._host.directory, self._follow)
         self._top = await gen_server.start(_Tree, self._family)
+        calm_collector()
         for task in (self._tick(), self._watch_top(self._top)):
             running = loop.create_task(task)
             self._background.add(running)
         return self._host.machine
 
-    async def exchange(self, data: bytes) -> bytes:
-        """One batch of a lane."""
-        return await self._sessions.exchange(data)
+    async def exchange(self, data: bytes, *large: object) -> Exchanged:
+        """One batch of a lane, and the large values of its messages."""
+        return await self._sessions.exchange(data, *large)
 
     async def stop(self) -> None:
         """End the service in order and let its last answers out; the replica itself is ended by its keeper."""

@@ -12,6 +12,7 @@ from raybeam.actors.message import Call, Cast, From
 from . import envelope
 from .envelope import Answer, Row, Told
 from .kernel.lane import Receiver, accept, reply_with
+from .large import Exchanged, LargeValues, values_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,10 +44,13 @@ class _RemoteFrom(From):
     def reply(self, value: object) -> None:
         if self._once():
             try:
-                answer = Answer(self.seq, envelope.VALUE, envelope.dump_answer(value))
+                payload, large = envelope.dump_answer(value)
             except UnsendableAnswer as error:
-                answer = envelope.answer_with_error(self.seq, error)
-            self.session.answer(answer)
+                self.session.answer(envelope.answer_with_error(self.seq, error))
+            else:
+                if large:
+                    self.session.large[self.session.made + 1] = large
+                self.session.answer((self.seq, envelope.VALUE, payload))
 
     def fail(self, error: BaseException) -> None:
         if self._once():
@@ -85,6 +89,7 @@ class _Session:
         self.sessions = sessions
         self.state = Receiver()
         self.answers: deque[Answer] = deque()  # answers confirmed + 1 .. answers
+        self.large: dict[int, LargeValues] = {}  # of those answers, by their number
         self.made = 0
         self.pending: dict[int, _RemoteFrom] = {}
         self.held: asyncio.Future[None] | None = None
@@ -146,12 +151,13 @@ class Sessions:
         cell = self._runtime.cell(self._service)
         return 0 if cell is None else max(len(cell.mailbox), len(cell.calls))
 
-    async def exchange(self, data: bytes) -> bytes:
-        """Take one batch in; returns when there are answers, a newer batch has come, or the hold time is over.
+    async def exchange(self, data: bytes, *large: object) -> Exchanged:
+        """Take one batch in, and the large values of its messages.
 
-        A batch of a lane that was forgotten is not taken in: the reply is `envelope.FORGOTTEN`.
+        Returns when there are answers, a newer batch has come, or the hold time is over. A batch of a lane that was
+        forgotten is not taken in: the reply is `envelope.FORGOTTEN`.
         """
-        sender, batch, messages, epoch = envelope.load_batch(data)
+        sender, batch, messages, epoch, counts = envelope.load_batch(data)
         session = self._sessions.get(sender)
         if session is None:
             if batch.begun:
@@ -162,8 +168,11 @@ class Sessions:
         session.state, new = accept(session.state, batch)
         for _ in range(session.state.confirmed - confirmed):
             session.answers.popleft()
+        if session.large:
+            session.large = {at: values for at, values in session.large.items() if at > session.state.confirmed}
+        beside = values_at(counts, large) if counts else {}
         for position in new:
-            self._deliver(session, batch.first + position, messages[position])
+            self._deliver(session, batch.first + position, messages[position], beside.get(position, ()))
         session.release()
         if session.state.returned == session.made:
             await self._hold(session)
@@ -176,7 +185,13 @@ class Sessions:
         service, view = self._runtime.cell(self._service), self._view()
         life = 0 if service is None else service.pid.serial
         newer = view if view is not None and view.epoch > epoch else None
-        return envelope.dump_reply(reply, answers, Told(depth, life, newer))
+        told = Told(depth, life, newer)
+        if not session.large:
+            return envelope.dump_reply(reply, answers, told)
+        positions = [at for at in range(reply.answers) if reply.first_answer + at in session.large]
+        found = [(at, session.large[reply.first_answer + at]) for at in positions]
+        values = tuple(value for _, large_values in found for value in large_values)
+        return envelope.dump_reply(reply, answers, told, tuple((at, len(kept)) for at, kept in found)), values
 
     async def drain(self, timeout_s: float) -> None:
         """Wait until all answers made have left, at most so long: before the end, so that none is lost with it."""
@@ -212,7 +227,7 @@ class Sessions:
             if session.held is held:
                 session.held = None
 
-    def _deliver(self, session: _Session, seq: int, message: Row) -> None:
+    def _deliver(self, session: _Session, seq: int, message: Row, large: LargeValues) -> None:
         kind, destination, payload, timeout_s, extra = message
         if kind == envelope.HELLO:
             return
@@ -231,7 +246,7 @@ class Sessions:
         if kind == envelope.CAST:
             if cell is not None:
                 try:
-                    cell.deliver(Cast(envelope.load_request(payload)))
+                    cell.deliver(Cast(envelope.load_request(payload, large)))
                 except InvalidArgumentsError as error:
                     self._runtime.report(error)
             return
@@ -239,7 +254,7 @@ class Sessions:
             session.answer(envelope.answer_with_error(seq, NoProcess()))
             return
         try:
-            request = envelope.load_request(payload)
+            request = envelope.load_request(payload, large)
         except InvalidArgumentsError as error:
             session.answer(envelope.answer_with_error(seq, error))
             return

@@ -22,6 +22,7 @@ from raybeam.actors.interface import Invoke
 from raybeam.actors.testing import run
 from raybeam.cluster import envelope
 from raybeam.cluster.lane import Lane, LinkDown, LinkLost
+from raybeam.cluster.large import Exchanged
 from raybeam.cluster.session import Sessions
 
 
@@ -52,24 +53,28 @@ class FaultyLink:
         self.dead = False
         self.batches = 0
 
-    async def exchange(self, data: bytes) -> bytes:
+    async def exchange(self, data: bytes, *large: object) -> Exchanged:
         self.batches += 1
         await asyncio.sleep(self.random.random() * self.delay_s)
         if self.dead:
             raise LinkDown
         if self.random.random() < self.loss:
             raise LinkLost
-        reply = await self.sessions.exchange(data)
+        reply = await self.sessions.exchange(data, *large)
         if self.random.random() < self.loss:  # it was sent again by something underneath
-            reply = await self.sessions.exchange(data)
+            reply = await self.sessions.exchange(data, *large)
         await asyncio.sleep(self.random.random() * self.delay_s)
         if self.random.random() < self.loss:
             raise LinkLost
         return reply
 
 
+def within(seconds: float) -> float:
+    return asyncio.get_running_loop().time() + seconds
+
+
 def request(method: str, *args: object) -> bytes:
-    return envelope.dump_request(Invoke(method, args, {}))
+    return envelope.dump_request(Invoke(method, args, {}))[0]
 
 
 @settings(max_examples=60, deadline=None)
@@ -88,8 +93,8 @@ def test_every_message_is_handled_once_and_in_order_whatever_the_link_does(seed:
                     await lane.cast("service", request("note", number), timeout_s=600)
                     return number
                 if choice.random() < 0.2:
-                    slow.append(asyncio.ensure_future(lane.call("slow", request("record", number, 20.0), 600)))
-                return await lane.call("service", request("record", number), timeout_s=600)
+                    slow.append(asyncio.ensure_future(lane.call("slow", request("record", number, 20.0), within(600))))
+                return await lane.call("service", request("record", number), within(600))
 
             async def all_sent() -> list[object]:
                 tasks = []
@@ -101,7 +106,7 @@ def test_every_message_is_handled_once_and_in_order_whatever_the_link_does(seed:
 
             slow: list[asyncio.Future[object]] = []
             answers = await all_sent()
-            await lane.call("service", request("record", count), timeout_s=600)
+            await lane.call("service", request("record", count), within(600))
             await asyncio.gather(*slow)
             state = await gen_server.get_state(pid)
             await lane.close()
@@ -121,9 +126,9 @@ def test_a_slow_call_does_not_hold_back_the_answer_of_a_fast_one() -> None:
             await gen_server.start(Recorder, name="fast")
             lane = Lane(FaultyLink(Sessions(runtime, "slow"), 1, loss=0.0, delay_s=0.0), "test")
             loop = asyncio.get_running_loop()
-            slow = asyncio.ensure_future(lane.call("slow", request("record", 1, 8.0), timeout_s=60))
+            slow = asyncio.ensure_future(lane.call("slow", request("record", 1, 8.0), within(60)))
             await asyncio.sleep(1.0)
-            await lane.call("fast", request("record", 2), timeout_s=60)
+            await lane.call("fast", request("record", 2), within(60))
             fast_at = loop.time()
             await slow
             slow_at = loop.time()
@@ -138,11 +143,11 @@ def test_a_slow_call_does_not_hold_back_the_answer_of_a_fast_one() -> None:
 
 def test_a_lost_batch_is_sent_again_at_once_though_another_is_held() -> None:
     class LosesTheSecond(FaultyLink):
-        async def exchange(self, data: bytes) -> bytes:
+        async def exchange(self, data: bytes, *large: object) -> Exchanged:
             if self.batches == 1:
                 self.batches += 1
                 raise LinkLost
-            return await super().exchange(data)
+            return await super().exchange(data, *large)
 
     async def main() -> float:
         async with Runtime() as runtime:
@@ -150,9 +155,9 @@ def test_a_lost_batch_is_sent_again_at_once_though_another_is_held() -> None:
             await gen_server.start(Recorder, name="fast")
             lane = Lane(LosesTheSecond(Sessions(runtime, "slow"), 1, loss=0.0, delay_s=0.0), "test")
             loop = asyncio.get_running_loop()
-            slow = asyncio.ensure_future(lane.call("slow", request("record", 1, 8.0), timeout_s=60))
+            slow = asyncio.ensure_future(lane.call("slow", request("record", 1, 8.0), within(60)))
             await asyncio.sleep(1.0)
-            await lane.call("fast", request("record", 2), timeout_s=60)
+            await lane.call("fast", request("record", 2), within(60))
             answered_at = loop.time()
             await slow
             await lane.close()
@@ -168,7 +173,7 @@ def test_casts_in_a_loop_wait_for_room() -> None:
             lane = Lane(FaultyLink(Sessions(runtime, "service"), 1, loss=0.0, delay_s=0.01), "test")
             for number in range(30_000):
                 await lane.cast("service", request("note", number), timeout_s=60)
-            await lane.call("service", request("record", 30_000), timeout_s=60)
+            await lane.call("service", request("record", 30_000), within(60))
             state = await gen_server.get_state(pid)
             await lane.close()
             assert isinstance(state, dict)
@@ -212,8 +217,8 @@ def test_an_answer_that_cannot_be_sent_is_told_and_its_process_lives_on() -> Non
             await gen_server.start(Hider, name="service")
             lane = Lane(FaultyLink(Sessions(runtime, "service"), 1, loss=0.0, delay_s=0.0), "test")
             with pytest.raises(UnsendableAnswer) as told:
-                await lane.call("service", request("hidden"), timeout_s=5)
-            answer = await lane.call("service", request("plain"), timeout_s=5)
+                await lane.call("service", request("hidden"), within(5))
+            answer = await lane.call("service", request("plain"), within(5))
             await lane.close()
             return str(told.value), answer
 
@@ -229,7 +234,7 @@ def test_an_error_that_cannot_be_read_again_is_told_in_words_as_the_answer_it_is
             await gen_server.start(Hider, name="service")
             lane = Lane(FaultyLink(Sessions(runtime, "service"), 1, loss=0.0, delay_s=0.0), "test")
             with pytest.raises(ServiceError) as told:
-                await lane.call("service", request("refuse"), timeout_s=5)
+                await lane.call("service", request("refuse"), within(5))
             await lane.close()
             return str(told.value)
 
@@ -243,8 +248,8 @@ def test_a_handler_that_wants_to_leave_the_program_ends_its_process_alone() -> N
             await gen_server.start(Hider, name="other")
             lane = Lane(FaultyLink(Sessions(runtime, "service"), 1, loss=0.0, delay_s=0.0), "test")
             with pytest.raises(CallFailed) as told:
-                await lane.call("service", request("leave"), timeout_s=5)
-            answer = await lane.call("other", request("plain"), timeout_s=5)
+                await lane.call("service", request("leave"), within(5))
+            answer = await lane.call("other", request("plain"), within(5))
             await lane.close()
             return str(told.value.cause), answer
 
@@ -259,7 +264,7 @@ def test_calls_under_way_fail_as_unknown_when_the_other_end_dies() -> None:
             lane = Lane(link, "test")
             link.dead = True
             try:
-                await lane.call("service", request("record", 1), timeout_s=60)
+                await lane.call("service", request("record", 1), within(60))
             except CallFailed as error:
                 return type(error)
             raise AssertionError("the call was answered by a dead link")
@@ -274,11 +279,11 @@ def test_a_lane_that_the_other_end_has_forgotten_ends_and_does_not_say_that_the_
             sessions = Sessions(runtime, "service")
             ends: list[bool] = []
             lane = Lane(FaultyLink(sessions, 1, loss=0.0, delay_s=0.0), "test", ends.append)
-            await lane.call("service", request("record", 1), timeout_s=60)
+            await lane.call("service", request("record", 1), within(60))
             await asyncio.sleep(700.0)
             assert sessions.forget_silent(600.0) == 1
             try:
-                await lane.call("service", request("record", 2), timeout_s=60)
+                await lane.call("service", request("record", 2), within(60))
             except CallFailed as error:
                 return type(error), ends
             raise AssertionError("a forgotten lane took a message")
@@ -288,13 +293,13 @@ def test_a_lane_that_the_other_end_has_forgotten_ends_and_does_not_say_that_the_
 
 def test_callers_are_told_why_when_a_batch_cannot_be_read() -> None:
     class Garbling:
-        async def exchange(self, data: bytes) -> bytes:
+        async def exchange(self, data: bytes, *large: object) -> Exchanged:
             return b"not a reply"
 
     async def main() -> str:
         lane = Lane(Garbling(), "test")
         try:
-            await lane.call("service", request("record", 1), timeout_s=60)
+            await lane.call("service", request("record", 1), within(60))
         except CallFailed as error:
             return str(error.cause)
         raise AssertionError("a garbled reply was taken for an answer")
@@ -308,9 +313,48 @@ def test_an_idle_lane_sends_nothing() -> None:
             await gen_server.start(Recorder, name="service")
             link = FaultyLink(Sessions(runtime, "service"), 1, loss=0.0, delay_s=0.0)
             lane = Lane(link, "test")
-            await lane.call("service", request("record", 1), timeout_s=60)
+            await lane.call("service", request("record", 1), within(60))
             await asyncio.sleep(3600)
             await lane.close()
             return link.batches
 
     assert run(main()) == 1
+
+
+class Keeper(GenServer):
+    async def init(self) -> None:
+        self.sizes: list[int] = []
+
+    @call
+    async def keep(self, data: bytes, more: bytes = b"") -> bytes:
+        self.sizes.append(len(data) + len(more))
+        return data[: len(data) // 2]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 2**32), loss=st.sampled_from([0.0, 0.3]), sizes=st.lists(st.integers(0, 400_000), max_size=8)
+)
+def test_large_values_arrive_beside_the_batch_whatever_the_link_does(seed: int, loss: float, sizes: list[int]) -> None:
+    async def main() -> tuple[list[int], int]:
+        async with Runtime() as runtime:
+            await gen_server.start(Keeper, name="service")
+            link = FaultyLink(Sessions(runtime, "service"), seed, loss, delay_s=0.01)
+            lane = Lane(link, "test")
+
+            async def keep(number: int, size: int) -> int:
+                data = bytes([number % 256]) * size
+                message, large = envelope.dump_request(Invoke("keep", (data,), {"more": b"small"}))
+                half = await lane.call("service", message, within(600), None, None, large)
+                assert half == data[: size // 2]
+                return len(message)
+
+            lengths = await asyncio.gather(*(keep(number, size) for number, size in enumerate(sizes)))
+            kept = len(lane._large)
+            await lane.close()
+            return list(lengths), kept
+
+    lengths, kept = run(main())
+
+    assert kept == 0
+    assert all(length < 100_300 for length in lengths)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from raybeam.actors import GenServer, Runtime, gen_server
 from raybeam.actors.runtime import ambient_runtime
@@ -13,6 +13,9 @@ from raybeam.cluster.client import Client
 from raybeam.cluster.kernel.views import Member, Table, View, first_table, member_up
 from raybeam.cluster.lane import LinkDown, LinkLost
 from raybeam.cluster.session import Sessions
+
+if TYPE_CHECKING:
+    from raybeam.cluster.large import Exchanged
 
 
 @dataclass
@@ -34,7 +37,7 @@ class Replica:
     newer_view: View | None = None
     batches: int = 0
 
-    async def exchange(self, data: bytes) -> bytes:
+    async def exchange(self, data: bytes, *large: object) -> Exchanged:
         self.batches += 1
         await asyncio.sleep(self.delay_s)
         if not self.alive:
@@ -42,7 +45,7 @@ class Replica:
         if self.lose_requests:
             self.lose_requests -= 1
             raise LinkLost
-        reply = await self.sessions.exchange(data)
+        reply = await self.sessions.exchange(data, *large)
         if not self.alive:
             raise LinkDown
         if self.lose_replies:

@@ -12,6 +12,7 @@ from raybeam.cluster import Blueprint
 from raybeam.cluster.client import Client, DirectoryGone
 from raybeam.cluster.kernel.views import Member, Table, first_table, member_down, member_up
 from raybeam.cluster.lane import LinkDown
+from raybeam.cluster.large import Exchanged
 from raybeam.cluster.session import Sessions
 
 
@@ -45,10 +46,10 @@ class Replica:
         if depth is not None:
             self.sessions.depth = lambda: depth  # type: ignore[method-assign]  # as busy as the test wants it
 
-    async def exchange(self, data: bytes) -> bytes:
+    async def exchange(self, data: bytes, *large: object) -> Exchanged:
         if not self.alive:
             raise LinkDown
-        reply = await self.sessions.exchange(data)
+        reply = await self.sessions.exchange(data, *large)
         if not self.alive:
             raise LinkDown
         return reply

@@ -23,6 +23,7 @@ from raybeam.actors.runtime import ambient_runtime
 from raybeam.actors.testing import run
 from raybeam.cluster.kernel.views import Member, first_table
 from raybeam.cluster.lane import LinkDown, LinkLost
+from raybeam.cluster.large import Exchanged
 from raybeam.cluster.mesh import Mesh
 from raybeam.cluster.session import Sessions
 
@@ -53,14 +54,14 @@ class Wire:
         self.fabric = fabric
         self.name = name
 
-    async def exchange(self, data: bytes) -> bytes:
+    async def exchange(self, data: bytes, *large: object) -> Exchanged:
         await asyncio.sleep(0.001)
         replica = self.fabric.replicas.get(self.name)
         if replica is None:
             raise LinkDown
         if self.fabric.losing:
             raise LinkLost
-        return await replica.sessions.exchange(data)
+        return await replica.sessions.exchange(data, *large)
 
     async def ended(self) -> None:
         await asyncio.shield(self.fabric.replicas[self.name].ended)
