@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import ray
 from ray.exceptions import GetTimeoutError, RayError
 
+from .collector import calm_collector
 from .names import NAMESPACE, ReplicaName, root_name
 from .ray_host import RayReplicaHost, RayRootHost
 from .replica import Replica
@@ -59,7 +60,9 @@ class ReplicaActor(Replica):
     async def start(self) -> str:
         """See `Replica`."""
         self._ray.runs_here()
-        return await super().start()
+        machine = await super().start()
+        calm_collector()
+        return machine
 
     @_in_group("system")
     async def renew(self) -> None:

@@ -22,7 +22,6 @@ from raybeam.actors.runtime import ambient_runtime, log_report
 
 from . import peers
 from .client import IDLE_LANE_S
-from .collector import calm_collector
 from .kernel.histogram import Histogram
 from .mesh import Mesh
 from .names import SERVICE, ReplicaName
@@ -137,7 +136,6 @@ class Replica:
         loop = asyncio.get_running_loop()
         peers.open(self._runtime, self._blueprint, self._family.calls, self._host.directory, self._follow)
         self._top = await gen_server.start(_Tree, self._family)
-        calm_collector()
         for task in (self._tick(), self._watch_top(self._top)):
             running = loop.create_task(task)
             self._background.add(running)

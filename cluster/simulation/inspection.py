@@ -59,9 +59,12 @@ def forget_lanes(cluster: SimulatedCluster, replica: Replica) -> None:
     A sender that does not would begin anew, and what it sends again would be done again; after the minutes of silence
     that this stands for it would have expired.
     """
-    clients = [driver.client for driver in cluster.drivers.values()]
-    clients += [peers.client_of(other._runtime) for other in cluster.replicas().values() if other._top is not None]
-    heard = {lane._id for client in clients for lane in client._lanes.values() if lane._state.heard}
+    lanes = [lane for driver in cluster.drivers.values() for lane in driver.client._lanes.values()]
+    for other in cluster.replicas().values():
+        lanes += [wire._lane for wire in other._mesh._wires.values() if wire._lane is not None]
+        if other._top is not None:
+            lanes += peers.client_of(other._runtime)._lanes.values()
+    heard = {lane._id for lane in lanes if lane._state.heard}
     sessions = replica._sessions._sessions
     for name in [name for name, session in sessions.items() if name in heard and session.held is None]:
         del sessions[name]

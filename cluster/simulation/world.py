@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..blueprint import Blueprint
     from ..host import Directory, ReplicaHandle
     from ..kernel.views import Table
+    from ..large import Exchanged
     from ..names import ReplicaName
     from ..replica import Beat, End, Replica
     from ..root import Root
@@ -292,12 +293,12 @@ class SimulatedLink:
         self._replica = replica
         self._sent = 0
 
-    async def exchange(self, data: bytes) -> bytes:
+    async def exchange(self, data: bytes, *large: object) -> Exchanged:
         """See `Link`."""
         self._note_sent(data)
         replica = self._replica
         return await self._cluster.network.request(
-            self._process, self._actor.process, lambda: replica.exchange(data), repeatable=True
+            self._process, self._actor.process, lambda: replica.exchange(data, *large), repeatable=True
         )
 
     async def ended(self) -> None:
@@ -313,7 +314,7 @@ class SimulatedLink:
 
     def _note_sent(self, data: bytes) -> None:
         """Write down which invocations this batch sends for the first time."""
-        lane, batch, rows, _ = envelope.load_batch(data)
+        lane, batch, rows, _, _ = envelope.load_batch(data)
         last = batch.first + len(rows) - 1
         if last <= self._sent:
             return

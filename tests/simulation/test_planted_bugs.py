@@ -67,8 +67,10 @@ def answers_go_to_other_calls(patch: pytest.MonkeyPatch) -> None:
     right = session._Session.answer
 
     def answer(self: session._Session, made: Answer) -> None:
-        before = self.answers[-1] if self.answers else made
-        right(self, made._replace(payload=before.payload) if before.status == made.status else made)
+        seq, status, payload = made
+        if self.answers and self.answers[-1][1] == status:
+            payload = self.answers[-1][2]
+        right(self, (seq, status, payload))
 
     patch.setattr(session._Session, "answer", answer)
 
@@ -114,13 +116,13 @@ def repetitions_are_not_known(patch: pytest.MonkeyPatch) -> None:
 
 
 def repetitions_go_to_other_replicas(patch: pytest.MonkeyPatch) -> None:
-    right = family_channel._Attempts._lane
+    right = family_channel._Call._lane
 
-    async def choose(self: family_channel._Attempts) -> lane.Lane:
+    async def choose(self: family_channel._Call) -> lane.Lane:
         self._maybe_done = False
         return await right(self)
 
-    patch.setattr(family_channel._Attempts, "_lane", choose)
+    patch.setattr(family_channel._Call, "_lane", choose)
 
 
 def repetitions_go_to_another_life(patch: pytest.MonkeyPatch) -> None:
