@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakValueDictionary
 
 from raybeam.actors import GenServer, NotAProcessError, UsageError
 from raybeam.actors.runtime import current_runtime
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 G = TypeVar("G", bound=GenServer)
 R = TypeVar("R")
 
-_clients: WeakKeyDictionary[Runtime, Client] = WeakKeyDictionary()  # one, unless replicas share an OS process
+_clients: WeakValueDictionary[int, Client] = WeakValueDictionary()
+"""By the runtime's `id`: one, unless replicas share an OS process. A client keeps its runtime alive, not the reverse."""
 
 
 def open(  # noqa: A001 (its word)
@@ -33,7 +34,10 @@ def open(  # noqa: A001 (its word)
     source: DirectorySource,
     on_table: Callable[[Table], None],
 ) -> Client:
-    """Begin to follow the directory, in the event loop of the replica's runtime; `on_table` gets each newer table."""
+    """Begin to follow the directory, in the event loop of the replica's runtime; `on_table` gets each newer table.
+
+    The client lives as long as its caller keeps it.
+    """
     loop = asyncio.get_running_loop()
 
     def run(coroutine: Coroutine[object, object, R]) -> R:
@@ -43,7 +47,7 @@ def open(  # noqa: A001 (its word)
     families = {name: blueprint.families[name] for name in callees}
     known = blueprint.model_copy(update={"families": families})
     seed = runtime.random.getrandbits(64)
-    client = _clients[runtime] = Client(known, source, run, seed, on_table)
+    client = _clients[id(runtime)] = Client(known, source, run, seed, on_table)
     client.open()
     return client
 
@@ -69,11 +73,11 @@ def ref(service: type[G], family: str | None = None) -> G:
 def _client_here() -> Client | None:
     """The client of the runtime that runs the calling code; of the only one, in a thread that belongs to none."""
     try:
-        return _clients.get(current_runtime())
+        return _clients.get(id(current_runtime()))
     except NotAProcessError:
         return next(iter(_clients.values())) if len(_clients) == 1 else None
 
 
 def client_of(runtime: Runtime) -> Client:
     """The client that a replica's runtime calls others by."""
-    return _clients[runtime]
+    return _clients[id(runtime)]

@@ -134,7 +134,9 @@ class Replica:
         self._runtime.on_served = self._served
         ambient_runtime.set(self._runtime)
         loop = asyncio.get_running_loop()
-        peers.open(self._runtime, self._blueprint, self._family.calls, self._host.directory, self._follow)
+        self._client = peers.open(
+            self._runtime, self._blueprint, self._family.calls, self._host.directory, self._follow
+        )
         self._top = await gen_server.start(_Tree, self._family)
         for task in (self._tick(), self._watch_top(self._top)):
             running = loop.create_task(task)
