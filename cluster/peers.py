@@ -24,7 +24,7 @@ G = TypeVar("G", bound=GenServer)
 R = TypeVar("R")
 
 _clients: WeakValueDictionary[int, Client] = WeakValueDictionary()
-"""By the runtime's `id`: one, unless replicas share an OS process. A client keeps its runtime alive, not the reverse."""
+"""By the runtime's `id`: one, unless replicas share a process. A client keeps its runtime alive, not the reverse."""
 
 
 def open(  # noqa: A001 (its word)
