@@ -5,9 +5,11 @@ if not __name__.startswith("raybeam."):
 
 from . import (
     alarm_handler,
+    consumer_supervisor,
     dynamic_supervisor,
     gen_event,
     gen_server,
+    gen_stage,
     gen_statem,
     pg,
     process,
@@ -16,6 +18,7 @@ from . import (
     task_supervisor,
 )
 from .call_context import CallContext, calling_as, current_context
+from .consumer_supervisor import ConsumerSpec, ConsumerSupervisor
 from .crash import CrashReport
 from .distribution import Distribution, PeerDown, PeerUp, Transport
 from .dynamic_supervisor import DynamicSpec, DynamicSupervisor
@@ -50,6 +53,7 @@ from .gen_server import GenServer
 from .gen_statem import GenStatem
 from .interface import Broadcast, Result, call, query
 from .interface import cast_ as cast
+from .iterable_producer import IterableProducer
 from .kernel.backoff import Backoff
 from .kernel.event import RemoveHandler, SwapHandler
 from .kernel.hedge import Hedge
@@ -58,6 +62,20 @@ from .kernel.outcome import Outcome
 from .kernel.reason import Crashed
 from .kernel.retry import AtLeastOnce, AtMostOnce, ExactlyOnce
 from .kernel.server import Error, Ignore, NoReply, Ok, Reply, Stop
+from .kernel.stage_dispatchers import BroadcastDispatcher, DemandDispatcher, Dispatcher, PartitionDispatcher
+from .kernel.stage_options import (
+    Consumer,
+    Emit,
+    Manual,
+    Producer,
+    ProducerConsumer,
+    StageCallResult,
+    StageInit,
+    StageResult,
+    SubscribeResult,
+    SubscribeTo,
+)
+from .kernel.stage_protocol import Subscription
 from .kernel.statem_actions import (
     Action,
     ChangeCallbackModule,
@@ -94,6 +112,7 @@ from .pid import Pid, Ref, RemoteName, Via
 from .registry import Registered, Registry, RegistrySpec, Unregistered
 from .requests import Response
 from .runtime import Runtime
+from .stage import GenStage
 from .supervisor import ChildError, ChildSpec, InvalidSpecError, Supervisor, SupervisorReport, SupervisorSpec
 from .task import Completed, Exited, Task, TaskReply
 from .task_supervisor import TaskSupervisor
@@ -115,6 +134,27 @@ __all__ = [
     "current_context",
     "gen_statem",
     "GenStatem",
+    "gen_stage",
+    "GenStage",
+    "IterableProducer",
+    "consumer_supervisor",
+    "ConsumerSupervisor",
+    "ConsumerSpec",
+    "Producer",
+    "ProducerConsumer",
+    "Consumer",
+    "SubscribeTo",
+    "Subscription",
+    "Emit",
+    "Manual",
+    "StageInit",
+    "StageResult",
+    "StageCallResult",
+    "SubscribeResult",
+    "Dispatcher",
+    "DemandDispatcher",
+    "BroadcastDispatcher",
+    "PartitionDispatcher",
     "pg",
     "alarm_handler",
     "gen_event",

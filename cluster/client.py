@@ -204,7 +204,7 @@ class Client:
             TimeoutError: Nobody could say until then.
             RaybeamError: Why the client has ended.
         """
-        while any(member.name == name for view in self._views.values() for member in view.members):
+        while self.has(name):
             if self._over is not None:
                 raise self._over
             lane = self._lanes.get(name)
@@ -215,10 +215,27 @@ class Client:
                 return lane
         return None
 
-    def members(self, family: str) -> tuple[Member, ...]:
-        """The replicas of a family that calls may be sent to."""
-        view = self._views.get(family)
-        return () if view is None else tuple(member for member in view.members if member.health is not Health.DOWN)
+    def has(self, name: str | None) -> bool:
+        """Whether a replica of that name is there, as far as this client knows."""
+        return any(member.name == name for view in self._views.values() for member in view.members)
+
+    async def members(self, family: str, until: float) -> tuple[Member, ...]:
+        """The replicas of a family that calls may be sent to, waiting for the first while there is none.
+
+        Raises:
+            TimeoutError: There was none until then (loop time).
+            RaybeamError: Why the client has ended.
+        """
+        while True:
+            if self._over is not None:
+                raise self._over
+            view = self._views.get(family)
+            members = () if view is None else view.members
+            if alive := tuple(member for member in members if member.health is not Health.DOWN):
+                return alive
+            self._changed.clear()
+            async with asyncio.timeout_at(until):
+                await self._changed.wait()
 
     def state(self, family: str) -> FamilyState:
         """What this client remembers of its calls to a family."""

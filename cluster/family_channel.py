@@ -96,7 +96,7 @@ class FamilyChannel:
         async def one(member: Member) -> Result[object]:
             return await result_of(self._ask_member(member.name, request, message, extra, until))
 
-        members = self._client.members(self._family)
+        members = await self._members(until, request)
         results = await asyncio.gather(*(one(member) for member in members))
         return Broadcast({member.index: result for member, result in zip(members, results, strict=True)})
 
@@ -107,7 +107,7 @@ class FamilyChannel:
         message = envelope.dump_request(request)
         extra = envelope.pack_extra(current_context(), None)
         if self._pattern == "broadcast":
-            lanes = [self._client.lane_to(member.name, until) for member in self._client.members(self._family)]
+            lanes = [self._client.lane_to(member.name, until) for member in await self._members(until, request)]
             for lane in await asyncio.gather(*lanes):
                 if lane is not None:
                     await self._cast(lane, message, until, request, extra)
@@ -127,6 +127,12 @@ class FamilyChannel:
         return self._client.run(coroutine)  # type: ignore[return-value]  # what the coroutine gives
 
     # -- inside --------------------------------------------------------------------------------------
+
+    async def _members(self, until: float, request: Invoke) -> tuple[Member, ...]:
+        try:
+            return await self._client.members(self._family, until)
+        except TimeoutError:
+            raise CallTimeout((self._name, request), sent=False) from None
 
     async def _cast(
         self,
@@ -178,7 +184,8 @@ class FamilyChannel:
             pause_s = delivery.hedge.pause_s(latency.quantile(delivery.hedge.quantile, began))
             if pause_s is not None and pause_s < delivery.timeout_s:
                 done, _ = await asyncio.wait(running, timeout=pause_s)
-                if not done and len(client.members(self._family)) > 1 and self._state.repetition_allowed(client.now()):
+                others = await client.members(self._family, first.until)
+                if not done and len(others) > 1 and self._state.repetition_allowed(client.now()):
                     second = _Call(self, request, delivery, avoid=first.member, until=first.until)
                     running.add(asyncio.ensure_future(second.answer()))
             while True:
@@ -284,7 +291,9 @@ class _Call:
                 )
                 if isinstance(verdict, OutOfTime):
                     raise CallTimeout(self.described, sent=self._maybe_done)
-                if isinstance(verdict, GiveUp) or (verdict.counts and not state.repetition_allowed(client.now())):
+                if isinstance(verdict, GiveUp) or (verdict.same and not client.has(self.member)):
+                    raise error
+                if verdict.counts and not state.repetition_allowed(client.now()):
                     raise error
                 await asyncio.sleep(verdict.delay_s)
         finally:

@@ -2,41 +2,59 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+WINDOW_S: Final = 10.0
 ALWAYS_PER_S: Final = 10.0
-MOST: Final = 100.0
 
 
 @dataclass(frozen=True, slots=True)
 class RetryBudget:
-    """What is left for repetitions. Each call adds its share, each second adds `ALWAYS_PER_S`; `MOST` can be saved up.
+    """Repetitions earned and spent in the last ten to twenty seconds.
 
-    After Finagle's retry budgets: without one, three layers that try three times each make 27 calls out of one.
+    Each call earns the share that its strategy allows, and `ALWAYS_PER_S` are allowed besides. After Finagle's retry
+    budgets: without one, three layers that try three times each make 27 calls out of one.
 
     Attributes:
-        tokens: Repetitions left.
-        at: Time of the last repetition asked for; `None`: there was none.
+        since: When the present window began.
+        earned: Repetitions earned in it.
+        spent: Repetitions made in it.
+        earned_before: Earned in the window before.
+        spent_before: Made in the window before.
 
-    >>> budget, allowed = RetryBudget(tokens=1.0).withdraw(now=7.0)
-    >>> allowed, budget.withdraw(now=7.05)[1], budget.withdraw(now=7.1)[1]
-    (True, False, True)
-    >>> budget.deposit(0.2).deposit(0.8).withdraw(now=7.0)[1]
-    True
+    >>> def spend(budget, now):
+    ...     allowed = 0
+    ...     while (budget := budget.withdraw(now))[1]:
+    ...         budget, allowed = budget[0], allowed + 1
+    ...     return budget[0], allowed
+    >>> budget, at_once = spend(RetryBudget().deposit(50.0), now=0.0)
+    >>> at_once, spend(budget, now=5.0)[1], spend(budget.deposit(30.0), now=5.0)[1], spend(budget, now=60.0)[1]
+    (150, 0, 30, 100)
     """
 
-    tokens: float = ALWAYS_PER_S
-    at: float | None = None
+    since: float = 0.0
+    earned: float = 0.0
+    spent: int = 0
+    earned_before: float = 0.0
+    spent_before: int = 0
 
     def deposit(self, share: float) -> RetryBudget:
-        """A call is made whose strategy allows this share of repetitions."""
-        return RetryBudget(min(MOST, self.tokens + share), self.at)
+        """Calls are made whose strategies allow so many repetitions altogether."""
+        return replace(self, earned=self.earned + share)
 
     def withdraw(self, now: float) -> tuple[RetryBudget, bool]:
         """Ask for one repetition: the budget afterwards, and whether it is allowed."""
-        passed_s = 0.0 if self.at is None else max(0.0, now - self.at)
-        tokens = min(MOST, self.tokens + ALWAYS_PER_S * passed_s)
-        if tokens + 1e-9 < 1.0:
-            return RetryBudget(tokens, now), False
-        return RetryBudget(tokens - 1.0, now), True
+        budget = self._turned(now)
+        spent, earned = budget.spent + budget.spent_before, budget.earned + budget.earned_before
+        if spent + 1 > earned + ALWAYS_PER_S * WINDOW_S:
+            return budget, False
+        return replace(budget, spent=budget.spent + 1), True
+
+    def _turned(self, now: float) -> RetryBudget:
+        passed_s = now - self.since
+        if passed_s < WINDOW_S:
+            return self
+        if passed_s < 2 * WINDOW_S:
+            return RetryBudget(now, 0.0, 0, self.earned, self.spent)
+        return RetryBudget(now)

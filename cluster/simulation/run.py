@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ UP_WITHIN_S = 30.0
 POLL_S = 0.1
 QUIET_S = 1.0
 PROBE_AGAIN_S = 0.1
+CLOSING_ROUNDS = 5
 
 
 @dataclass(frozen=True)
@@ -193,10 +195,14 @@ class _Simulation:
 
 async def _cancel_all(loop: SimulationLoop) -> None:
     current = asyncio.current_task()
-    for _ in range(3):
+    for _ in range(CLOSING_ROUNDS):
         left = [task for task in loop.tasks if not task.done() and task is not current]
         if not left:
             return
         for task in left:
             task.cancel()
         await asyncio.wait(left, timeout=1.0)
+    for task in loop.tasks:
+        if not task.done() and task is not current:
+            with contextlib.suppress(RuntimeError):  # it does not let itself be ended
+                task.get_coro().close()

@@ -7,6 +7,7 @@ EXPECTED: dict[str, list[object]] = {
     "supervisor_scene": [True, 1, True, "shutdown"],
     "dynamic_supervisor_scene": [1, 1, False],
     "task_supervisor_scene": [49, 0, 1, 4, 9],
+    "gen_stage_scene": [0, 1, 4, 9, 16, 25, 36, 49, 64, 81, "CallFailed"],
     "registry_scene": [("echo", 1), []],
     "pg_scene": [True, []],
 }

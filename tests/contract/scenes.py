@@ -10,15 +10,18 @@ from raybeam.actors import (
     Completed,
     DynamicSpec,
     DynamicSupervisor,
+    Emit,
     EventHandler,
     ExitMessage,
     From,
     GenEvent,
     GenServer,
+    GenStage,
     GenStatem,
     KeepState,
     NextState,
     Pid,
+    ProducerConsumer,
     Registry,
     Reply,
     ReplyTo,
@@ -27,6 +30,8 @@ from raybeam.actors import (
     StateTimeout,
     StateTimeoutEvent,
     Stop,
+    SubscribeTo,
+    Subscription,
     Supervisor,
     SupervisorSpec,
     TaskSupervisor,
@@ -34,6 +39,7 @@ from raybeam.actors import (
     dynamic_supervisor,
     gen_event,
     gen_server,
+    gen_stage,
     gen_statem,
     pg,
     process,
@@ -206,6 +212,27 @@ async def pg_scene() -> list[object]:
     return [before == [pid, pid], pg.get_members("group", scope="scene")]
 
 
+class Squares(GenStage):
+    async def init(self, numbers: Pid) -> ProducerConsumer:
+        return ProducerConsumer(subscribe_to=[SubscribeTo(numbers, max_demand=4)])
+
+    async def handle_events(self, events: list[int], subscription: Subscription) -> Emit:
+        return Emit(number * number for number in events)
+
+
+async def gen_stage_scene() -> list[object]:
+    """A pipeline that ends with its source, read by the code outside it, and one that fails."""
+    squares = await gen_stage.start(Squares, await gen_stage.from_iterable(range(10)))
+    seen: list[object] = [number async for number in gen_stage.stream(squares, max_demand=2)]
+    failing = await gen_stage.start(Squares, await gen_stage.from_iterable([2, "two"]))
+    try:
+        async for number in gen_stage.stream(failing):
+            seen.append(number)
+    except CallFailed as failed:
+        seen.append(type(failed).__name__)
+    return seen
+
+
 Scene = Callable[[], Awaitable[list[object]]]
 SCENES: dict[str, Scene] = {
     scene.__name__: scene
@@ -216,6 +243,7 @@ SCENES: dict[str, Scene] = {
         supervisor_scene,
         dynamic_supervisor_scene,
         task_supervisor_scene,
+        gen_stage_scene,
         registry_scene,
         pg_scene,
     )

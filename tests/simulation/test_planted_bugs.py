@@ -176,7 +176,7 @@ CASES = [
     Case(views_are_not_followed, {"heals"}, (KillReplica,)),
     Case(what_may_be_done_once_is_tried_again, {"at_most_once"}, (KillReplica, ForgetLanes)),
     Case(repetitions_are_not_known, {"exactly_once"}, (ForgetLanes, LoseReplies)),
-    Case(repetitions_go_to_other_replicas, {"exactly_once"}, (KillReplica, ForgetLanes)),
+    Case(repetitions_go_to_other_replicas, {"exactly_once"}, (ForgetLanes, LoseReplies)),
     Case(repetitions_go_to_another_life, {"exactly_once"}, (CrashService, ForgetLanes)),
     Case(deadlines_are_forgotten, {"answer_in_time"}, (LoseRequests, LoseReplies)),
     Case(incarnations_are_used_again, {"names_are_new"}, (KillReplica,)),

@@ -1,7 +1,7 @@
 """Processes of different replicas deal with each other over lanes, and lose each other together."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
 import pytest
@@ -16,6 +16,7 @@ from raybeam.actors import (
     Reply,
     Runtime,
     gen_server,
+    gen_stage,
     pg,
     process,
 )
@@ -241,3 +242,29 @@ def test_process_groups_span_replicas_and_lose_the_members_of_a_dead_one() -> No
         return [*seen, await fabric.within(one, members) == {near}]
 
     assert play(scene) == [True, True, True]
+
+
+def test_a_stage_reads_from_another_replica_over_a_lane_that_loses_and_no_faster_than_it_asks() -> None:
+    read: list[int] = []
+
+    def numbers() -> Iterator[int]:
+        for number in range(50):
+            read.append(number)
+            yield number
+
+    async def scene(fabric: Fabric, one: Replica, two: Replica) -> list[int]:
+        far = await fabric.within(two, lambda: gen_stage.from_iterable(numbers()))
+
+        async def body() -> list[int]:
+            got = []
+            async for number in gen_stage.stream(far, max_demand=4):
+                fabric.losing = number % 7 == 0
+                await asyncio.sleep(0.05)
+                fabric.losing = False
+                got.append(number)
+                assert len(read) - len(got) <= 4
+            return got
+
+        return await fabric.as_process(one, body)
+
+    assert play(scene) == list(range(50))
