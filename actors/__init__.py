@@ -18,15 +18,17 @@ from . import (
     task_supervisor,
 )
 from .call_context import CallContext, calling_as, current_context
+from .child_process import Started
 from .consumer_supervisor import ConsumerSpec, ConsumerSupervisor
 from .crash import CrashReport
 from .distribution import Distribution, PeerDown, PeerUp, Transport
-from .dynamic_supervisor import DynamicSpec, DynamicSupervisor
+from .dynamic_supervisor import DynamicSupervisor
 from .errors import (
     AlreadyRegistered,
     BlueprintError,
     CallbackError,
     CallFailed,
+    CallingSelf,
     CallTimeout,
     CircuitOpen,
     ClusterError,
@@ -44,6 +46,7 @@ from .errors import (
     ServiceError,
     StartError,
     StartIgnored,
+    UnknownMethodError,
     UnsendableAnswer,
     UsageError,
 )
@@ -55,6 +58,8 @@ from .interface import Broadcast, Result, call, query
 from .interface import cast_ as cast
 from .iterable_producer import IterableProducer
 from .kernel.backoff import Backoff
+from .kernel.childspec import ChildSpec, InvalidSpecError
+from .kernel.dynamicspec import DynamicSpec
 from .kernel.event import RemoveHandler, SwapHandler
 from .kernel.hedge import Hedge
 from .kernel.mailbox import Overflow
@@ -107,13 +112,16 @@ from .kernel.statem_events import (
     StateTimeoutEvent,
 )
 from .kernel.supervision import Restarting
+from .kernel.supervisorspec import SupervisorSpec
 from .message import Down, ExitMessage, From, Timeout
 from .pid import Pid, Ref, RemoteName, Via
-from .registry import Registered, Registry, RegistrySpec, Unregistered
+from .registry_server import Registered, Registry, RegistrySpec, Unregistered
 from .requests import Response
 from .runtime import Runtime
 from .stage import GenStage
-from .supervisor import ChildError, ChildSpec, InvalidSpecError, Supervisor, SupervisorReport, SupervisorSpec
+from .supervisor import Supervisor
+from .supervisor_calls import ChildCounts, ChildError, ChildInfo, RestartWindow
+from .supervisor_report import SupervisorReport
 from .task import Completed, Exited, Task, TaskReply
 from .task_supervisor import TaskSupervisor
 
@@ -186,6 +194,10 @@ __all__ = [
     "Unregistered",
     "Via",
     "SupervisorReport",
+    "Started",
+    "ChildInfo",
+    "ChildCounts",
+    "RestartWindow",
     "Restarting",
     "call",
     "cast",
@@ -243,6 +255,7 @@ __all__ = [
     "BlueprintError",
     "CallbackError",
     "InvalidArgumentsError",
+    "UnknownMethodError",
     "NotAProcessError",
     "HandlerError",
     "AlreadyRegistered",
@@ -252,6 +265,7 @@ __all__ = [
     "StartIgnored",
     "CallFailed",
     "CallTimeout",
+    "CallingSelf",
     "CircuitOpen",
     "MessageTooLarge",
     "UnsendableAnswer",

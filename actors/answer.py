@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from .call_context import current_context
-from .errors import CallFailed, CallTimeout, Disconnected, NoProcess, Overloaded, ProcessKilled
+from .errors import CallFailed, CallingSelf, CallTimeout, Disconnected, NoProcess, Overloaded, ProcessKilled
 from .message import Call, From
 from .runtime import current_cell
 
@@ -30,7 +30,7 @@ def send_call(
     """
     caller = current_cell.get()
     if cell is caller:
-        raise CallFailed("calling_self", (cell.pid, message))
+        raise CallingSelf((cell.pid, message))
     loop = runtime.loop
     if sender is None:
         sender = From(loop.create_future(), cell, None if caller is None else caller.pid)
@@ -63,9 +63,10 @@ async def await_answer(sender: From, timeout_s: float | None, described: object)
         CallFailed: The callee ended without an answer.
     """
     future = sender.future
+    deadline = None
     if timeout_s is not None and not future.done():
         runtime = sender.server.runtime
-        runtime.deadlines.add(future, runtime.loop.time() + timeout_s)
+        deadline = runtime.deadlines.add(future, runtime.loop.time() + timeout_s)
     try:
         return await future
     except CallFailed as failure:
@@ -81,3 +82,6 @@ async def await_answer(sender: From, timeout_s: float | None, described: object)
     except asyncio.CancelledError:
         sender.abandon()
         raise
+    finally:
+        if deadline is not None:
+            deadline.call_off()

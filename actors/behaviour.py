@@ -18,17 +18,26 @@ class Behaviour:
     """Base of `GenServer` and `GenStatem`; derive your class from one of those.
 
     **Options**, as class attributes: `mailbox_limit` (calls that may wait; more are refused with `Overloaded`;
-    default 1000) and `mailbox_overflow` (which one is refused; default `Overflow.REJECT`, the new one).
+    default 1000; `None`: any number) and `mailbox_overflow` (which one is refused; default `Overflow.REJECT`, the new
+    one).
     """
 
-    mailbox_limit: ClassVar[int] = 1000
+    mailbox_limit: ClassVar[int | None] = 1000
     mailbox_overflow: ClassVar[Overflow] = Overflow.REJECT
     _cell: BehaviourCell[Any]
 
     def __init_subclass__(cls, **options: object) -> None:
-        super().__init_subclass__(**options)
-        if cls.mailbox_limit < 1:
-            raise UsageError(f"{cls.__name__}.mailbox_limit={cls.mailbox_limit!r}: must be 1 or more")
+        for option, value in options.items():
+            raise UsageError(
+                f"class {cls.__name__}(..., {option}={value!r}): options are class attributes, {option} = ..."
+            )
+        super().__init_subclass__()
+        limit: object = cls.mailbox_limit
+        if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
+            raise UsageError(f"{cls.__name__}.mailbox_limit={limit!r}: give 1 or more, or None for any number")
+        if not isinstance(cls.mailbox_overflow, Overflow):
+            policies = ", ".join(f"Overflow.{policy.name}" for policy in Overflow)
+            raise UsageError(f"{cls.__name__}.mailbox_overflow={cls.mailbox_overflow!r}: give one of {policies}")
 
     @classmethod
     def _new_cell(cls, runtime: Runtime, pid: Pid, parent: Pid | None) -> BehaviourCell[Any]:

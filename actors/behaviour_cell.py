@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Generic, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from .behaviour import Behaviour
 from .cell import ALIVE, Cell, crashed
@@ -24,11 +25,20 @@ if TYPE_CHECKING:
 B = TypeVar("B", bound=Behaviour)
 
 
-class Start:
-    """The first message of a behaviour's process: run `init`.
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a process did not start; see `StartError`."""
 
-    `outcome` is resolved with `None` (up), `Ignore()` or the reason of the failure in a tuple of one.
-    """
+    reason: object
+    mend: str = ""
+
+
+Outcome: TypeAlias = "Refused | Ignore | None"
+"""Of a start; `None`: it is up."""
+
+
+class Start:
+    """The first message of a behaviour's process: run `init` and resolve `outcome`."""
 
     __slots__ = ("args", "kwargs", "outcome")
 
@@ -36,7 +46,7 @@ class Start:
         self,
         args: tuple[object, ...],
         kwargs: dict[str, object],
-        outcome: asyncio.Future[Ignore | tuple[object] | None],
+        outcome: asyncio.Future[Outcome],
     ) -> None:
         self.args = args
         self.kwargs = kwargs
@@ -75,7 +85,8 @@ class BehaviourCell(Cell, Generic[B]):
 
     def deliver_call(self, call: Call) -> None:
         """Accept a call, or refuse one when as many wait as may."""
-        if self.queued_calls >= self.server.mailbox_limit and not self._make_room():
+        limit = self.server.mailbox_limit
+        if limit is not None and self.queued_calls >= limit and not self._make_room():
             call.sender.fail(Overloaded())
             return
         self.calls[call.sender] = None
@@ -129,7 +140,7 @@ class BehaviourCell(Cell, Generic[B]):
             self.once = OnceCalls(self.pid.serial)
         return self.once.known_before(call, self.runtime.now())
 
-    def refuse_start(self, start: Start, outcome: Ignore | tuple[object], reason: ExitReason) -> None:
+    def refuse_start(self, start: Start, outcome: Ignore | Refused, reason: ExitReason) -> None:
         """End, because `init` failed or did not wish to start; the starter gets `outcome`."""
         if self.exit_reason is not ALIVE:
             return
@@ -145,17 +156,23 @@ class BehaviourCell(Cell, Generic[B]):
             await self.server.terminate(told)
         except Exit as exit_:
             return exit_.reason
+        except asyncio.CancelledError as error:
+            if self.is_ending():
+                raise
+            return crashed(error)
         except Exception as error:  # noqa: BLE001 (its failure becomes the exit reason)
             return crashed(error)
         return reason
 
-    def report(self, reason: ExitReason) -> None:
-        """Tell the report sink of a crash."""
+    def report(self, reason: ExitReason, mend: str = "") -> None:
+        """Tell the report sink of a crash; `mend` is what to write instead of what caused it."""
         try:
             state = self.reported_state()
         except Exception as error:  # noqa: BLE001 (the state may be half made; the crash is what must be told)
             state = f"not to be had: {error!r}"
-        self.runtime.report(CrashReport(self.pid, self.description(), reason, self.last_message, state, self.names))
+        self.runtime.report(
+            CrashReport(self.pid, self.description(), reason, self.last_message, state, self.names, mend)
+        )
 
     def reported_state(self) -> object:
         """The state as a crash report may show it."""
@@ -164,15 +181,10 @@ class BehaviourCell(Cell, Generic[B]):
     def _from_parent(self, message: object) -> bool:
         return type(message) is ExitMessage and message.pid == self.parent
 
-    def _is_ending(self) -> bool:
-        """Whether a cancellation means the process or its carrier, and is not an error of the handler's own."""
-        task = asyncio.current_task()
-        return self.exit_reason is not ALIVE or (task is not None and task.cancelling() > 0)
-
 
 def start_message(
     runtime: Runtime, args: tuple[object, ...], kwargs: dict[str, object]
-) -> tuple[Start, asyncio.Future[Ignore | tuple[object] | None]]:
+) -> tuple[Start, asyncio.Future[Outcome]]:
     """The message that starts a behaviour, and the future of its outcome."""
-    outcome: asyncio.Future[Ignore | tuple[object] | None] = runtime.loop.create_future()
+    outcome: asyncio.Future[Outcome] = runtime.loop.create_future()
     return Start(args, kwargs, outcome), outcome

@@ -103,9 +103,11 @@ class Carriers:
         self._waking = False
         self._loans = 0
         self._loans_open = 0
+        self._closing = False
 
     async def close(self) -> None:
         """End all tasks."""
+        self._closing = True
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -118,6 +120,12 @@ class Carriers:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    def forget(self, cell: Cell) -> None:
+        """A process has ended: no idle carrier that was lent to it keeps it in memory."""
+        for carrier in self._idle:
+            if carrier.context.get(current_cell) is cell:
+                _leave(carrier)
 
     def make_ready(self, cell: Cell) -> None:
         """Queue a cell for a carrier."""
@@ -136,7 +144,11 @@ class Carriers:
         Not while others wait in the queue, so nobody is passed by; not in ever deeper calls; and now and then not at
         all, so that one who calls without end lets the loop go on.
         """
-        if cell.scheduled or self._ready or not self._idle or self._loans_open >= LOANS_AT_ONCE:
+        idle = self._idle
+        if cell.scheduled or self._ready or not idle or self._loans_open >= LOANS_AT_ONCE:
+            return False
+        if idle[-1].wake.done():  # cancelled by whom a handler gave its task to: it ends by itself
+            idle.pop()
             return False
         self._loans += 1
         if self._loans > LOANS_PER_TURN:
@@ -169,8 +181,10 @@ class Carriers:
         self._loans_open += 1
         try:
             rest = Rest(cell, running, carrier.context.run(_begin, cell, running))
-        except (StopIteration, ProcessKilled):
+        except StopIteration:
             pass
+        except ProcessKilled as error:
+            self._runtime.finish(cell, crashed(error))  # unless it was its own end
         except asyncio.CancelledError:
             self._runtime.finish(cell, KILLED)
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 (must not take the caller along)
@@ -185,6 +199,8 @@ class Carriers:
             carrier.rest = rest
             if rest is None:
                 cell.carrier = None
+                if cell.exit_reason is not ALIVE:
+                    _leave(carrier)
         if not carrier.wake.done():  # else it was cancelled by what it ran, and wakes by itself
             if rest is None:
                 self._idle.append(carrier)
@@ -204,48 +220,63 @@ class Carriers:
         carrier.task = self.start(self._carry(carrier), carrier.context)
 
     async def _carry(self, carrier: Carrier) -> None:
-        ready = self._ready
-        while True:
-            self._waking = False
-            turns = 0
-            while ready or carrier.rest is not None:
-                running: Awaitable[None]
-                if carrier.rest is not None:
-                    cell, running, carrier.rest = carrier.rest.cell, carrier.rest, None
-                else:
-                    cell = ready.popleft()
-                    if cell.exit_reason is not ALIVE:
-                        continue
-                    current_cell.set(cell)
-                    cell.carrier = carrier.task
-                    running = cell.run()
-                if ready and not self._waking:  # this carrier may come to wait in a handler: another goes on
-                    self._wake()
+        """What a carrier does all its life."""
+        try:
+            while await self._serve(carrier) and len(self._idle) < IDLE_CARRIERS and not self._closing:
+                carrier.wake = self._runtime.loop.create_future()
+                self._idle.append(carrier)
                 try:
-                    await running
-                except ProcessKilled:
-                    pass
+                    await carrier.wake
                 except asyncio.CancelledError:
-                    if cell.alive or carrier.task.uncancel() > 0:  # the carrier itself is cancelled: the runtime closes
-                        self._runtime.finish(cell, KILLED)
+                    if carrier.rest is None:
                         raise
-                except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 (must not take it along)
-                    self._runtime.finish(cell, crashed(error))
-                finally:
-                    cell.carrier = None
-                turns += 1
-                if turns % CELLS_PER_TURN == 0:
-                    await asyncio.sleep(0)
-            if len(self._idle) >= IDLE_CARRIERS:
-                return
-            carrier.wake = self._runtime.loop.create_future()
-            self._idle.append(carrier)
+                    carrier.rest.cancelled = True
+        finally:
+            self._waking = False
+            if self._ready and not self._closing:  # nobody in the queue may wait for a carrier that has ended
+                self._wake()
+
+    async def _serve(self, carrier: Carrier) -> bool:
+        """Run what it was woken to go on with, and cells, until none waits any more; whether it may go on so."""
+        ready, task = self._ready, carrier.task
+        self._waking = False
+        turns = 0
+        while ready or carrier.rest is not None:
+            running: Awaitable[None]
+            if carrier.rest is not None:
+                cell, running, carrier.rest = carrier.rest.cell, carrier.rest, None
+            else:
+                cell = ready.popleft()
+                if cell.exit_reason is not ALIVE:
+                    continue
+                current_cell.set(cell)
+                cell.carrier = task
+                running = cell.run()
+            if ready and not self._waking:  # this carrier may come to wait in a handler: another goes on
+                self._wake()
             try:
-                await carrier.wake
+                await running
+            except ProcessKilled as error:
+                self._runtime.finish(cell, crashed(error))  # unless it was its own end
             except asyncio.CancelledError:
-                if carrier.rest is None:
+                if cell.alive or task.uncancel() > 0:  # the carrier itself is cancelled: the runtime closes
+                    self._runtime.finish(cell, KILLED)
                     raise
-                carrier.rest.cancelled = True
+            except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 (must not take it along)
+                self._runtime.finish(cell, crashed(error))
+            finally:
+                cell.carrier = None
+            if task.cancelling():  # a handler has swallowed a cancellation, which must not meet another one
+                return False
+            turns += 1
+            if turns % CELLS_PER_TURN == 0:
+                await asyncio.sleep(0)
+        current_cell.set(None)  # an idle carrier keeps nobody in memory
+        return True
+
+
+def _leave(carrier: Carrier) -> None:
+    carrier.context.run(current_cell.set, None)
 
 
 def _begin(cell: Cell, running: Coroutine[object, None, None]) -> asyncio.Future[object] | None:

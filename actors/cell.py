@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
-from .errors import Exit
+from .errors import Exit, ProcessKilled
 from .kernel.reason import NORMAL, Crashed
 from .message import Call
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Awaitable, Callable
 
     from .kernel.reason import ExitReason
@@ -109,6 +109,14 @@ class Cell:
         self.queued_calls += 1
         self.deliver(call)
 
+    def is_ending(self) -> bool:
+        """Whether a cancellation means the process or its carrier, and is not an error of its code's own."""
+        task = asyncio.current_task()
+        return self.exit_reason is not ALIVE or (task is not None and task.cancelling() > 0)
+
+    def disarm(self) -> None:
+        """Call off the timers that would wake it; it has ended."""
+
     def waiting_calls(self) -> list[From]:
         """The calls that the process has not begun with."""
         if not self.queued_calls:
@@ -163,7 +171,11 @@ class TaskCell(Cell):
             await self.body()
         except Exit as exit_:
             reason = exit_.reason
-        except Exception as error:  # noqa: BLE001 (let it crash: the reason carries the error)
+        except (asyncio.CancelledError, ProcessKilled) as error:
+            if self.is_ending():
+                raise
+            reason = crashed(error)
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 (the reason carries the error)
             reason = crashed(error)
         self.runtime.finish(self, reason)
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from . import gen_server
 from .behaviour import Behaviour
 from .cell import crashed
-from .errors import Exit, StartError, StartIgnored
+from .errors import Exit, StartError, StartIgnored, UsageError
 from .kernel import supervision
 from .kernel.childspec import BRUTAL_KILL, INFINITY, ChildSpec
 from .kernel.reason import KILL, SHUTDOWN, ExitReason
 from .kernel.server import Ignore
 from .message import Cast, ExitMessage
 from .pid import Pid
+from .process import own_cell_dead_or_alive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,22 +39,38 @@ async def start_outcome(spec: ChildSpec, *more: object) -> supervision.Started |
         if isinstance(function, type) and issubclass(function, Behaviour):
             result: object = await gen_server.start_link(function, *args, *more)
         else:
-            result = await function(*args, *more)
+            running = function(*args, *more)
+            if not hasattr(running, "__await__"):
+                raise UsageError(
+                    f"{_start_of(spec)} is a plain def: write async def, and return the Pid of start_link()"
+                )
+            result = await running
     except StartIgnored:
         return supervision.Started(spec.id, None)
     except StartError as error:
-        return supervision.StartFailed(spec.id, error.reason)
+        return supervision.StartFailed(spec.id, error.reason, error.mend and f"child {spec.id!r}: {error.mend}")
     except Exit as exit_:
         return supervision.StartFailed(spec.id, ("EXIT", exit_.reason))
-    except Exception as error:  # noqa: BLE001 (a start function that raises is a failed start)
+    except asyncio.CancelledError as error:
+        if own_cell_dead_or_alive().is_ending():
+            raise
         return supervision.StartFailed(spec.id, ("EXIT", crashed(error)))
+    except Exception as error:  # noqa: BLE001 (a start function that raises is a failed start)
+        mend = str(error) if isinstance(error, UsageError) else ""
+        return supervision.StartFailed(spec.id, ("EXIT", crashed(error)), mend)
     if isinstance(result, Pid):
         return supervision.Started(spec.id, result)
     if isinstance(result, Started):
         return supervision.Started(spec.id, result.pid, result.extra)
     if isinstance(result, Ignore):
         return supervision.Started(spec.id, None)
-    return supervision.StartFailed(spec.id, result)
+    mend = f"{_start_of(spec)} returned {result!r}: return the Pid of start_link(), a Started, or Ignore()"
+    return supervision.StartFailed(spec.id, result, mend)
+
+
+def _start_of(spec: ChildSpec) -> str:
+    function = spec.start[0] if isinstance(spec.start, tuple) else spec.start
+    return f"child {spec.id!r}: its start function {getattr(function, '__qualname__', function)}()"
 
 
 async def stop_process(supervisor: GenServer, pid: Pid, shutdown: float | str) -> ExitReason:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .dynamic_supervisor import DynamicSpec, DynamicSupervisor
+from .dynamic_supervisor import DynamicSupervisor
 from .errors import UsageError
 from .kernel.childspec import ChildSpec
+from .kernel.dynamicspec import DynamicSpec
 from .kernel.server import Ignore, InitResult, Stop
 from .kernel.stage_options import Consumer, Manual, SubscribeTo
 from .runtime import log

@@ -31,6 +31,7 @@ class CrashReport:
         last_message: What it was handling.
         state: Its state as `redact` let it out; printed in at most a few thousand characters.
         names: Names it had.
+        mend: What is wrong and what to write instead, where that is known.
     """
 
     pid: Pid
@@ -39,11 +40,13 @@ class CrashReport:
     last_message: object
     state: object
     names: tuple[str, ...] = ()
+    mend: str = ""
 
     def __str__(self) -> str:
         traceback = getattr(self.reason, "traceback", "")
         return (
             f"{self.behaviour} {self.pid} {' '.join(self.names)} ended: {self.reason}\n"
-            f"  last message: {shown(self.last_message)}\n"
+            + (f"  {self.mend}\n" if self.mend else "")
+            + f"  last message: {shown(self.last_message)}\n"
             f"  state: {shown(self.state)}" + (f"\n{traceback.rstrip()}" if traceback else "")
         )

@@ -12,18 +12,18 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from typing import TYPE_CHECKING, Protocol
 from weakref import WeakValueDictionary
 
-from .cell import Cell
-from .errors import CallFailed, Disconnected, NoProcess
+from .errors import CallTimeout, Disconnected, NoProcess
 from .kernel.reason import NOCONNECTION, NOPROC
 from .message import Call, Down, From, SystemCall
 from .pid import Pid, RemoteName
-from .signals import Answer, Ask, Deliver, Demonitor, Ended, ExitSignal, Link, Monitor, Signal, Unlink
+from .remote_cell import LOCATE, RemoteCell, RemoteFrom
+from .signals import Abandon, Answer, Ask, Deliver, Demonitor, Ended, ExitSignal, Link, Monitor, Signal, Unlink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import asyncio
 
     from .kernel.reason import ExitReason
     from .pid import Ref
@@ -56,107 +56,6 @@ class PeerDown:
     runtime: str
 
 
-class RemoteCell(Cell):
-    """Stands for a process of another runtime."""
-
-    __slots__ = ("distribution", "target")
-
-    def __init__(self, runtime: Runtime, distribution: Distribution, address: Pid | RemoteName) -> None:
-        super().__init__(runtime, Pid(address.runtime, 0) if isinstance(address, RemoteName) else address, None)
-        self.scheduled = True  # no carrier ever runs it
-        self.distribution = distribution
-        self.target: Pid | str = address.name if isinstance(address, RemoteName) else address
-
-    def deliver(self, message: object) -> None:
-        """Send a message."""
-        if isinstance(message, SystemCall):
-            ask = Ask(self.target, 0, message.argument, message.sender.caller, operation=message.operation)
-            self.distribution.ask(self, ask, message.sender)
-        else:
-            self.send(Deliver(self.target, message))
-
-    def deliver_call(self, call: Call) -> None:
-        """Send a call; its answer comes back to its sender."""
-        timeout_s = None if call.deadline is None else max(0.0, call.deadline - self.runtime.now())
-        ask = Ask(self.target, 0, call.request, call.sender.caller, timeout_s, call.drop_expired)
-        self.calls[call.sender] = None
-        self.distribution.ask(self, ask, call.sender)
-
-    def linked_by(self, pid: Pid) -> None:
-        """A process of this runtime links itself to it."""
-        assert isinstance(self.target, Pid)
-        self.links.add(pid)
-        self.send(Link(pid, self.target))
-
-    def unlinked_by(self, pid: Pid) -> None:
-        """A process of this runtime undoes its link."""
-        assert isinstance(self.target, Pid)
-        self.links.discard(pid)
-        self.send(Unlink(pid, self.target))
-
-    def watched_by(self, ref: Ref, watcher: Pid | Callable[[ExitReason], object]) -> None:
-        """Somebody of this runtime monitors it."""
-        super().watched_by(ref, watcher)
-        self.send(Monitor(ref, self.target))
-
-    def unwatched_by(self, ref: Ref) -> None:
-        """Somebody of this runtime undoes a monitor."""
-        if self.watchers and ref in self.watchers:
-            super().unwatched_by(ref)
-            self.send(Demonitor(ref, self.target))
-
-    def send(self, signal: Signal) -> None:
-        """Send a signal; keep the cell while it has something to remember."""
-        self.distribution.send(self.pid.runtime, signal)
-        self.distribution.remember(self)
-
-    @property
-    def forgettable(self) -> bool:
-        """Whether nothing depends on it any more."""
-        return not (self.links or self.watchers or self.calls)
-
-    async def handle(self, message: object) -> NoReturn:
-        """Nothing is ever handled here."""
-        raise AssertionError("a process of another runtime is not run here")
-
-    def description(self) -> str:
-        """Its address."""
-        return str(self.target)
-
-
-class _AnsweringFrom(From):
-    """The right to answer a call that came from another runtime."""
-
-    __slots__ = ("distribution", "done", "number", "peer")
-
-    def __init__(self, distribution: Distribution, peer: str, number: int, server: Cell, caller: Pid | None) -> None:
-        self.distribution = distribution
-        self.peer = peer
-        self.number = number
-        self.server = server
-        self.caller = caller
-        self.done = False
-
-    def reply(self, value: object) -> None:
-        self._answer(Answer(self.number, value))
-
-    def fail(self, error: BaseException) -> None:
-        self._answer(Answer(self.number, error=error))
-
-    def abandon(self) -> None:
-        self.server.calls.pop(self, None)
-        self.done = True
-
-    def server_ended(self, reason: ExitReason) -> None:
-        self.fail(NoProcess() if reason == NOPROC else CallFailed(reason))
-
-    def _answer(self, answer: Answer) -> None:
-        self.server.calls.pop(self, None)
-        if not self.done:
-            self.done = True
-            self.distribution.send(self.peer, answer)
-
-
 class Distribution:
     """The connections of one runtime to others.
 
@@ -173,6 +72,7 @@ class Distribution:
         self._kept: dict[Pid | RemoteName, RemoteCell] = {}  # those that something depends on
         self._numbers = itertools.count(1)
         self._asked: dict[int, tuple[RemoteCell, From]] = {}
+        self._answering: dict[str, dict[int, RemoteFrom]] = {}  # by peer: its calls of processes here
         self._watched: dict[str, dict[Ref, Pid]] = {}  # by peer: its monitors of processes here
         self._watchers: dict[Pid, None] = {}
 
@@ -198,7 +98,7 @@ class Distribution:
         number = next(self._numbers)
         cell.calls[sender] = None
         self._asked[number] = (cell, sender)
-        sender.future.add_done_callback(lambda _: self._settled(number))
+        sender.future.add_done_callback(lambda done: self._settled(number, done, timed=ask.timeout_s is not None))
         numbered = Ask(
             ask.target, number, ask.request, ask.caller, ask.timeout_s, ask.drop_expired, operation=ask.operation
         )
@@ -206,6 +106,12 @@ class Distribution:
             cell.send(numbered)
         except Exception as error:  # noqa: BLE001 (what cannot be sent is the caller's to know)
             sender.fail(error)
+
+    def answered(self, sender: RemoteFrom) -> None:
+        """Forget a call of a process here."""
+        asking = self._answering.get(sender.peer, {})
+        if asking.pop(sender.number, None) is not None and not asking:
+            del self._answering[sender.peer]
 
     def exit_signal(self, sender: Pid | None, target: Pid, reason: ExitReason, *, via_link: bool) -> None:
         """Pass an exit signal on."""
@@ -243,6 +149,8 @@ class Distribution:
             if address.runtime == peer:
                 del self._kept[address]
                 self._lost(cell)
+        for sender in list(self._answering.get(peer, {}).values()):
+            sender.abandon()
         for ref, pid in self._watched.pop(peer, {}).items():
             watched = self.runtime.cell(pid)
             if watched is not None:
@@ -264,6 +172,10 @@ class Distribution:
                 self._asked_from(peer, signal)
             case Answer(number, value, error):
                 self._answered(number, value, error)
+            case Abandon(number):
+                asking = self._answering.get(peer, {}).get(number)
+                if asking is not None:
+                    asking.abandon()
             case Link(sender, target):
                 self._link(sender, target)
             case Unlink(sender, target):
@@ -290,34 +202,50 @@ class Distribution:
     def _asked_from(self, peer: str, ask: Ask) -> None:
         runtime = self.runtime
         cell = runtime.cell(ask.target)
+        if ask.operation == LOCATE:
+            self.send(peer, Answer(ask.number, None if cell is None else cell.pid))
+            return
         if cell is None:
             self.send(peer, Answer(ask.number, error=NoProcess()))
             return
-        sender = _AnsweringFrom(self, peer, ask.number, cell, ask.caller)
+        sender = RemoteFrom(self, peer, ask.number, cell, ask.caller)
+        self._answering.setdefault(peer, {})[ask.number] = sender
         if ask.operation is not None:
             cell.calls[sender] = None
             cell.deliver(SystemCall(ask.operation, ask.request, sender))
             return
         now = runtime.now()
-        deadline = None if ask.timeout_s is None else now + ask.timeout_s
+        deadline = None
+        if ask.timeout_s is not None:
+            deadline = now + ask.timeout_s
+            sender.expire_at(deadline)
         cell.deliver_call(Call(ask.request, sender, deadline, ask.drop_expired, now))
 
     def _answered(self, number: int, value: object, error: BaseException | None) -> None:
         asked = self._asked.get(number)
         if asked is None:
             return  # a late answer: nobody waits any more
+        self._forget(number)
         _, sender = asked
         if error is None:
             sender.reply(value)
         else:
             sender.fail(error)
 
-    def _settled(self, number: int) -> None:
+    def _settled(self, number: int, done: asyncio.Future[object], *, timed: bool) -> None:
+        """Nobody waits any more for an answer; the other side sees it by itself when it was told how long."""
+        cell = self._forget(number)
+        if cell is not None and not timed and (done.cancelled() or isinstance(done.exception(), CallTimeout)):
+            cell.send(Abandon(number))
+
+    def _forget(self, number: int) -> RemoteCell | None:
         asked = self._asked.pop(number, None)
-        if asked is not None:
-            cell, sender = asked
-            cell.calls.pop(sender, None)
-            self.remember(cell)
+        if asked is None:
+            return None
+        cell, sender = asked
+        cell.calls.pop(sender, None)
+        self.remember(cell)
+        return cell
 
     def _link(self, sender: Pid, target: Pid) -> None:
         cell = self.runtime.cell(target)
@@ -380,4 +308,4 @@ def _address(cell: RemoteCell) -> Pid | RemoteName:
     return RemoteName(cell.pid.runtime, cell.target) if isinstance(cell.target, str) else cell.target
 
 
-__all__ = ["Distribution", "PeerDown", "PeerUp", "RemoteCell", "Transport"]
+__all__ = ["Distribution", "PeerDown", "PeerUp", "Transport"]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from . import gen_server
 from .child_process import Started, start_outcome, stop_processes, tell_after
 from .errors import UsageError
 from .gen_server import GenServer
 from .kernel.childspec import ChildSpec, InvalidSpecError, check_spec, is_orderly, read_spec
 from .kernel.dynamic import Decision, Member, Verdict, after_end, after_failed_start, after_start, after_wait
+from .kernel.dynamicspec import DynamicSpec
 from .kernel.reason import SHUTDOWN, ExitReason
 from .kernel.server import CallResult, Error, Ignore, InitResult, Reply, Result, Stop
 from .kernel.supervision import RESTARTING, Answer, Request
@@ -31,31 +33,9 @@ from .supervisor_calls import terminate_child as _terminate_child
 from .supervisor_report import SupervisorReport
 
 if TYPE_CHECKING:
-    from .kernel.backoff import Backoff
     from .kernel.intensity import Restart
     from .message import From
-
-
-@dataclass(frozen=True, slots=True)
-class DynamicSpec:
-    """Options of a dynamic supervisor.
-
-    Attributes:
-        intensity: Restarts of any children within `period_s` that are borne. Default 3.
-        period_s: The window, seconds. Default 5.
-        max_children: How many children there may be at once. Default: any number.
-        backoff: How long to wait before a child is restarted; a specification may say otherwise. Default: not at all.
-        domain_window_s: Children lost with one machine within so many seconds count as one restart. Default 5.
-        template: The specification of all children, which `start_child` only gives more arguments. Default: each child
-            brings its own.
-    """
-
-    intensity: int = 3
-    period_s: float = 5.0
-    max_children: int | None = None
-    template: ChildSpec | None = None
-    backoff: Backoff | None = None
-    domain_window_s: float = 5.0
+    from .pid import Name
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +92,7 @@ class DynamicSupervisor(GenServer):
     **When not to use it.** When children depend on each other or on an order of start: use `Supervisor`.
     """
 
+    mailbox_limit: ClassVar[int | None] = None
     _trap_exit: ClassVar[bool] = True
 
     async def init(self, spec: DynamicSpec | SupervisorSpec | None = None) -> DynamicSpec | SupervisorSpec | Ignore:
@@ -122,19 +103,13 @@ class DynamicSupervisor(GenServer):
         match spec:
             case Ignore():
                 return spec
-            case DynamicSpec(template=template):
-                given = SupervisorSpec(
-                    [] if template is None else [template],
-                    "one_for_one" if template is None else SIMPLE_ONE_FOR_ONE,
-                    spec.intensity,
-                    spec.period_s,
-                    backoff=spec.backoff,
-                    domain_window_s=spec.domain_window_s,
-                )
+            case DynamicSpec():
+                given = spec.supervisor_spec()
             case SupervisorSpec(strategy="simple_one_for_one"):
                 given = spec
             case _:
-                return Stop(("bad_return", (type(self).__name__, "init", spec)))
+                mend = f"{type(self).__name__}.init() returned {spec!r}: return a DynamicSpec, or Ignore()"
+                return Error(("bad_return", (type(self).__name__, "init", spec)), mend)
         self._template: ChildSpec | None = None
         try:
             if given.strategy == SIMPLE_ONE_FOR_ONE:
@@ -142,10 +117,13 @@ class DynamicSupervisor(GenServer):
             else:
                 self._flags = check_flags(given)
         except InvalidSpecError as error:
-            return Error(error.reason if given.strategy == SIMPLE_ONE_FOR_ONE else ("supervisor_data", error.reason))
+            reason = error.reason if given.strategy == SIMPLE_ONE_FOR_ONE else ("supervisor_data", error.reason)
+            return Error(reason, f"{type(self).__name__}: {error.mend}")
         self._max_children = spec.max_children if isinstance(spec, DynamicSpec) else None
-        if self._max_children is not None and self._max_children < 0:
-            return Error(("supervisor_data", ("invalid_max_children", self._max_children)))
+        limit: object = self._max_children
+        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
+            mend = f"{type(self).__name__}: max_children={limit!r}: a whole number from 0, or None for any number"
+            return Error(("supervisor_data", ("invalid_max_children", limit)), mend)
         self._restarts: tuple[Restart, ...] = ()
         self._children: dict[int, Member] = {}
         self._keys: dict[object, int] = {}
@@ -234,7 +212,7 @@ class DynamicSupervisor(GenServer):
             return Answer(False, "max_children")
         outcome = await start_outcome(spec, *arguments)
         if not isinstance(outcome, StartedChild):
-            return Answer(False, outcome.reason)
+            return Answer(False, outcome.reason, outcome.mend)
         if isinstance(outcome.handle, Pid):
             self._last_key += 1
             kept = () if spec.restart == "temporary" else arguments
@@ -272,7 +250,7 @@ class DynamicSupervisor(GenServer):
                 return None
         outcome = await start_outcome(member.spec, *member.args)
         if not isinstance(outcome, StartedChild):
-            self._report("start_error", outcome.reason, member.spec, member.shown)
+            self._report("start_error", outcome.reason, member.spec, member.shown, outcome.mend)
             again = after_failed_start(self._restarts, self._flags, member, self.runtime.random.random())
             self._wait(again.member, again.delay_s)
         elif isinstance(outcome.handle, Pid):
@@ -321,8 +299,8 @@ class DynamicSupervisor(GenServer):
         child = self._children.get(key) if isinstance(key, int) else None
         return None if child is None else child.handle
 
-    def _report(self, context: str, reason: ExitReason, spec: ChildSpec, pid: object) -> None:
-        self.runtime.report(SupervisorReport(self.pid, context, reason, spec.id, pid, spec))
+    def _report(self, context: str, reason: ExitReason, spec: ChildSpec, pid: object, mend: str = "") -> None:
+        self.runtime.report(SupervisorReport(self.pid, context, reason, spec.id, pid, spec, mend))
 
 
 def _own_spec(given: tuple[object, ...]) -> ChildSpec:
@@ -332,6 +310,36 @@ def _own_spec(given: tuple[object, ...]) -> ChildSpec:
     spec = read_spec(given[0])
     check_spec(spec)
     return spec
+
+
+async def start(
+    supervisor: type[DynamicSupervisor] = DynamicSupervisor,
+    *args: object,
+    name: Name | None = None,
+    timeout_s: float | None = None,
+) -> Pid:
+    """Start a dynamic supervisor that nobody is linked to.
+
+    Args:
+        supervisor: Its class. Default: `DynamicSupervisor` itself.
+        *args: For its `init`: a `DynamicSpec`, unless a subclass says otherwise. Default: all options as they are.
+        name: A name to register. Default: none.
+        timeout_s: Seconds that `init` may take. Default: for ever.
+
+    Raises:
+        StartError: An option is wrong, or the name is taken (reason `("already_started", pid)`).
+    """
+    return await gen_server.start(supervisor, *args, name=name, timeout_s=timeout_s)
+
+
+async def start_link(
+    supervisor: type[DynamicSupervisor] = DynamicSupervisor,
+    *args: object,
+    name: Name | None = None,
+    timeout_s: float | None = None,
+) -> Pid:
+    """Like `start`, linked to the calling process, which becomes the parent."""
+    return await gen_server.start_link(supervisor, *args, name=name, timeout_s=timeout_s)
 
 
 async def start_child(supervisor: Destination, *child: object) -> Started:
@@ -366,15 +374,12 @@ async def terminate_child(supervisor: Destination, pid: Pid) -> None:
 
 
 __all__ = [
-    "ChildCounts",
-    "ChildError",
-    "ChildInfo",
-    "DynamicSpec",
     "DynamicSupervisor",
-    "Started",
     "count_children",
     "restarts",
+    "start",
     "start_child",
+    "start_link",
     "terminate_child",
     "which_children",
 ]

@@ -5,6 +5,7 @@
     │   ├── BlueprintError          a field of a blueprint
     │   ├── CallbackError           a callback is missing, or returned what it may not; `.reason` says it in OTP's terms
     │   ├── InvalidArgumentsError   arguments of a typed call that do not validate
+    │   │   └── UnknownMethodError  the callee offers no such method
     │   ├── MessageTooLarge         a request or an answer is larger than a lane carries
     │   ├── NotAProcessError        an operation that only a process can do was called outside one
     │   └── AlreadyRegistered       a unique key of a registry is taken; `.pid` says by whom
@@ -13,6 +14,7 @@
     ├── CallFailed                  a call has no answer; `.reason` says why, `.call` what was asked
     │   ├── CallTimeout             the deadline passed: the outcome is unknown
     │   ├── NoProcess               nobody lives there (any more)
+    │   ├── CallingSelf             a process called itself: it would wait for its own answer for ever
     │   ├── Disconnected            the connection was lost under way: the outcome is unknown
     │   ├── Interrupted             the callee ended of something else before it answered: the outcome is unknown
     │   ├── UnsendableAnswer        the call was done, but its answer cannot be sent
@@ -73,6 +75,10 @@ class InvalidArgumentsError(UsageError):
     """The arguments of a typed call do not validate; nothing was done."""
 
 
+class UnknownMethodError(InvalidArgumentsError):
+    """A typed call names a method that its callee does not offer; nothing was done."""
+
+
 class MessageTooLarge(UsageError):
     """A request is larger than a lane carries, and was not sent; the message says by how much and what to do."""
 
@@ -103,11 +109,16 @@ class StartError(RaybeamError):
 
     Attributes:
         reason: What `init` gave, or what ended it.
+        mend: What is wrong and what to write instead, where that is known.
     """
 
-    def __init__(self, reason: object) -> None:
+    def __init__(self, reason: object, mend: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
+        self.mend = mend
+
+    def __str__(self) -> str:
+        return self.mend or str(self.reason)
 
 
 class HandlerError(RaybeamError):
@@ -188,6 +199,23 @@ class NoProcess(CallFailed):
 
     def __reduce__(self) -> tuple[object, ...]:
         return (type(self), (self.call,))
+
+
+class CallingSelf(CallFailed):
+    """A process called itself: it would wait for an answer that only it can give. The call was not done."""
+
+    def __init__(self, call: object = None) -> None:
+        super().__init__("calling_self", call)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.call,))
+
+    def __str__(self) -> str:
+        who = self.call[0] if isinstance(self.call, tuple) and self.call else "a process"
+        return (
+            f"{who} called itself and would wait for ever (calling {_short(self.call)}): call the method directly, "
+            "await self.method(), or cast to yourself to have it done after this message"
+        )
 
 
 class Disconnected(CallFailed):

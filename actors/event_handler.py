@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from .crash import shown
 from .errors import UsageError
@@ -153,11 +153,19 @@ class HandlerReport:
     def __str__(self) -> str:
         failure = self.reason[1] if isinstance(self.reason, tuple) and self.reason[:1] == ("EXIT",) else None
         traceback = getattr(failure, "traceback", "")
+        mend = "" if failure is not None or self.last_message in ("init", "terminate") else f"  {_RETURNS}\n"
         return (
             f"handler {handler_name(self.handler)} of {self.manager} {' '.join(self.names)} removed: {self.reason}\n"
+            f"{mend}"
             f"  last message: {shown(self.last_message)}\n"
             f"  state: {shown(self.state)}" + (f"\n{traceback.rstrip()}" if traceback else "")
         )
+
+
+_RETURNS: Final = (
+    "a callback returned this: return None or Ok() to stay, RemoveHandler() or SwapHandler(...) to go; "
+    "from handle_call() Reply(value), or one of the two with a reply"
+)
 
 
 def handler_name(handler: HandlerId) -> str:

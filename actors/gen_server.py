@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from threading import get_ident
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from .answer import await_answer, send_call
 from .behaviour import Behaviour
-from .behaviour_cell import start_message
+from .behaviour_cell import Refused, start_message
 from .errors import NoProcess, StartError, StartIgnored, UsageError
 from .interface import Broadcast, Delivery, Invoke, Method, methods_of, reference, result_of
 from .kernel.server import CallResult, Ignore, InitResult, Result
@@ -21,6 +22,7 @@ from .system_calls import change_code, get_state, replace_state, resume, statist
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from .behaviour_cell import Outcome
     from .cell import Cell
     from .kernel.reason import ExitReason
     from .message import From
@@ -87,7 +89,8 @@ class GenServer(Behaviour):
     (accepted, does nothing).
 
     **Options**, as class attributes: `mailbox_limit` (calls that may wait; more are refused with `Overloaded`;
-    default 1000) and `mailbox_overflow` (which one is refused; default `Overflow.REJECT`, the new one).
+    default 1000; `None`: any number) and `mailbox_overflow` (which one is refused; default `Overflow.REJECT`, the new
+    one).
 
     **When not to use it.** For plain computation (call a function), to protect one value that only one process
     uses, or to arrange code. Use it where state outlives a call, where things happen at the same time, or
@@ -159,7 +162,7 @@ async def start(
     timeout_s: float | None = None,
     **kwargs: object,
 ) -> Pid:
-    """Start a server that nobody is linked to; returns when its `init` is done.
+    """Start a server that nobody is linked to; returns when its `init` is done. Cancelled before, it is killed.
 
     Args:
         server: The behaviour class, made without arguments.
@@ -199,6 +202,10 @@ async def _start(
     parent: Cell | None,
 ) -> Pid:
     runtime = current_runtime()
+    given: object = server
+    if not isinstance(given, type) or not issubclass(given, Behaviour):
+        mend = "give the class itself, derived from a behaviour such as GenServer; its arguments follow"
+        raise UsageError(f"cannot start {server!r}: {mend}")
     if name is not None and (holder := runtime.whereis(name)) is not None:
         raise StartError(("already_started", holder))
     cell = server._new_cell(runtime, runtime.new_pid(), None if parent is None else parent.pid)
@@ -213,37 +220,44 @@ async def _start(
         return cell.pid
     if isinstance(result, Ignore):
         raise StartIgnored
-    raise StartError(result[0])
+    raise StartError(result.reason, result.mend)
 
 
-async def _outcome(
-    cell: Cell, outcome: asyncio.Future[Ignore | tuple[object] | None], timeout_s: float | None
-) -> Ignore | tuple[object] | None:
+async def _outcome(cell: Cell, outcome: asyncio.Future[Outcome], timeout_s: float | None) -> Outcome:
     """Wait until the `init` of a new process is done, or the process has ended early, or the time is over."""
     runtime = cell.runtime
     if not cell.alive:
-        return (cell.exit_reason,)
+        return Refused(cell.exit_reason)
     watch = runtime.watch(cell, lambda reason: runtime.loop.call_soon(_ended_early, outcome, reason))
     timer = None if timeout_s is None else runtime.loop.call_later(timeout_s, _start_timeout, cell, outcome)
     try:
         return await outcome
+    except asyncio.CancelledError:
+        starter = current_cell.get()
+        if starter is None or starter.alive:  # who gave up will never know the pid
+            _kill_unstarted(cell)
+        raise
     finally:
         cell.unwatched_by(watch)
         if timer is not None:
             timer.cancel()
 
 
-def _ended_early(outcome: asyncio.Future[Ignore | tuple[object] | None], reason: ExitReason) -> None:
+def _ended_early(outcome: asyncio.Future[Outcome], reason: ExitReason) -> None:
     if not outcome.done():  # what `init` itself said goes first
-        outcome.set_result((reason,))
+        outcome.set_result(Refused(reason))
 
 
-def _start_timeout(cell: Cell, outcome: asyncio.Future[Ignore | tuple[object] | None]) -> None:
+def _start_timeout(cell: Cell, outcome: asyncio.Future[Outcome]) -> None:
     if not outcome.done():
-        outcome.set_result(("timeout",))
-        if cell.parent is not None:
-            cell.runtime.unlink(cell, cell.parent)
-        cell.runtime.exit(None, cell.pid, "kill")
+        outcome.set_result(Refused("timeout"))
+        _kill_unstarted(cell)
+
+
+def _kill_unstarted(cell: Cell) -> None:
+    if cell.parent is not None:
+        cell.runtime.unlink(cell, cell.parent)
+    cell.runtime.exit(None, cell.pid, "kill")
 
 
 async def request(
@@ -279,10 +293,14 @@ async def request(
 
 
 def tell(destination: Destination, message: object) -> None:
-    """Send a cast: OTP's `gen_server:cast`. To nobody it vanishes."""
-    cell = current_runtime().cell(destination)
+    """Send a cast, from any thread: OTP's `gen_server:cast`. To nobody it vanishes."""
+    runtime = current_runtime()
+    cell = runtime.cell(destination)
     if cell is not None:
-        cell.deliver(Cast(message))
+        if get_ident() == runtime.thread_id:  # for each cast: `runtime.deliver` without its call
+            cell.deliver(Cast(message))
+        else:
+            runtime.deliver(cell, Cast(message))
 
 
 class LocalChannel:

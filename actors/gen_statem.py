@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from .behaviour import Behaviour
 from .errors import CallbackError, UsageError
-from .gen_server import request, start, start_link, tell
-from .requests import multi_call, receive_response, send_request, wait_response
+from .gen_server import start, start_link
 from .statem_cell import StatemCell
-from .system_calls import change_code, get_state, replace_state, resume, statistics, stop, suspend
 
 if TYPE_CHECKING:
     from .kernel.statem_actions import FirstState, StateResult
@@ -26,7 +24,7 @@ class GenStatem(Behaviour):
     time-outs, and those that the machine sends itself.
 
         >>> from raybeam.actors import CallEvent, CastEvent, GenStatem, KeepState, NextState, ReplyTo, Runtime
-        >>> from raybeam.actors import StateEvent, StateResult, StateTimeout, StateTimeoutEvent, gen_statem
+        >>> from raybeam.actors import StateEvent, StateResult, StateTimeout, StateTimeoutEvent, gen_server
         >>> from raybeam.actors.testing import run
         >>> class Door(GenStatem):
         ...     async def init(self, code: str) -> NextState:
@@ -48,10 +46,10 @@ class GenStatem(Behaviour):
         ...         return KeepState()
         >>> async def main() -> list[object]:
         ...     async with Runtime():
-        ...         door = await gen_statem.start(Door, "1234")
-        ...         seen = [await gen_statem.request(door, code) for code in ("0000", "1234", "0000")]
+        ...         door = await gen_server.start(Door, "1234")
+        ...         seen = [await gen_server.request(door, code) for code in ("0000", "1234", "0000")]
         ...         await asyncio.sleep(10.0)  # virtual seconds: `run` lets none pass
-        ...         return [*seen, await gen_statem.request(door, "0000")]
+        ...         return [*seen, await gen_server.request(door, "0000")]
         >>> import asyncio
         >>> run(main())
         ['wrong code', 'come in', 'it is open', 'wrong code']
@@ -100,7 +98,7 @@ class GenStatem(Behaviour):
     - `mailbox_limit`, `mailbox_overflow`: as for `GenServer`. Postponed calls do not count.
 
     **When not to use it.** When what happens does not depend on a state, `GenServer` is simpler. It has no marked
-    methods (`@call`): its callers use `gen_statem.request` and `gen_statem.tell`.
+    methods (`@call`): its callers use `gen_server.request` and `gen_server.tell`.
     """
 
     callback_mode: ClassVar[Literal["state_functions", "handle_event_function"]] = "state_functions"
@@ -148,21 +146,4 @@ class GenStatem(Behaviour):
 
 GenStatem._reserved = frozenset(dir(GenStatem))
 
-__all__ = [
-    "GenStatem",
-    "change_code",
-    "get_state",
-    "multi_call",
-    "receive_response",
-    "replace_state",
-    "request",
-    "resume",
-    "send_request",
-    "start",
-    "start_link",
-    "statistics",
-    "stop",
-    "suspend",
-    "tell",
-    "wait_response",
-]
+__all__ = ["GenStatem", "start", "start_link"]

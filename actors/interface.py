@@ -26,15 +26,15 @@ from typing import (
 
 import pydantic
 
-from .errors import InvalidArgumentsError, RaybeamError, UsageError
+from .errors import InvalidArgumentsError, RaybeamError, UnknownMethodError, UsageError
 from .kernel.outcome import Outcome
 from .kernel.retry import AT_MOST_ONCE, AtLeastOnce, Retry
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
+    from .gen_server import GenServer
     from .kernel.hedge import Hedge
-    from .server_cell import ServerCell
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -230,21 +230,29 @@ class Method(Generic[S, P, R]):
                 "defined (not under TYPE_CHECKING) and use types that pydantic knows"
             ) from error
 
-    async def serve(self, cell: ServerCell, request: Invoke) -> R:
-        """Validate, run the handler, validate its result: the callee's side of a call."""
+    def serve(self, service: GenServer, request: Invoke) -> Coroutine[object, object, R]:
+        """Validate the arguments; what is returned runs the handler and validates its result.
+
+        Raises:
+            InvalidArgumentsError: The arguments do not validate.
+        """
         if self._validate is None or self._validate_result is None:
             self.prepare()
             assert self._validate is not None
             assert self._validate_result is not None
         try:
-            args, kwargs = self._validate(cell.server, *request.args, **request.kwargs)
+            args, kwargs = self._validate(service, *request.args, **request.kwargs)
         except pydantic.ValidationError as error:
             raise InvalidArgumentsError(self._explain(error)) from None
+        return self._run(args, kwargs)
+
+    async def _run(self, args: tuple[object, ...], kwargs: dict[str, object]) -> R:
+        assert self._validate_result is not None
         function = cast("Callable[..., object]", self.function)
         if self.blocking:
             context = contextvars.copy_context()
             result: object = await asyncio.get_running_loop().run_in_executor(
-                None, functools.partial(context.run, function, *args, **kwargs)
+                None, functools.partial(context.run, _in_thread, function, *args, **kwargs)
             )
         else:
             result = await cast("Awaitable[object]", function(*args, **kwargs))
@@ -258,8 +266,16 @@ class Method(Generic[S, P, R]):
             first, *rest = problem["loc"]
             name = names[first] if isinstance(first, int) and first < len(names) else first
             where = ".".join(str(part) for part in (name, *rest))
-            told.append(f"{where}: {problem['msg']} (got {problem['input']!r})")
+            missing = problem["type"].startswith("missing")
+            told.append(f"{where}: {problem['msg']}" + ("" if missing else f" (got {problem['input']!r})"))
         return f"{self.name}: " + "; ".join(told)
+
+
+def _in_thread(function: Callable[..., object], *args: object, **kwargs: object) -> object:
+    try:
+        return function(*args, **kwargs)
+    except StopIteration as error:  # no future can carry one: who waits would wait for ever
+        raise RuntimeError(f"{function.__qualname__}() raised StopIteration") from error
 
 
 def _unchanged(value: object) -> object:
@@ -359,6 +375,23 @@ def methods_of(service: type) -> dict[str, Method[object, ..., object]]:
     return found
 
 
+def serve(service: GenServer, request: Invoke) -> Coroutine[object, object, object]:
+    """Begin a typed call at its callee: what is returned does the work.
+
+    Raises:
+        UnknownMethodError: The service offers no such method.
+        InvalidArgumentsError: The arguments do not validate.
+    """
+    method = service.interface.get(request.method)
+    if method is None:
+        offered = ", ".join(sorted(service.interface)) or "none"
+        raise UnknownMethodError(
+            f"{type(service).__qualname__} offers no method {request.method!r} to callers; it offers: {offered}. "
+            "Mark a method with @call, @cast or @query to offer it, and make the reference with the callee's own class."
+        )
+    return method.serve(service, request)
+
+
 def reference(service: type[S], channel: Channel) -> S:
     """A reference to `service` that sends over `channel`, typed as the service for editors and mypy."""
     return cast("S", Reference(service, channel, methods_of(service)))
@@ -417,8 +450,9 @@ def call(
 ) -> object:
     """Mark a method as a call: it may change state, and its caller waits for the answer.
 
-    An `async def` handler runs on the loop; a plain `def` runs in a thread, so it may block. Either way the
-    process handles one message at a time. Arguments and result are validated against the annotations.
+    An `async def` handler runs on the loop; a plain `def` runs in a thread, so it may block; it may send, cast, answer,
+    link, spawn ... from there. Either way the process handles one message at a time. Arguments and result are validated
+    against the annotations.
 
     Args:
         function: The method, when used without brackets.

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from threading import get_ident
+from typing import TYPE_CHECKING, TypeVar
 
 from .errors import CallFailed, NoProcess
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
     from .call_context import CallContext
     from .cell import Cell
     from .kernel.once import Origin
     from .kernel.reason import ExitReason
     from .pid import Destination, Pid, Ref
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ class Down:
 
 
 class From:
-    """The right to answer one call, once; later answers are dropped.
+    """The right to answer one call, once, from any thread; later answers are dropped.
 
     Attributes:
         caller: The calling process, `None` when the call came from outside any process.
@@ -50,12 +54,17 @@ class From:
 
     def reply(self, value: object) -> None:
         """Answer with `value`."""
+        if get_ident() != self.server.runtime.thread_id:  # for each answer: `handed_over` without its call
+            self.handed_over(self.reply, value)
+            return
         self.server.calls.pop(self, None)
         if not self.future.done():
             self.future.set_result(value)
 
     def fail(self, error: BaseException) -> None:
         """Answer by raising `error` at the caller."""
+        if self.handed_over(self.fail, error):
+            return
         self.server.calls.pop(self, None)
         if not self.future.done():
             self.future.set_exception(error)
@@ -65,6 +74,14 @@ class From:
         self.server.calls.pop(self, None)
         if not self.future.cancel() and not self.future.cancelled():
             self.future.exception()  # taken, as asyncio complains of errors that nobody takes
+
+    def handed_over(self, act: Callable[[T], None], argument: T) -> bool:
+        """Whether this is another thread than that of the callee's loop; then the loop does `act(argument)`."""
+        runtime = self.server.runtime
+        if get_ident() == runtime.thread_id:
+            return False
+        runtime.loop.call_soon_threadsafe(act, argument)
+        return True
 
     def cancel(self) -> None:
         """The caller waits no longer, and says so while the call may still wait to be done."""

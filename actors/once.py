@@ -71,10 +71,12 @@ class _OnceFrom(From):
         self.senders = [sender]
 
     def reply(self, value: object) -> None:
-        self._finish(True, value)
+        if not self.handed_over(self.reply, value):
+            self._finish(True, value)
 
     def fail(self, error: BaseException) -> None:
-        self._finish(False, error)
+        if not self.handed_over(self.fail, error):
+            self._finish(False, error)
 
     def abandon(self) -> None:
         for sender in self.senders:

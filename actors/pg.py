@@ -60,6 +60,7 @@ from .pid import Pid, RemoteName
 from .process import own_cell, send
 from .runtime import current_runtime
 from .server_cell import ServerCell
+from .threads import from_any_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -82,7 +83,7 @@ class _Monitor:
 class Scope(GenServer):
     """The process of one scope; takes the scope's name. The module's docstring is the manual."""
 
-    mailbox_limit: ClassVar[int] = 1_000_000
+    mailbox_limit: ClassVar[int | None] = None
 
     def __init__(self) -> None:
         self._tables = group_tables.Tables()
@@ -198,18 +199,21 @@ async def leave(group: Group, pids: Pid | Iterable[Pid], *, scope: str = DEFAULT
     return bool(await gen_server.request(scope, groups.Leave(_name(group), _local(pids)), None))
 
 
+@from_any_thread
 def get_members(group: Group, *, scope: str = DEFAULT_SCOPE) -> list[Pid]:
     """All members of a group, each as often as it has joined, in no particular order; none without the scope."""
     tables = _tables(scope)
     return [] if tables is None else tables.members(group)
 
 
+@from_any_thread
 def get_local_members(group: Group, *, scope: str = DEFAULT_SCOPE) -> list[Pid]:
     """Like `get_members`, only those that live in this runtime."""
     tables = _tables(scope)
     return [] if tables is None else tables.local_members(group)
 
 
+@from_any_thread
 def which_groups(*, scope: str = DEFAULT_SCOPE) -> list[Group]:
     """All groups that have members.
 

@@ -1,16 +1,22 @@
 """What any process can do: send, link, monitor, exit, receive. OTP's built-in functions.
 
-Functions that act on the caller need to run inside a process; the others only need a runtime.
+Functions that act on the caller need to run inside a process; the others only need a runtime. All but the `async` ones
+may be called from the threads that blocking handlers run in. What a process began before its end (a task of asyncio, a
+`finally`) cannot act for it any more: there they raise `ProcessKilled`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .answer import await_answer
 from .cell import TaskCell
 from .errors import NotAProcessError, ProcessKilled, UsageError
-from .pid import Pid
+from .message import From, SystemCall
+from .pid import Pid, Via
+from .remote_cell import LOCATE, RemoteCell
 from .runtime import current_cell, current_runtime
+from .threads import from_any_thread
 
 if TYPE_CHECKING:
     import asyncio
@@ -22,7 +28,20 @@ if TYPE_CHECKING:
 
 
 def own_cell() -> Cell:
-    """The cell of the calling process.
+    """The cell of the calling process, to act in its name.
+
+    Raises:
+        NotAProcessError: The caller is not a process.
+        ProcessKilled: It is one that has ended.
+    """
+    cell = own_cell_dead_or_alive()
+    if not cell.alive:
+        raise ProcessKilled
+    return cell
+
+
+def own_cell_dead_or_alive() -> Cell:
+    """The cell of the calling process, for what does no harm when it has ended: to look, to undo.
 
     Raises:
         NotAProcessError: The caller is not a process.
@@ -42,7 +61,7 @@ def check_alive() -> None:
 
 def self_pid() -> Pid:
     """The pid of the calling process."""
-    return own_cell().pid
+    return own_cell_dead_or_alive().pid
 
 
 def send(destination: Destination, message: object) -> None:
@@ -51,15 +70,17 @@ def send(destination: Destination, message: object) -> None:
     Raises:
         UsageError: `destination` is a name that nobody has.
     """
-    cell = current_runtime().cell(destination)
+    runtime = current_runtime()
+    cell = runtime.cell(destination)
     if cell is not None:
-        cell.deliver(message)
+        runtime.deliver(cell, message)
     elif not isinstance(destination, Pid):
         raise UsageError(f"nobody has the name {destination!r}: register a process first")
 
 
+@from_any_thread
 def send_after(delay_s: float, destination: Destination, message: object) -> asyncio.TimerHandle:
-    """Send a message `delay_s` seconds from now; the handle's `cancel()` calls it off."""
+    """Send a message `delay_s` seconds from now; the handle's `cancel()` calls it off (in the loop's thread)."""
     runtime = current_runtime()
 
     def fire() -> None:
@@ -70,17 +91,20 @@ def send_after(delay_s: float, destination: Destination, message: object) -> asy
     return runtime.loop.call_later(delay_s, fire)
 
 
+@from_any_thread
 def spawn(function: Callable[..., Awaitable[object]], *args: object) -> Pid:
     """Start a process that runs `await function(*args)` and ends with it."""
     return current_runtime().spawn(lambda: function(*args))
 
 
+@from_any_thread
 def spawn_link(function: Callable[..., Awaitable[object]], *args: object) -> Pid:
     """Like `spawn`, linked to the caller from the start."""
     cell = own_cell()
     return cell.runtime.spawn(lambda: function(*args), link_to=cell, parent=cell.pid)
 
 
+@from_any_thread
 def spawn_monitor(function: Callable[..., Awaitable[object]], *args: object) -> tuple[Pid, Ref]:
     """Like `spawn`, monitored by the caller from the start."""
     cell = own_cell()
@@ -88,6 +112,7 @@ def spawn_monitor(function: Callable[..., Awaitable[object]], *args: object) -> 
     return pid, cell.runtime.monitor(cell, pid)
 
 
+@from_any_thread
 def link(pid: Pid) -> None:
     """Link the caller with `pid`: the end of one is an exit signal to the other."""
     cell = own_cell()
@@ -95,21 +120,24 @@ def link(pid: Pid) -> None:
     check_alive()
 
 
+@from_any_thread
 def unlink(pid: Pid) -> None:
     """Undo `link`."""
-    cell = own_cell()
+    cell = own_cell_dead_or_alive()
     cell.runtime.unlink(cell, pid)
 
 
+@from_any_thread
 def monitor(destination: Destination) -> Ref:
     """Get one `Down` message when the process ends."""
     cell = own_cell()
     return cell.runtime.monitor(cell, destination)
 
 
+@from_any_thread
 def demonitor(ref: Ref, *, flush: bool = True) -> None:
     """Undo `monitor`; by default a `Down` that has come already is removed too."""
-    cell = own_cell()
+    cell = own_cell_dead_or_alive()
     cell.runtime.demonitor(cell, ref, flush=flush)
 
 
@@ -120,6 +148,7 @@ def trap_exit(trap: bool) -> bool:
     return old
 
 
+@from_any_thread
 def exit_process(pid: Pid, reason: ExitReason) -> None:
     """Send an exit signal to `pid` (Erlang's `exit/2`); `"kill"` cannot be trapped."""
     runtime = current_runtime()
@@ -129,10 +158,49 @@ def exit_process(pid: Pid, reason: ExitReason) -> None:
 
 
 def is_alive(pid: Pid) -> bool:
-    """Whether the process lives."""
-    return current_runtime().cell(pid) is not None
+    """Whether a process of this runtime lives.
+
+    Raises:
+        UsageError: It lives in another runtime, which has to be asked: `await locate(pid)`.
+    """
+    return _here(pid) is not None
 
 
+async def locate(destination: Destination, timeout_s: float | None = 5.0) -> Pid | None:
+    """The pid of the living process at a destination in whatever runtime, `None` when there is none.
+
+        if await process.locate(RemoteName("tower", "radar")) is None: ...
+
+    Args:
+        destination: A pid, or a name here or in another runtime.
+        timeout_s: Seconds to wait for another runtime, `None` for ever. Default 5.
+
+    Raises:
+        CallTimeout: The other runtime did not answer in time.
+        Disconnected: The connection to it was lost.
+    """
+    runtime = current_runtime()
+    cell = runtime.cell(destination)
+    if not isinstance(cell, RemoteCell):
+        return None if cell is None else cell.pid
+    sender = From(runtime.loop.create_future(), cell, None)
+    cell.deliver(SystemCall(LOCATE, None, sender))
+    pid = await await_answer(sender, timeout_s, (destination, LOCATE))
+    assert pid is None or isinstance(pid, Pid)
+    return pid
+
+
+def _here(destination: Destination) -> Cell | None:
+    """The living cell at a destination of this runtime."""
+    cell = current_runtime().cell(destination)
+    if isinstance(cell, RemoteCell):
+        raise UsageError(
+            f"{destination!r} is in another runtime, which has to be asked: await process.locate({destination!r})"
+        )
+    return cell
+
+
+@from_any_thread
 def register(name: Name, pid: Pid) -> None:
     """Give a process a name.
 
@@ -146,14 +214,22 @@ def register(name: Name, pid: Pid) -> None:
     runtime.register(name, cell)
 
 
+@from_any_thread
 def unregister(name: str) -> None:
     """Free a local name."""
     current_runtime().unregister(name)
 
 
 def whereis(name: Name) -> Pid | None:
-    """Who has the name, or `None`."""
-    return current_runtime().whereis(name)
+    """Who has the name in this runtime, or `None`.
+
+    Raises:
+        UsageError: The name is in another runtime, which has to be asked: `await locate(name)`.
+    """
+    if isinstance(name, Via):  # what a resolver keeps it knows, wherever the process lives
+        return current_runtime().whereis(name)
+    holder = _here(name)
+    return None if holder is None else holder.pid
 
 
 async def wait_exit(destination: Destination) -> ExitReason:
@@ -173,10 +249,15 @@ async def receive(match: Callable[[object], bool] | None = None, timeout_s: floa
     Raises:
         TimeoutError: No such message came in time.
         NotAProcessError: The caller has no mailbox of its own.
+        UsageError: Another task of the same process waits for a message.
     """
     cell = own_cell()
     if not isinstance(cell, TaskCell):
         raise NotAProcessError("receive() is for spawned functions; a behaviour gets its messages by handle_info")
+    if cell.waiting is not None:
+        raise UsageError(
+            "two tasks of one process wait in receive(): let one of them take the messages, or spawn another"
+        )
     loop = cell.runtime.loop
     deadline = None if timeout_s is None else loop.time() + timeout_s
     while True:

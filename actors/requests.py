@@ -10,6 +10,7 @@ from .errors import CallFailed, NoProcess
 from .message import From
 from .process import own_cell
 from .runtime import current_runtime
+from .threads import from_any_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,6 +35,7 @@ class RequestId:
         self.message = message
         self._sender: From | None = None
 
+    @from_any_thread
     def abandon(self) -> None:
         """Want the answer no longer: it will never be seen."""
         if self._sender is not None:
@@ -84,11 +86,15 @@ class _DeliveredFrom(From):
         self._request = request
 
     def reply(self, value: object) -> None:
+        if self.handed_over(self.reply, value):
+            return
         if not self.future.done():
             self._deliver(value)
         super().reply(value)
 
     def fail(self, error: BaseException) -> None:
+        if self.handed_over(self.fail, error):
+            return
         if not self.future.done():
             self._deliver(None, error)
         super().fail(error)
@@ -103,6 +109,7 @@ class _DeliveredFrom(From):
             self._to.deliver(Response(self._request, value, error))
 
 
+@from_any_thread
 def send_request(destination: Destination, message: object, *, deliver: bool = False) -> RequestId:
     """Send a call and go on.
 
@@ -158,16 +165,26 @@ async def wait_response(request_id: RequestId, timeout_s: float | None = None) -
 
 async def multi_call(
     destinations: Iterable[Destination], message: object, timeout_s: float | None = None
-) -> tuple[dict[Destination, object], dict[Destination, CallFailed]]:
-    """Ask several processes at once: the answers, and for the others why there is none."""
-    requests = {destination: send_request(destination, message) for destination in destinations}
+) -> tuple[dict[Destination, object], dict[Destination, Exception]]:
+    """Ask several processes at once and wait for all of them.
+
+    Args:
+        destinations: Pids and names; one that is named twice is asked once.
+        message: What is asked.
+        timeout_s: Seconds to wait, `None` for ever.
+
+    Returns:
+        The answers, and for those that gave none why: a `CallFailed` (nobody there, ended, too late, ...), or the error
+        that is the answer, such as a `ServiceError`.
+    """
+    requests = {destination: send_request(destination, message) for destination in dict.fromkeys(destinations)}
     answers = await asyncio.gather(
         *(receive_response(request_id, timeout_s) for request_id in requests.values()), return_exceptions=True
     )
     replies: dict[Destination, object] = {}
-    failures: dict[Destination, CallFailed] = {}
+    failures: dict[Destination, Exception] = {}
     for destination, answer in zip(requests, answers, strict=True):
-        if isinstance(answer, CallFailed):
+        if isinstance(answer, Exception):
             failures[destination] = answer
         elif isinstance(answer, BaseException):
             raise answer

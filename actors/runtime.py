@@ -13,27 +13,29 @@ import itertools
 import logging
 import random
 import uuid
-from collections import deque
-from typing import TYPE_CHECKING, NoReturn, TypeVar, cast
+from threading import get_ident
+from typing import TYPE_CHECKING, NoReturn, TypeVar, TypeVarTuple, cast
 
 from .carriers import Carriers, current_cell
 from .cell import ALIVE, Cell, TaskCell
+from .crash import shown
 from .deadlines import Deadlines
 from .errors import NotAProcessError, ProcessKilled, UsageError
-from .kernel.reason import KILL, KILLED, NOPROC, NORMAL, SHUTDOWN
-from .message import Down, ExitMessage
-from .pid import Pid, Ref, RemoteName, Via
+from .kernel.reason import KILLED, SHUTDOWN
+from .links import Links
+from .message import Down
+from .pid import Pid, RemoteName, Via
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from types import TracebackType
 
-    from .distribution import Distribution
     from .kernel.reason import ExitReason
     from .pid import Destination, Name
 
 log = logging.getLogger("raybeam")
 CellT = TypeVar("CellT", bound=Cell)
+Ts = TypeVarTuple("Ts")
 
 ambient_runtime: contextvars.ContextVar[Runtime | None] = contextvars.ContextVar("raybeam_runtime", default=None)
 
@@ -70,15 +72,17 @@ class _NotOpen:
 _NOT_OPEN = cast("asyncio.AbstractEventLoop", _NotOpen())
 
 
-class Runtime:
+class Runtime(Links):
     """Runs light processes; one to an OS process is usual, several in one loop work too.
 
     Args:
         name: Part of every pid; unique in the system. Default: a random one.
         seed: Seeds `random`, the only source of randomness of the processes. Default: from the OS.
-        reports: Gets each crash and supervisor report. Default: logs it.
+        reports: Gets each crash and supervisor report. Default: logs it. Its own failure is logged and harms nobody.
 
     Attributes:
+        reports: The report sink.
+        thread_id: Of the thread that the loop runs in; 0 while the runtime is not open.
         on_served: Called after each call: the process, seconds waited, seconds served. Default: nobody is.
         distribution: The connections to other runtimes. Default: none; processes elsewhere are `noproc`.
         on_ended: Called with pid and exit reason when a process ends, before anybody else learns of it. Default: nobody
@@ -109,22 +113,19 @@ class Runtime:
         seed: int | None = None,
         reports: Callable[[object], None] = log_report,
     ) -> None:
-        self.name = name or uuid.uuid4().hex[:8]
+        super().__init__(name or uuid.uuid4().hex[:8])
         self.random = random.Random(seed)  # noqa: S311 (jitter, not secrets)
-        self.report = reports
+        self.reports = reports
         self.on_served: Callable[[Cell, float, float], None] | None = None
         self.on_ended: Callable[[Pid, ExitReason], None] | None = None
-        self.distribution: Distribution | None = None
-        self.loop: asyncio.AbstractEventLoop = _NOT_OPEN
+        self.loop = _NOT_OPEN
+        self.thread_id = 0
         self.deadlines: Deadlines
         self._cells: dict[int, Cell] = {}
         self._names: dict[str, Cell] = {}
         self._serials = itertools.count(1)
-        self._refs = itertools.count(1)
         self.carriers = Carriers(self)
         self.make_ready = self.carriers.make_ready
-        self._signals: deque[tuple[Pid | None, Pid, ExitReason, bool]] = deque()
-        self._draining = False
         self._ambient: contextvars.Token[Runtime | None] | None = None
 
     # -- life --------------------------------------------------------------------------------------
@@ -144,6 +145,7 @@ class Runtime:
     def open(self) -> None:
         """Bind the runtime to the running loop."""
         self.loop = asyncio.get_running_loop()
+        self.thread_id = get_ident()
         self.deadlines = Deadlines(self.loop)
 
     async def close(self) -> None:
@@ -157,15 +159,27 @@ class Runtime:
         """The loop's time in seconds: monotonic, or virtual in tests."""
         return self.loop.time()
 
+    # -- observers ---------------------------------------------------------------------------------
+
+    def report(self, report: object) -> None:
+        """Give a report to the sink; should that fail, the report goes to the logger."""
+        try:
+            self.reports(report)
+        except Exception:
+            log.exception("the report sink %r failed at this report:\n%s", self.reports, report)
+
+    def observe(self, observer: Callable[[*Ts], object], *seen: *Ts) -> None:
+        """Call one who only looks on: its failure is logged, and harms none of the processes."""
+        try:
+            observer(*seen)
+        except Exception:
+            log.exception("%r failed at %s", observer, shown(seen))
+
     # -- processes ---------------------------------------------------------------------------------
 
     def new_pid(self) -> Pid:
         """A pid that nobody had before."""
         return Pid(self.name, next(self._serials))
-
-    def new_ref(self) -> Ref:
-        """A reference that nobody had before."""
-        return Ref(self.name, next(self._refs))
 
     def add(self, cell: CellT, *, link_to: Cell | None = None, name: Name | None = None) -> CellT:
         """Take a new cell in; it runs as soon as something is delivered.
@@ -180,6 +194,13 @@ class Runtime:
             link_to.links.add(cell.pid)
             cell.links.add(link_to.pid)
         return cell
+
+    def deliver(self, cell: Cell, message: object) -> None:
+        """Put a message into a mailbox, from any thread."""
+        if get_ident() == self.thread_id:
+            cell.deliver(message)
+        else:
+            self.loop.call_soon_threadsafe(cell.deliver, message)
 
     def spawn(
         self, body: Callable[[], Awaitable[object]], *, link_to: Cell | None = None, parent: Pid | None = None
@@ -206,10 +227,12 @@ class Runtime:
         """The living cell behind a pid of this runtime or a name, or `None`."""
         if type(destination) is str:
             return self._names.get(destination)
+        if not isinstance(destination, tuple):
+            raise UsageError(f"{destination!r} is no destination: give a pid, a name (str), via(...) or a RemoteName")
         if destination[0] == self.name:
             if type(destination) is RemoteName:
                 return self._names.get(destination.name)
-            return self._cells.get(destination[1])  # type: ignore[call-overload, no-any-return]  # a Pid: (str, int)
+            return self._cells.get(destination[1])  # type: ignore[arg-type]  # a Pid: (str, int)
         if type(destination) is Via:
             pid = destination.resolver.whereis_name(self, destination.key)
             return None if pid is None else self.cell(pid)
@@ -243,79 +266,11 @@ class Runtime:
             holder.names = tuple(other for other in holder.names if other != name)
 
     def whereis(self, name: Name) -> Pid | None:
-        """Who has the name, or `None`."""
+        """Who has the name in this runtime, or `None`."""
         holder = self.cell(name)
         return None if holder is None else holder.pid
 
-    # -- signals -----------------------------------------------------------------------------------
-
-    def link(self, one: Cell, other: Pid) -> None:
-        """Link two processes; if `other` is gone, `one` gets the exit signal `noproc`."""
-        if one.pid == other:
-            return
-        cell = self.cell(other)
-        if cell is None:
-            one.links.add(other)
-            self.exit_signal(other, one.pid, NOPROC, via_link=True)
-            return
-        one.links.add(other)
-        cell.linked_by(one.pid)
-
-    def unlink(self, one: Cell, other: Pid) -> None:
-        """Undo a link, from either side."""
-        one.links.discard(other)
-        cell = self.cell(other)
-        if cell is not None:
-            cell.unlinked_by(one.pid)
-
-    def monitor(self, watcher: Cell, target: Destination) -> Ref:
-        """Have `watcher` get one `Down` when `target` ends (at once when it is not there)."""
-        ref = self.new_ref()
-        cell = self.cell(target)
-        if cell is None:
-            watcher.deliver(Down(ref, target, NOPROC))
-            return ref
-        if watcher.watching is None:
-            watcher.watching = {}
-        watcher.watching[ref] = target if isinstance(target, RemoteName) else cell.pid
-        if isinstance(target, Pid):
-            cell.watched_by(ref, watcher.pid)
-        else:
-            cell.watched_by(ref, lambda reason: self._down(watcher, Down(ref, target, reason)))
-        return ref
-
-    def demonitor(self, watcher: Cell, ref: Ref, *, flush: bool = True) -> None:
-        """Undo a monitor; with `flush`, a `Down` already in the mailbox is removed too."""
-        target = watcher.watching.pop(ref, None) if watcher.watching else None
-        cell = self.cell(target) if target is not None else None
-        if cell is not None:
-            cell.unwatched_by(ref)
-        if flush:
-            for message in watcher.mailbox:
-                if isinstance(message, Down) and message.ref == ref:
-                    watcher.mailbox.remove(message)
-                    break
-
-    def ended(self, target: Destination) -> asyncio.Future[ExitReason]:
-        """A future of the exit reason of a process: how shells wait for an end (`noproc`: not there)."""
-        future: asyncio.Future[ExitReason] = self.loop.create_future()
-        cell = self.cell(target)
-        if cell is None:
-            future.set_result(NOPROC)
-            return future
-        ref = self.watch(cell, lambda reason: None if future.done() else future.set_result(reason))
-        future.add_done_callback(lambda _: cell.unwatched_by(ref))
-        return future
-
-    def watch(self, cell: Cell, told: Callable[[ExitReason], object]) -> Ref:
-        """Have `told` called with the exit reason of a living process when it ends, before anybody else runs."""
-        ref = self.new_ref()
-        cell.watched_by(ref, told)
-        return ref
-
-    def exit(self, sender: Pid | None, target: Pid, reason: ExitReason) -> None:
-        """Send an exit signal; `kill` cannot be trapped."""
-        self.exit_signal(sender, target, reason, via_link=False)
+    # -- ends --------------------------------------------------------------------------------------
 
     def finish(self, cell: Cell, reason: ExitReason) -> None:
         """End a process now: free its names, tell links, monitors and callers. Does nothing to the dead."""
@@ -323,7 +278,8 @@ class Runtime:
             return
         cell.exit_reason = reason
         if self.on_ended is not None:
-            self.on_ended(cell.pid, reason)
+            self.observe(self.on_ended, cell.pid, reason)
+        cell.disarm()
         self._cells.pop(cell.pid.serial, None)
         for name in cell.names:
             self._names.pop(name, None)
@@ -339,66 +295,20 @@ class Runtime:
                 if watched is not None:
                     watched.unwatched_by(ref)
         for linked in sorted(cell.links):  # a set has another order each time
-            self._signals.append((cell.pid, linked, reason, True))
+            self.queue_exit_signal(cell.pid, linked, reason)
         if cell.watchers:
             for ref, watcher in list(cell.watchers.items()):
                 self.tell_watcher(watcher, Down(ref, cell.pid, reason))
         cell.watchers = None
         self.released(cell)
-        self._drain()
+        self.carriers.forget(cell)
+        self.hand_out_exit_signals()
 
     def released(self, cell: Cell) -> None:
         """Stop the code of a dead process, unless it is the code that runs just now."""
         carrier = cell.carrier
         if carrier is not None and not carrier.done() and carrier is not _current_task():
             carrier.cancel()
-
-    def tell_watcher(self, watcher: Pid | Callable[[ExitReason], object], message: Down) -> None:
-        """Tell who monitors a process that it has ended."""
-        if callable(watcher):
-            watcher(message.reason)
-        else:
-            cell = self.cell(watcher)
-            if cell is not None:
-                self._down(cell, message)
-
-    def _down(self, watcher: Cell, message: Down) -> None:
-        if watcher.watching is not None:
-            watcher.watching.pop(message.ref, None)
-        if watcher.alive:
-            watcher.deliver(message)
-
-    def exit_signal(self, sender: Pid | None, target: Pid, reason: ExitReason, *, via_link: bool) -> None:
-        """Send an exit signal, or let one of a link take effect."""
-        self._signals.append((sender, target, reason, via_link))
-        self._drain()
-
-    def _drain(self) -> None:
-        """Hand out exit signals in order; not recursive, so that long chains of links cannot exhaust the stack."""
-        if self._draining:
-            return
-        self._draining = True
-        try:
-            while self._signals:
-                sender, target, reason, via_link = self._signals.popleft()
-                if target.runtime != self.name and self.distribution is not None:
-                    self.distribution.exit_signal(sender, target, reason, via_link=via_link)
-                    continue
-                cell = self.cell(target)
-                if cell is None:
-                    continue
-                if via_link:
-                    if sender not in cell.links:
-                        continue
-                    cell.links.discard(sender)
-                if reason == KILL and not via_link:
-                    self.finish(cell, KILLED)
-                elif cell.trap_exit:
-                    cell.deliver(ExitMessage(sender if sender is not None else cell.pid, reason))
-                elif reason != NORMAL or sender == target:
-                    self.finish(cell, reason)
-        finally:
-            self._draining = False
 
 
 def _current_task() -> asyncio.Task[object] | None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+from types import CoroutineType
 from typing import TYPE_CHECKING
 
-from .behaviour_cell import BehaviourCell, Start
+from .behaviour_cell import BehaviourCell, Refused, Start
 from .cell import ALIVE, crashed
-from .errors import CallTimeout, Exit, UsageError
-from .interface import Invoke
+from .errors import CallbackError, CallTimeout, Exit, InvalidArgumentsError, ProcessKilled, UsageError
+from .interface import Invoke, serve
 from .kernel.reason import is_normal_end
-from .kernel.server import ABSENT, GO_ON, Error, Ignore, Ok, Reply, Stop, bad_return
+from .kernel.server import ABSENT, GO_ON, Error, Ignore, Ok, Reply, Stop, bad_return, mend
 from .message import TIMEOUT_MESSAGE, Call, Cast, SystemCall, Timeout
+from .runtime import log
 from .system_calls import serve_system_call
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Awaitable, Callable
 
     from .gen_server import GenServer
     from .kernel.reason import ExitReason
@@ -43,7 +46,7 @@ class ServerCell(BehaviourCell["GenServer"]):
             return
         self.messages_handled += 1
         if self.timeout_s is not None:
-            self._disarm()
+            self.disarm()
             if kind is not SystemCall:  # after a system call the time-out begins anew, as in OTP
                 self.timeout_s = None
         if kind is Call:
@@ -51,25 +54,25 @@ class ServerCell(BehaviourCell["GenServer"]):
         elif kind is Cast:
             request = message.request  # type: ignore[attr-defined]  # a Cast
             if type(request) is Invoke:
-                await self._callback("handle_cast", self._invoke_cast(request), request)
+                await self._callback("handle_cast", self._invoke_cast, (request,), request)
             else:
-                await self._callback("handle_cast", self.server.handle_cast(request), request)
+                await self._callback("handle_cast", self.server.handle_cast, (request,), request)
         elif kind is SystemCall:
             await serve_system_call(self, message)  # type: ignore[arg-type]  # a SystemCall
             self._arm()
         elif kind is Start:
             await self._start(message)  # type: ignore[arg-type]  # a Start
         elif kind is Timeout:
-            await self._callback("handle_timeout", self.server.handle_timeout(), message)
+            await self._callback("handle_timeout", self.server.handle_timeout, (), message)
         elif self._from_parent(message):
             await self.stop(message.reason)  # type: ignore[attr-defined]  # an ExitMessage
         else:
-            await self._callback("handle_info", self.server.handle_info(message), message)
+            await self._callback("handle_info", self.server.handle_info, (message,), message)
 
     async def _start(self, start: Start) -> None:
         failure: ExitReason
+        server = self.server
         try:
-            server = self.server
             result = await server._boot(await server.init(*start.args, **start.kwargs))
             bad = bad_return("init", result)
             if bad is None and (result is None or isinstance(result, Ok)):
@@ -77,15 +80,25 @@ class ServerCell(BehaviourCell["GenServer"]):
                     start.outcome.set_result(None)
                 await self.go_on(result or GO_ON)
                 return
-            outcome: Ignore | tuple[object] = result if isinstance(result, Ignore) else (bad,)
-            failure = bad if bad is not None else "normal"
-            if isinstance(result, Stop | Error) and bad is None:
-                outcome, failure = (result.reason,), result.reason
+            outcome: Ignore | Refused
+            if bad is not None:
+                failure, outcome = bad, Refused(bad, f"{self.description()}.{mend('init', result)}")
+            elif isinstance(result, Stop | Error):
+                failure = result.reason
+                outcome = Refused(failure, result.mend if isinstance(result, Error) else "")
+            else:
+                assert isinstance(result, Ignore)
+                failure, outcome = "normal", result
         except Exit as exit_:
-            failure, outcome = exit_.reason, (exit_.reason,)
+            failure, outcome = exit_.reason, Refused(exit_.reason)
+        except asyncio.CancelledError as error:
+            if self.is_ending():
+                raise
+            failure = crashed(error)
+            outcome = Refused(failure)
         except Exception as error:  # noqa: BLE001 (let it crash: the starter gets the reason)
             failure = crashed(error)
-            outcome = (failure,)
+            outcome = Refused(failure)
         self.refuse_start(start, outcome, failure)
 
     async def _handle_call(self, call: Call) -> None:
@@ -101,40 +114,55 @@ class ServerCell(BehaviourCell["GenServer"]):
         if type(request) is Invoke:
             await self._invoke(request, sender)
         else:
-            await self._callback("handle_call", self.server.handle_call(request, sender), request, sender)
+            await self._callback("handle_call", self.server.handle_call, (request, sender), request, sender)
         if on_served is not None:
-            on_served(self, started - call.enqueued_at, runtime.loop.time() - started)
+            runtime.observe(on_served, self, started - call.enqueued_at, runtime.loop.time() - started)
 
     async def _invoke(self, request: Invoke, sender: From) -> None:
         """A call of a marked method: the value is the answer."""
         try:
-            value = await self.server.interface[request.method].serve(self, request)
+            running = serve(self.server, request)
+        except InvalidArgumentsError as error:
+            sender.fail(error)
+            return
         except Exception as error:  # noqa: BLE001 (judged where all callbacks are)
-            await self._callback("handle_call", _raise(error), request, sender)
-        except asyncio.CancelledError as error:
-            if self._is_ending():
+            running = _raise(error)
+        try:
+            value = await running
+        except Exception as error:  # noqa: BLE001 (judged where all callbacks are)
+            await self._callback("handle_call", _raise, (error,), request, sender)
+        except (asyncio.CancelledError, ProcessKilled) as error:
+            if self.is_ending():
                 raise
-            await self._callback("handle_call", _raise(error), request, sender)
+            await self._callback("handle_call", _raise, (error,), request, sender)
         else:
             sender.reply(value)
 
     async def _invoke_cast(self, request: Invoke) -> None:
-        await self.server.interface[request.method].serve(self, request)
+        """A cast of a marked method; one that its sender got wrong must not harm the callee."""
+        try:
+            running = serve(self.server, request)
+        except InvalidArgumentsError as error:
+            log.error("%s %s: cast dropped: %s", self.description(), self.pid, error)
+            return
+        await running
 
     async def _callback(
         self,
         name: str,
-        running: Coroutine[object, object, object],
+        function: Callable[..., Awaitable[object]],
+        args: tuple[object, ...],
         message: object,
         sender: From | None = None,
     ) -> None:
         """Run one callback and do what it returns."""
+        wrong = ""
         try:
-            result = await running
+            result = await self.begun(name, function, args)
         except Exit as exit_:
             reason: ExitReason = exit_.reason
-        except asyncio.CancelledError as error:
-            if self._is_ending():
+        except (asyncio.CancelledError, ProcessKilled) as error:
+            if self.is_ending():
                 raise
             reason = crashed(error)
         except Exception as error:  # noqa: BLE001 (an answer, or let it crash)
@@ -159,9 +187,23 @@ class ServerCell(BehaviourCell["GenServer"]):
                     assert isinstance(result, type(GO_ON))
                     await self.go_on(result)
                 return
-            reason = bad
+            reason, wrong = bad, f"{self.description()}.{mend(name, result)}"
         self.last_message = message
-        await self.stop(reason)
+        await self.stop(reason, mend=wrong)
+
+    def begun(
+        self, name: str, function: Callable[..., Awaitable[object]], args: tuple[object, ...]
+    ) -> Awaitable[object]:
+        """Call a callback.
+
+        Raises:
+            CallbackError: It is no async def.
+        """
+        running = function(*args)
+        if type(running) is not CoroutineType and not hasattr(running, "__await__"):
+            how = f"{self.description()}.{name}() must be an async def; it is a plain def that returned {running!r}"
+            raise CallbackError(("bad_return_value", running), how)
+        return running
 
     async def go_on(self, result: Ok | Reply | object) -> None:
         """Arm the time-out or run the continuation that a result asks for."""
@@ -170,16 +212,18 @@ class ServerCell(BehaviourCell["GenServer"]):
             return
         if result.continue_with is not ABSENT:
             term = result.continue_with
-            await self._callback("handle_continue", self.server.handle_continue(term), ("continue", term))
+            await self._callback("handle_continue", self.server.handle_continue, (term,), ("continue", term))
         elif result.timeout_s is not None:
             self.timeout_s = result.timeout_s
             self._arm()
 
     def _arm(self) -> None:
         if self.timeout_s is not None and not self.mailbox and not self.suspended and self.exit_reason is ALIVE:
-            self.timer = self.runtime.loop.call_later(self.timeout_s, self._time_out)
+            context = contextvars.Context()  # the current one would keep this process in memory, disarmed or not
+            self.timer = self.runtime.loop.call_later(self.timeout_s, self._time_out, context=context)
 
-    def _disarm(self) -> None:
+    def disarm(self) -> None:
+        """Call off the time-out."""
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
@@ -189,15 +233,17 @@ class ServerCell(BehaviourCell["GenServer"]):
         if self.alive and not self.mailbox and not self.scheduled:
             self.deliver(TIMEOUT_MESSAGE)
 
-    async def stop(self, reason: ExitReason, sender: From | None = None, reply: object = ABSENT) -> None:
-        """Run `terminate`, answer the last caller, end."""
+    async def stop(
+        self, reason: ExitReason, sender: From | None = None, reply: object = ABSENT, *, mend: str = ""
+    ) -> None:
+        """Run `terminate`, answer the last caller, end; `mend` is for the crash report."""
         final = await self.terminated(reason, reason)
         if self.exit_reason is not ALIVE:
             return
         if sender is not None and reply is not ABSENT:
             sender.reply(reply)
         if not is_normal_end(final):
-            self.report(final)
+            self.report(final, mend)
         self.runtime.finish(self, final)
 
     def reported_state(self) -> object:
@@ -217,8 +263,8 @@ class ServerCell(BehaviourCell["GenServer"]):
             assert isinstance(argument, tuple)
             module, old_version, extra = argument
             new: GenServer = module()
-            new.set_state(await new.code_change(old_version, server.get_state(), extra))
             new._cell = self
+            new.set_state(await new.code_change(old_version, server.get_state(), extra))
             self.server = new
             return None
         raise UsageError(f"a GenServer does not know the system call {operation!r}")

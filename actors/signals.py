@@ -50,6 +50,13 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Abandon:
+    """Nobody waits any more for the answer to an `Ask` that said nothing of a time."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
     """`sender` links itself to `target`."""
 
@@ -100,7 +107,7 @@ class Ended:
     reason: ExitReason
 
 
-Signal: TypeAlias = Deliver | Ask | Answer | Link | Unlink | ExitSignal | Monitor | Demonitor | Ended
+Signal: TypeAlias = Deliver | Ask | Answer | Abandon | Link | Unlink | ExitSignal | Monitor | Demonitor | Ended
 
 
 def in_words(signal: Signal, error: Exception) -> Signal:

@@ -43,7 +43,7 @@ from .runtime import log
 from .server_cell import ServerCell
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from .kernel.reason import ExitReason
     from .message import From
@@ -130,7 +130,7 @@ class StageCell(ServerCell):
         else:
             self.messages_handled += 1
             if self.timeout_s is not None:
-                self._disarm()
+                self.disarm()
                 self.timeout_s = None
             try:
                 if event is not None:
@@ -172,28 +172,31 @@ class StageCell(ServerCell):
             follows: Event | None = None
             match effect:
                 case RunEvents(batch):
-                    running = server.handle_events(list(batch.events), batch.subscription)
-                    await self._run("handle_events", running, effect)
+                    arguments = (list(batch.events), batch.subscription)
+                    await self._run("handle_events", server.handle_events, arguments, effect)
                     follows = Handled(batch)
                 case RunDemand(count):
-                    await self._run("handle_demand", server.handle_demand(count), effect)
+                    await self._run("handle_demand", server.handle_demand, (count,), effect)
                 case RunSubscribe(to, options, subscription):
                     self.manual = False
-                    await self._run("handle_subscribe", server.handle_subscribe(to, options, subscription), effect)
+                    subscribing = (to, options, subscription)
+                    await self._run("handle_subscribe", server.handle_subscribe, subscribing, effect)
                     follows = Subscribed(effect, self.manual)
                 case RunCancel(kind, reason, subscription):
-                    await self._run("handle_cancel", server.handle_cancel(kind, reason, subscription), effect)
+                    await self._run("handle_cancel", server.handle_cancel, (kind, reason, subscription), effect)
                     follows = CancelHandled(effect)
                 case _:
                     self._perform(effect)
             if follows is not None and self.exit_reason is ALIVE:
                 waiting.extendleft(reversed(self._step(follows)))
 
-    async def _run(self, name: str, running: Coroutine[object, object, object], message: object) -> None:
+    async def _run(
+        self, name: str, function: Callable[..., Awaitable[object]], args: tuple[object, ...], message: object
+    ) -> None:
         if not self.booting:
-            await self._callback(name, running, message)
+            await self._callback(name, function, args, message)
             return
-        result = await self._absorbed(name, running)
+        result = await self._absorbed(name, function, args)
         bad = bad_return(name, result)
         if bad is not None or isinstance(result, Stop):
             raise Exit(result.reason if isinstance(result, Stop) else bad)
@@ -201,15 +204,18 @@ class StageCell(ServerCell):
     async def _callback(
         self,
         name: str,
-        running: Coroutine[object, object, object],
+        function: Callable[..., Awaitable[object]],
+        args: tuple[object, ...],
         message: object,
         sender: From | None = None,
     ) -> None:
-        await super()._callback(name, self._absorbed(name, running), message, sender)
+        await super()._callback(name, self._absorbed, (name, function, args), message, sender)
 
-    async def _absorbed(self, name: str, running: Coroutine[object, object, object]) -> object:
+    async def _absorbed(
+        self, name: str, function: Callable[..., Awaitable[object]], args: tuple[object, ...]
+    ) -> object:
         """What a callback returns, without what only stages return: that is done."""
-        result = await running
+        result = await self.begun(name, function, args)
         if isinstance(result, Emit) and self.exit_reason is ALIVE:
             self.emit(result.events, result.last)
             return result.result()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import weakref
 from typing import TYPE_CHECKING, Final, cast
 
-from .behaviour_cell import BehaviourCell, Start
+from .behaviour_cell import BehaviourCell, Refused, Start
 from .cell import ALIVE, crashed
-from .errors import CallbackError, CallTimeout, Exit, UsageError
+from .errors import CallbackError, CallTimeout, Exit, ProcessKilled, UsageError
 from .kernel import statem
 from .kernel.reason import NORMAL, is_normal_end
 from .kernel.server import ABSENT, Error, Ignore, Stop
@@ -101,17 +100,20 @@ class StatemCell(BehaviourCell["GenStatem"]):
             return
         await self._advance(CallEvent(call.request, call.sender))
         if on_served is not None:
-            on_served(self, started - call.enqueued_at, loop.time() - started)
+            self.runtime.observe(on_served, self, started - call.enqueued_at, loop.time() - started)
 
     async def _start(self, start: Start) -> None:
         server = self.server
         try:
             result: object = await server.init(*start.args, **start.kwargs)
         except Exit as exit_:
-            self.refuse_start(start, (exit_.reason,), exit_.reason)
+            self.refuse_start(start, Refused(exit_.reason), exit_.reason)
+        except asyncio.CancelledError as error:
+            if self.is_ending():
+                raise
+            self._refuse(start, error)
         except Exception as error:  # noqa: BLE001 (let it crash: the starter gets the reason)
-            self.report(crashed(error))
-            self.refuse_start(start, (error,), crashed(error))
+            self._refuse(start, error)
         else:
             match result:
                 case NextState(state, actions):
@@ -123,14 +125,22 @@ class StatemCell(BehaviourCell["GenStatem"]):
                     await self._advance(following)
                 case Ignore():
                     self.refuse_start(start, result, NORMAL)
-                case Error(reason):
-                    self.refuse_start(start, (reason,), NORMAL)
+                case Error(reason, mend):
+                    self.refuse_start(start, Refused(reason, mend), NORMAL)
                 case Stop(reason=reason, reply=reply) if reply is ABSENT:
-                    self.refuse_start(start, (reason,), reason)
+                    self.refuse_start(start, Refused(reason), reason)
                 case _:
                     reason = ("bad_return_from_init", result)
-                    self.report(reason)
-                    self.refuse_start(start, (reason,), reason)
+                    mend = (
+                        f"{self.description()}.init() returned {result!r}: return NextState(first_state), "
+                        "or Ignore(), Stop(reason) or Error(reason) not to start"
+                    )
+                    self.report(reason, mend)
+                    self.refuse_start(start, Refused(reason, mend), reason)
+
+    def _refuse(self, start: Start, error: BaseException) -> None:
+        self.report(crashed(error))
+        self.refuse_start(start, Refused(error), crashed(error))
 
     async def _advance(self, event: StateEvent | None) -> None:
         """Handle an event, and all that must be handled before the next message."""
@@ -141,8 +151,8 @@ class StatemCell(BehaviourCell["GenStatem"]):
             except Exit as exit_:
                 await self._end(event, exit_.reason, exit_.reason)
                 return
-            except asyncio.CancelledError as error:
-                if self._is_ending():
+            except (asyncio.CancelledError, ProcessKilled) as error:
+                if self.is_ending():
                     raise
                 await self._end(event, error, crashed(error))
                 return
@@ -190,8 +200,8 @@ class StatemCell(BehaviourCell["GenStatem"]):
             case Arm(key, number, time_s, absolute):
                 loop = self.runtime.loop
                 when = time_s if absolute else loop.time() + time_s
-                over, context = TimerOver(key, number), contextvars.Context()  # the current one keeps this cell alive
-                self.handles[key] = loop.call_at(when, _timer_over, weakref.ref(self), over, context=context)
+                context = contextvars.Context()  # the current one would keep this process in memory, disarmed or not
+                self.handles[key] = loop.call_at(when, self._timer_over, TimerOver(key, number), context=context)
             case Disarm(key):
                 self.handles.pop(key).cancel()
             case statem.Use(module):
@@ -212,6 +222,10 @@ class StatemCell(BehaviourCell["GenStatem"]):
                 name = f"{self.description()}.{self.machine.state if by_state else 'handle_event'}()"
                 return f"{name} returned None for {event!r}: no case matches it; KeepState() ignores an event"
 
+    def _timer_over(self, message: TimerOver) -> None:
+        if self.alive:
+            self.deliver(message)
+
     async def stop(self, reason: ExitReason) -> None:
         """Run `terminate`, end."""
         await self._end(None, reason, reason)
@@ -224,9 +238,12 @@ class StatemCell(BehaviourCell["GenStatem"]):
             return
         if not is_normal_end(final):
             self.report(final)
+        self.runtime.finish(self, final)
+
+    def disarm(self) -> None:
+        """Call off all time-outs."""
         for handle in self.handles.values():
             handle.cancel()
-        self.runtime.finish(self, final)
 
     def reported_state(self) -> object:
         """State and data, redacted."""
@@ -247,10 +264,10 @@ class StatemCell(BehaviourCell["GenStatem"]):
         if operation == "change_code":
             module, old_version, extra = cast("tuple[type[GenStatem], object, object]", argument)
             new = module()
+            new._cell = self
             changed = await new.code_change(old_version, self.machine.state, server.get_data(), extra)
             state, data = _state_and_data(changed)
             new.set_data(data)
-            new._cell = self
             self.server = new
             self.machine = self.machine._replace(state=state, modules=(module, *self.machine.modules[1:]))
             return None
@@ -259,15 +276,9 @@ class StatemCell(BehaviourCell["GenStatem"]):
     def _use(self, module: type[GenStatem]) -> None:
         """Go on with another class and the same data."""
         new = module()
-        new.set_data(self.server.get_data())
         new._cell = self
+        new.set_data(self.server.get_data())
         self.server = new
-
-
-def _timer_over(cell: weakref.ref[StatemCell], message: TimerOver) -> None:
-    alive = cell()  # weak: a timer of a day must not keep a process that was killed in memory
-    if alive is not None and alive.alive:
-        alive.deliver(message)
 
 
 def _state_and_data(pair: object) -> tuple[object, object]:

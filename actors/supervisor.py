@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import gen_server
-from .child_process import Started, start_outcome, stop_process, tell_after
-from .errors import CallFailed, UsageError
+from .child_process import start_outcome, stop_process, tell_after
+from .errors import UsageError
 from .gen_server import GenServer
 from .kernel import supervision
-from .kernel.childspec import ChildSpec, InvalidSpecError, check_spec, check_specs, read_spec
+from .kernel.childspec import InvalidSpecError, check_id, check_spec, check_specs, read_spec
 from .kernel.server import CallResult, Error, Ignore, InitResult, Reply, Result, Stop
 from .kernel.supervisorspec import SupervisorSpec, check_flags
 from .message import ExitMessage
 from .pid import Pid
 from .supervisor_calls import (
     ChildCounts,
-    ChildError,
     ChildInfo,
-    RestartWindow,
     check_childspecs,
     count_children,
     delete_child,
@@ -94,6 +93,7 @@ class Supervisor(GenServer):
     one-off computations `TaskSupervisor`. A supervisor has no other work to do: put none into it.
     """
 
+    mailbox_limit: ClassVar[int | None] = None
     _trap_exit: ClassVar[bool] = True
 
     async def init(self, *args: Any, **kwargs: Any) -> SupervisorSpec | Ignore:
@@ -105,21 +105,23 @@ class Supervisor(GenServer):
         if isinstance(spec, Ignore):
             return spec
         if not isinstance(spec, SupervisorSpec):
-            return Stop(("bad_return", (type(self).__name__, "init", spec)))
+            mend = f"{type(self).__name__}.init() returned {spec!r}: return a SupervisorSpec, or Ignore()"
+            return Error(("bad_return", (type(self).__name__, "init", spec)), mend)
         try:
             flags = check_flags(spec)
         except InvalidSpecError as error:
-            return Error(("supervisor_data", error.reason))
+            return Error(("supervisor_data", error.reason), f"{type(self).__name__}: {error.mend}")
         try:
             children = check_specs(spec.children, spec.auto_shutdown)
         except InvalidSpecError as error:
-            return Error(("start_spec", error.reason))
+            return Error(("start_spec", error.reason), f"{type(self).__name__}: {error.mend}")
         self._ending: tuple[ExitReason] | None = None
+        self._mend = ""  # of the start that failed last
         self._answer: supervision.Answer | None = None
-        self._state = supervision.Supervision(flags, tuple(supervision.Child(child) for child in children))
+        self._state = supervision.Supervision(flags, supervision.Children.of(map(supervision.Child, children)))
         await self._drive(supervision.Boot())
         if self._ending is not None:
-            return Error(self._ending[0])
+            return Error(self._ending[0], self._mend)
         return None
 
     async def _drive(self, event: supervision.Event) -> None:
@@ -131,7 +133,9 @@ class Supervisor(GenServer):
             for effect in effects:
                 match effect:
                     case supervision.Start(spec):
-                        events.append(await start_outcome(spec))
+                        outcome = await start_outcome(spec)
+                        self._mend = outcome.mend if isinstance(outcome, supervision.StartFailed) else ""
+                        events.append(outcome)
                     case supervision.Stop(spec, handle):
                         assert isinstance(handle, Pid)
                         events.append(supervision.Stopped(spec.id, await self._stop_child(handle, spec.shutdown_s)))
@@ -140,7 +144,8 @@ class Supervisor(GenServer):
                     case supervision.Answer():
                         self._answer = effect
                     case supervision.Report(context, reason, spec, handle):
-                        self.runtime.report(SupervisorReport(self.pid, context, reason, spec.id, handle, spec))
+                        mend = self._mend if context == "start_error" else ""
+                        self.runtime.report(SupervisorReport(self.pid, context, reason, spec.id, handle, spec, mend))
                     case supervision.Exit(reason):
                         self._ending = (reason,)
                     case supervision.Up():
@@ -158,7 +163,7 @@ class Supervisor(GenServer):
         if not isinstance(request, supervision.Request):
             return await super().handle_call(request, sender)
         if request.operation == "which_children":
-            return Reply([_info(child) for child in reversed(self._state.children)])
+            return Reply([_info(child) for child in reversed(tuple(self._state.children))])
         if request.operation == "count_children":
             return Reply(self._counts())
         if request.operation == "restarts":
@@ -168,11 +173,14 @@ class Supervisor(GenServer):
             try:
                 spec = read_spec(request.argument)
                 check_spec(spec, self._state.flags.auto_shutdown)
+                check_id(spec)
             except InvalidSpecError as error:
-                return Reply(supervision.Answer(False, error.reason))
+                return Reply(supervision.Answer(False, error.reason, error.mend))
             request = supervision.Request("start_child", spec)
-        self._answer = None
+        self._answer, self._mend = None, ""
         await self._drive(request)
+        if self._mend and self._answer is not None:
+            return Reply(replace(self._answer, mend=self._mend))
         return Reply(self._answer)
 
     async def handle_cast(self, request: object) -> Result:
@@ -194,7 +202,7 @@ class Supervisor(GenServer):
         await self._drive(supervision.Terminate())
 
     def _counts(self) -> ChildCounts:
-        children = self._state.children
+        children = tuple(self._state.children)
         supervisors = sum(child.spec.type == "supervisor" for child in children)
         active = sum(
             isinstance(child.handle, Pid) and self.runtime.cell(child.handle) is not None for child in children
@@ -220,21 +228,11 @@ start = gen_server.start
 start_link = gen_server.start_link
 
 __all__ = [
-    "ChildCounts",
-    "ChildError",
-    "ChildInfo",
-    "ChildSpec",
-    "InvalidSpecError",
-    "Started",
     "Supervisor",
-    "SupervisorReport",
-    "SupervisorSpec",
-    "CallFailed",
     "check_childspecs",
     "count_children",
     "delete_child",
     "get_childspec",
-    "RestartWindow",
     "restart_child",
     "restarts",
     "start",

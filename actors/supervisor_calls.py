@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from . import gen_server
 from .child_process import Started
@@ -72,11 +72,26 @@ class ChildError(RaybeamError):
     Attributes:
         reason: OTP's term: `"not_found"`, `"running"`, `"restarting"`, `"already_present"`,
             `("already_started", pid)`, or why the start failed.
+        mend: What is wrong and what to do instead, where that is known.
     """
 
-    def __init__(self, reason: object) -> None:
+    def __init__(self, reason: object, mend: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
+        self.mend = mend
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.mend}" if self.mend else str(self.reason)
+
+
+_MENDS: Final = {
+    "not_found": "no such child; which_children() tells those there are",
+    "running": "the child runs: terminate_child() it first",
+    "restarting": "a restart of the child is due: terminate_child() calls it off",
+    "already_present": "a child with this id is there and down: restart_child() or delete_child() it",
+    "max_children": "as many children run as may: raise max_children, or wait until one has ended",
+    "simple_one_for_one": "a DynamicSupervisor forgets who is terminated: start_child() another one",
+}
 
 
 async def _ask(supervisor: Destination, operation: str, argument: object, timeout_s: float | None) -> object:
@@ -92,7 +107,8 @@ async def ask_child(supervisor: Destination, operation: str, argument: object) -
     answer = await _ask(supervisor, operation, argument, None)
     assert isinstance(answer, Answer)
     if not answer.ok:
-        raise ChildError(answer.value)
+        known = _MENDS.get(answer.value, "") if isinstance(answer.value, str) else ""
+        raise ChildError(answer.value, answer.mend or known)
     return answer.value
 
 

@@ -23,6 +23,7 @@ class SupervisorReport:
         pid: Its pid, `None` when it had none, `Restarting(pid)` between two attempts to restart it; a list of pids for
             children of a `DynamicSupervisor` that were stopped together.
         spec: Its specification.
+        mend: What is wrong and what to write instead, where that is known.
     """
 
     supervisor: Pid
@@ -31,6 +32,8 @@ class SupervisorReport:
     child: object
     pid: object
     spec: ChildSpec = field(repr=False)
+    mend: str = ""
 
     def __str__(self) -> str:
-        return f"supervisor {self.supervisor}: {self.context} of {self.child!r} {self.pid or ''}: {self.reason}"
+        told = f"supervisor {self.supervisor}: {self.context} of {self.child!r} {self.pid or ''}: {self.reason}"
+        return f"{told}\n  {self.mend}" if self.mend else told

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from .answer import await_answer
 from .cell import crashed
-from .errors import CallFailed, Exit, NoProcess, UsageError
+from .errors import CallFailed, CallingSelf, Exit, NoProcess, UsageError
 from .message import From, SystemCall
 from .runtime import current_cell, current_runtime
 
@@ -50,6 +50,10 @@ class SystemCell(Protocol):
         """End with `reason`, after `terminate`."""
         ...
 
+    def is_ending(self) -> bool:
+        """Whether a cancellation means the process, and not what the call runs."""
+        ...
+
     def unhold(self) -> None:
         """Put back the messages that came while suspended."""
         ...
@@ -75,7 +79,7 @@ async def system_call(
         raise NoProcess(described)
     caller = current_cell.get()
     if cell is caller:
-        raise CallFailed("calling_self", described)
+        raise CallingSelf(described)
     future: asyncio.Future[object] = runtime.loop.create_future()
     sender = From(future, cell, None if caller is None else caller.pid)
     cell.calls[sender] = None
@@ -144,12 +148,14 @@ async def stop(destination: Destination, reason: ExitReason = "normal", timeout_
     future: asyncio.Future[object] = runtime.loop.create_future()
     future.add_done_callback(lambda done: done.cancelled() or done.exception())
     sender = From(future, cell, None)
-    ended = runtime.ended(cell.pid)
+    ended = runtime.ended(destination)
     cell.deliver(SystemCall("terminate", reason, sender))
     try:
         actual = await asyncio.wait_for(ended, timeout_s)
     except TimeoutError:
         raise CallFailed("timeout", described) from None
+    finally:
+        sender.abandon()
     if actual != reason:
         raise CallFailed(actual, described)
 
@@ -174,6 +180,10 @@ async def serve_system_call(cell: SystemCell, message: SystemCall) -> None:
             answer = await cell.serve_state_call(operation, argument)
     except Exit as exit_:
         sender.fail(CallFailed(exit_.reason))
+    except asyncio.CancelledError as error:
+        if cell.is_ending():
+            raise
+        sender.fail(CallFailed(crashed(error)))
     except Exception as error:  # noqa: BLE001 (a failing tool must not take the process along)
         sender.fail(CallFailed(crashed(error)))
     else:

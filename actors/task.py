@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from .cell import crashed
 from .crash import CrashReport
-from .errors import CallFailed, CallTimeout, Exit, UsageError
+from .errors import CallFailed, CallTimeout, Exit, ProcessKilled, UsageError
 from .kernel.childspec import BRUTAL_KILL
 from .kernel.reason import KILL, KILLED, SHUTDOWN, ExitReason, is_normal_end
 from .kernel.server import ABSENT
-from .process import own_cell
+from .process import own_cell, own_cell_dead_or_alive
 from .runtime import current_cell
 
 if TYPE_CHECKING:
@@ -75,6 +75,10 @@ class TaskBody(Generic[R]):
             value = await self.function(*self.args)
         except Exit as exit_:
             reason = exit_.reason
+        except (asyncio.CancelledError, ProcessKilled) as error:
+            if own_cell_dead_or_alive().is_ending():
+                raise
+            reason = crashed(error)
         except Exception as error:  # noqa: BLE001 (let it crash: the reason carries the error)
             reason = crashed(error)
         else:

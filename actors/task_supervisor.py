@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
-from . import dynamic_supervisor
+from . import dynamic_supervisor, gen_server
 from .dynamic_supervisor import DynamicSupervisor
 from .errors import UsageError
 from .kernel import stream
@@ -12,11 +12,13 @@ from .kernel.childspec import ChildSpec, InvalidSpecError, check_spec
 from .pid import Destination, Pid
 from .process import own_cell
 from .runtime import current_cell, current_runtime
-from .task import Completed, Exited, Task, TaskBody, TaskReply, spawn_body
+from .task import Completed, Exited, Task, TaskBody, spawn_body
 from .task_stream import TaskStream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+
+    from .pid import Name
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -106,6 +108,36 @@ class TaskSupervisor(DynamicSupervisor):
     **When not to use it.** For work within one handler that may die with it, `asyncio.TaskGroup` is enough. For
     processes that keep state use a `GenServer` under a `DynamicSupervisor`.
     """
+
+
+async def start(
+    supervisor: type[TaskSupervisor] = TaskSupervisor,
+    *args: object,
+    name: Name | None = None,
+    timeout_s: float | None = None,
+) -> Pid:
+    """Start a supervisor of tasks that nobody is linked to.
+
+    Args:
+        supervisor: Its class. Default: `TaskSupervisor` itself.
+        *args: For its `init`: a `DynamicSpec`, unless a subclass says otherwise. Default: all options as they are.
+        name: A name to register. Default: none.
+        timeout_s: Seconds that `init` may take. Default: for ever.
+
+    Raises:
+        StartError: An option is wrong, or the name is taken (reason `("already_started", pid)`).
+    """
+    return await gen_server.start(supervisor, *args, name=name, timeout_s=timeout_s)
+
+
+async def start_link(
+    supervisor: type[TaskSupervisor] = TaskSupervisor,
+    *args: object,
+    name: Name | None = None,
+    timeout_s: float | None = None,
+) -> Pid:
+    """Like `start`, linked to the calling process, which becomes the parent."""
+    return await gen_server.start_link(supervisor, *args, name=name, timeout_s=timeout_s)
 
 
 async def async_(
@@ -292,10 +324,6 @@ async def _started(supervisor: Destination, task: Task[R], shutdown: float | str
 
 
 __all__ = [
-    "Completed",
-    "Exited",
-    "Task",
-    "TaskReply",
     "TaskSupervisor",
     "async_",
     "async_nolink",
@@ -303,6 +331,8 @@ __all__ = [
     "async_stream_nolink",
     "children",
     "count_children",
+    "start",
     "start_child",
+    "start_link",
     "terminate_child",
 ]

@@ -8,6 +8,7 @@ of the resident memory, divided by the number of servers; it holds everything: t
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import subprocess
@@ -18,7 +19,18 @@ from typing import TYPE_CHECKING
 import psutil
 
 from benchmarks.goal import Goal
-from raybeam.actors import ChildSpec, DynamicSupervisor, GenServer, Runtime, call, dynamic_supervisor, gen_server
+from raybeam.actors import (
+    ChildSpec,
+    DynamicSupervisor,
+    GenServer,
+    Runtime,
+    Supervisor,
+    SupervisorSpec,
+    call,
+    dynamic_supervisor,
+    gen_server,
+    supervisor,
+)
 
 if TYPE_CHECKING:
     from raybeam.actors import Pid
@@ -49,12 +61,30 @@ async def start_supervised() -> Pid:
     return started.pid
 
 
+class Tree(Supervisor):
+    async def init(self) -> SupervisorSpec:
+        return SupervisorSpec()
+
+
+numbers = itertools.count()
+
+
+async def start_in_order() -> Pid:
+    started = await supervisor.start_child("tree", ChildSpec(next(numbers), Counter))
+    assert started.pid is not None
+    return started.pid
+
+
+STARTS = {"alone": start_alone, "supervised": start_supervised, "supervised in order": start_in_order}
+
+
 async def round_of(kind: str) -> dict[str, float]:
     """Seconds to start all, bytes each once every one of them has served a call, and tasks that stay."""
-    start = start_supervised if kind == "supervised" else start_alone
+    start = STARTS[kind]
     memory = psutil.Process().memory_info
     async with Runtime():
         await gen_server.start(DynamicSupervisor, name="counters")
+        await gen_server.start(Tree, name="tree")
         await gen_server.ref(Counter, await start()).add(1)  # validators are built at the first call
         before, began = memory().rss, time.perf_counter()
         pids = [await start() for _ in range(PROCESSES)]
@@ -71,7 +101,7 @@ async def round_of(kind: str) -> dict[str, float]:
 def measure() -> list[Goal]:
     """All figures of this benchmark."""
     goals = []
-    for kind in ("alone", "supervised"):
+    for kind in STARTS:
         rounds = [_in_a_fresh_process(kind) for _ in range(ROUNDS)]
         goals += [
             Goal(f"start {PROCESSES:,} GenServers, {kind}, s", [each["start_s"] for each in rounds], MAX_START_S),

@@ -147,7 +147,7 @@ class Lane:
         self._waiting[seq] = future
         if large:
             self._large[seq] = large
-        self._deadlines.add(future, deadline)
+        due = self._deadlines.add(future, deadline)
         if not self._flush_due:
             self._flush_due = True
             self._loop.call_soon(self._flush)
@@ -163,6 +163,8 @@ class Lane:
             if not self.ended:
                 self._offer((envelope.CANCEL, str(seq), b"", None, None))
             raise
+        finally:
+            due.call_off()
 
     async def known_life(self) -> int:
         """Which life of the service's state the other end has, asked if need be. 0: none now, or it has ended."""

@@ -42,7 +42,7 @@ class _RemoteFrom(From):
         self.done = False
 
     def reply(self, value: object) -> None:
-        if self._once():
+        if not self.handed_over(self.reply, value) and self._once():
             try:
                 payload, large = envelope.dump_answer(value)
             except UnsendableAnswer as error:
@@ -53,7 +53,7 @@ class _RemoteFrom(From):
                 self.session.answer((self.seq, envelope.VALUE, payload))
 
     def fail(self, error: BaseException) -> None:
-        if self._once():
+        if not self.handed_over(self.fail, error) and self._once():
             self.session.answer(envelope.answer_with_error(self.seq, error))
 
     def abandon(self) -> None:

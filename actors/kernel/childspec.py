@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Final, TypeAlias
 
@@ -86,7 +86,8 @@ def read_spec(spec: object) -> ChildSpec:
     for key in spec:
         if key not in known:
             raise InvalidSpecError(
-                ("invalid_child_spec", dict(spec)), f"child spec has no key {key!r}; it has: {', '.join(sorted(known))}"
+                ("invalid_child_spec", dict(spec)),
+                f"child spec {dict(spec)!r} has no key {key!r}; it has: {', '.join(sorted(known))}",
             )
     for key in ("id", "start"):
         if spec.get(key, _MISSING) is _MISSING:
@@ -104,52 +105,57 @@ def check_spec(spec: ChildSpec, auto_shutdown: str | None = "never") -> None:
     Raises:
         InvalidSpecError: Names field, value and mend.
     """
-    where = f"child {spec.id!r}: "
     start = spec.start[0] if isinstance(spec.start, tuple) and spec.start else spec.start
-    if not isinstance(start, Callable):  # type: ignore[arg-type]  # mypy knows it as a special form
+    if not callable(start):
         raise InvalidSpecError(
             ("invalid_mfa", spec.start),
-            f"{where}start={spec.start!r}: give an async function, or (function or class, *arguments)",
+            f"{_where(spec)}start={spec.start!r}: give an async function, or (function or class, *arguments)",
         )
     if spec.restart not in ("permanent", "transient", "temporary"):
         raise InvalidSpecError(
             ("invalid_restart_type", spec.restart),
-            f"{where}restart={spec.restart!r}: 'permanent', 'transient' or 'temporary'",
+            f"{_where(spec)}restart={spec.restart!r}: 'permanent', 'transient' or 'temporary'",
         )
-    _check_significant(spec, auto_shutdown, where)
+    _check_significant(spec, auto_shutdown)
     if spec.type not in ("worker", "supervisor"):
         raise InvalidSpecError(
-            ("invalid_child_type", spec.type), f"{where}type={spec.type!r}: 'worker' or 'supervisor'"
+            ("invalid_child_type", spec.type), f"{_where(spec)}type={spec.type!r}: 'worker' or 'supervisor'"
         )
-    _check_shutdown(spec, where)
+    _check_shutdown(spec)
     if isinstance(spec.modules, str) and spec.modules != "dynamic":
         raise InvalidSpecError(
-            ("invalid_modules", spec.modules), f"{where}modules={spec.modules!r}: a list, or 'dynamic'"
+            ("invalid_modules", spec.modules), f"{_where(spec)}modules={spec.modules!r}: a list, or 'dynamic'"
         )
-    if not isinstance(spec.backoff, Backoff | None):
+    if spec.backoff is not None and not isinstance(spec.backoff, Backoff):
         raise InvalidSpecError(
-            ("invalid_backoff", spec.backoff), f"{where}backoff={spec.backoff!r}: a Backoff, or None"
+            ("invalid_backoff", spec.backoff), f"{_where(spec)}backoff={spec.backoff!r}: a Backoff, or None"
         )
 
 
-def _check_significant(spec: ChildSpec, auto_shutdown: str | None, where: str) -> None:
+def _where(spec: ChildSpec) -> str:
+    return f"child {spec.id!r}: "
+
+
+def _check_significant(spec: ChildSpec, auto_shutdown: str | None) -> None:
     if not isinstance(spec.significant, bool):
         raise InvalidSpecError(
-            ("invalid_significant", spec.significant), f"{where}significant={spec.significant!r}: True or False"
+            ("invalid_significant", spec.significant), f"{_where(spec)}significant={spec.significant!r}: True or False"
         )
     if spec.significant and auto_shutdown == "never":
         raise InvalidSpecError(
             ("bad_combination", [("auto_shutdown", "never"), ("significant", True)]),
-            f"{where}significant=True needs auto_shutdown 'any_significant' or 'all_significant' of its supervisor",
+            f"{_where(spec)}significant=True needs auto_shutdown 'any_significant' or 'all_significant' of its "
+            "supervisor",
         )
     if spec.significant and spec.restart == "permanent":
         raise InvalidSpecError(
             ("bad_combination", [("restart", "permanent"), ("significant", True)]),
-            f"{where}significant=True needs restart 'transient' or 'temporary': a permanent child never ends for good",
+            f"{_where(spec)}significant=True needs restart 'transient' or 'temporary': a permanent child never ends "
+            "for good",
         )
 
 
-def _check_shutdown(spec: ChildSpec, where: str) -> None:
+def _check_shutdown(spec: ChildSpec) -> None:
     shutdown: object = spec.shutdown_s
     if isinstance(shutdown, str):
         right = shutdown in (BRUTAL_KILL, INFINITY)
@@ -158,19 +164,36 @@ def _check_shutdown(spec: ChildSpec, where: str) -> None:
     if not right:
         raise InvalidSpecError(
             ("invalid_shutdown", spec.shutdown),
-            f"{where}shutdown={spec.shutdown!r}: seconds, 'brutal_kill' or 'infinity'",
+            f"{_where(spec)}shutdown={spec.shutdown!r}: seconds, 'brutal_kill' or 'infinity'",
         )
+
+
+def check_id(spec: ChildSpec) -> None:
+    """Check that a child can be found by its id.
+
+    Raises:
+        InvalidSpecError: It is not hashable.
+    """
+    try:
+        hash(spec.id)
+    except TypeError:
+        mend = f"{_where(spec)}its id is not hashable: give a string or a number, or a tuple in place of a list"
+        raise InvalidSpecError(("invalid_id", spec.id), mend) from None
 
 
 def check_specs(specs: Sequence[object], auto_shutdown: str | None = "never") -> tuple[ChildSpec, ...]:
     """Check a whole list before anything is started, see `check_spec`.
 
     Raises:
-        InvalidSpecError: One is wrong, or two have the same id.
+        InvalidSpecError: One is wrong, two have the same id, or it is no list.
     """
+    given: object = specs
+    if isinstance(given, ChildSpec | Mapping | str) or not isinstance(given, Iterable):
+        raise InvalidSpecError(("invalid_children", given), f"children={given!r}: give a list of ChildSpecs")
     checked: dict[object, ChildSpec] = {}
     for raw in specs:
         spec = read_spec(raw)
+        check_id(spec)
         check_spec(spec, auto_shutdown)
         if spec.id in checked:
             raise InvalidSpecError(

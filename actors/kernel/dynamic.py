@@ -7,9 +7,9 @@ with a hundred thousand.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .backoff import next_failure
 from .intensity import Restart, add_restart, failure_domain
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from .supervision_state import Flags
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """A child.
 
     Attributes:
@@ -103,10 +102,10 @@ def after_end(
         return Decision(Verdict.GIVE_UP, member, restarts)
     backoff = member.spec.backoff or flags.backoff
     failures, delay_s = next_failure(backoff, member.failures, now - member.started_at, chance)
-    member = replace(member, failures=failures)
+    member = member._replace(failures=failures)
     if backoff is None:
         return Decision(Verdict.START, member, restarts)
-    return Decision(Verdict.WAIT, replace(member, restarting=True, counted=True), restarts, delay_s)
+    return Decision(Verdict.WAIT, member._replace(restarting=True, counted=True), restarts, delay_s)
 
 
 def after_wait(restarts: tuple[Restart, ...], flags: Flags, member: Member, now: float) -> Decision:
@@ -120,10 +119,10 @@ def after_wait(restarts: tuple[Restart, ...], flags: Flags, member: Member, now:
 def after_failed_start(restarts: tuple[Restart, ...], flags: Flags, member: Member, chance: float) -> Decision:
     """A restart failed: it will be tried again."""
     failures, delay_s = next_failure(member.spec.backoff or flags.backoff, member.failures, 0.0, chance)
-    waiting = replace(member, restarting=True, counted=False, restarts=member.restarts + 1, failures=failures)
+    waiting = member._replace(restarting=True, counted=False, restarts=member.restarts + 1, failures=failures)
     return Decision(Verdict.WAIT, waiting, restarts, delay_s)
 
 
 def after_start(member: Member, handle: Handle, now: float) -> Member:
     """A restart worked."""
-    return replace(member, handle=handle, restarting=False, counted=False, restarts=member.restarts + 1, started_at=now)
+    return member._replace(handle=handle, restarting=False, counted=False, restarts=member.restarts + 1, started_at=now)

@@ -9,313 +9,42 @@ A handler is an opaque handle here: the instance of the user's class.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, TypeAlias
+from dataclasses import replace
+from typing import TypeAlias
 
-from .reason import NORMAL, SHUTDOWN, ExitReason
+from .event_protocol import (
+    HANDLE_CALL,
+    HANDLE_EVENT,
+    HANDLE_INFO,
+    Add,
+    Answer,
+    Ask,
+    Delete,
+    Effect,
+    Event,
+    Failed,
+    HandlerId,
+    Init,
+    Link,
+    LinkedEnded,
+    Notify,
+    Refuse,
+    Refused,
+    RemoveHandler,
+    Report,
+    Request,
+    Returned,
+    Run,
+    Stop,
+    Swap,
+    SwapHandler,
+    Tell,
+    Terminate,
+    Unlink,
+)
+from .event_table import Deliver, Finish, Handler, Install, Say, Step, Table
+from .reason import NORMAL, SHUTDOWN
 from .server import ABSENT, Error, Ok, Reply
-
-if TYPE_CHECKING:
-    from ..pid import Pid
-
-HandlerId: TypeAlias = object
-"""A handler class, or `(class, id)` to tell several of one class apart."""
-
-HANDLE_EVENT: Final = "handle_event"
-HANDLE_CALL: Final = "handle_call"
-HANDLE_INFO: Final = "handle_info"
-
-
-# -- what callbacks return -------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class RemoveHandler:
-    """From a handler's callback: remove me, after `terminate("remove_handler")`; from `handle_call` with a `reply`."""
-
-    reply: object = ABSENT
-
-
-@dataclass(frozen=True, slots=True)
-class SwapHandler:
-    """From a handler's callback: put another handler in my place.
-
-    Attributes:
-        argument: For my own `terminate`, whose value is handed over to the new one.
-        new: The class of the new handler, or `(class, id)`.
-        args: For its `init`.
-        reply: The answer, from `handle_call` only (and required there).
-    """
-
-    argument: object
-    new: HandlerId
-    args: tuple[object, ...] = ()
-    reply: object = ABSENT
-
-
-# -- state -----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Handler:
-    """An installed handler; two are the same only when they are the same object.
-
-    Attributes:
-        id: Its class, or `(class, id)`; need not be unique.
-        handle: The running handler.
-        owner: Who is told when it goes, for a supervised handler.
-    """
-
-    id: HandlerId
-    handle: object
-    owner: Pid | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """State of a manager.
-
-    Attributes:
-        handlers: In the order of delivery, the newest first.
-        plan: What is still to be carried out for the message in hand; empty between messages.
-        current: The step whose callback is under way.
-    """
-
-    handlers: tuple[Handler, ...] = ()
-    plan: tuple[Step, ...] = ()
-    current: Step | None = None
-
-    def find(self, id: HandlerId) -> Handler | None:
-        """The newest handler with this id."""
-        return next((handler for handler in self.handlers if handler.id == id), None)
-
-
-@dataclass(frozen=True, slots=True)
-class Deliver:
-    """Step: run a callback of one handler."""
-
-    handler: Handler
-    callback: str
-    message: object
-
-
-@dataclass(frozen=True, slots=True)
-class Install:
-    """Step: start a new handler.
-
-    Attributes:
-        id: Of the new one.
-        args: For its `init`.
-        owner: Who supervises it.
-        handed_over: In a swap, what the old one's `terminate` gave, in a tuple of one.
-        instead_of: The handler whose place it takes; without one it comes in front.
-        asked: Whether somebody waits for the outcome; otherwise a failure is reported.
-    """
-
-    id: HandlerId
-    args: tuple[object, ...]
-    owner: Pid | None
-    handed_over: tuple[object] | None = None
-    instead_of: Handler | None = None
-    asked: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """Step: end a handler.
-
-    Attributes:
-        handler: Which.
-        argument: For its `terminate`.
-        told: Why it went, for its owner.
-        failed_at: In a tuple of one, the message at which it failed: then the end is reported.
-        then: The handler that takes over.
-        asked: Whether somebody waits for the value of `terminate`.
-    """
-
-    handler: Handler
-    argument: object
-    told: object
-    failed_at: tuple[object] | None = None
-    then: Install | None = None
-    asked: bool = False
-
-
-# -- events ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Notify:
-    """An event (`handle_event`) or any other message (`handle_info`) for all handlers."""
-
-    message: object
-    callback: str = HANDLE_EVENT
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """A request to one handler."""
-
-    id: HandlerId
-    request: object
-
-
-@dataclass(frozen=True, slots=True)
-class Add:
-    """Add a handler in front; with an owner it is supervised."""
-
-    id: HandlerId
-    args: tuple[object, ...] = ()
-    owner: Pid | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Delete:
-    """Delete a handler; the value of its `terminate(argument)` is the answer."""
-
-    id: HandlerId
-    argument: object = None
-
-
-@dataclass(frozen=True, slots=True)
-class Swap:
-    """Delete one handler and add another; with an owner the new one is supervised by it, else by the old one's."""
-
-    old: HandlerId
-    argument: object
-    new: HandlerId
-    args: tuple[object, ...] = ()
-    owner: Pid | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LinkedEnded:
-    """An exit signal came: of an owner, or of any other process. `message` is what the handlers see of it."""
-
-    pid: Pid
-    reason: ExitReason
-    message: object
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """The manager ends. Owners are unlinked, but for the manager's parent."""
-
-    parent: Pid | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Returned:
-    """Outcome of a callback: its value. `handle` is the new handler after an `Init`."""
-
-    value: object
-    handle: object = None
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """Outcome of a callback: it ended with this exit reason."""
-
-    reason: ExitReason
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Outcome of `handle_call`: an error that is an answer; the handler is well."""
-
-    error: Exception
-
-
-Request: TypeAlias = Notify | Ask | Add | Delete | Swap
-Event: TypeAlias = Request | LinkedEnded | Stop | Returned | Failed | Refused
-Step: TypeAlias = "Deliver | Install | Finish | Say"
-
-# -- effects ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Effect: run a callback of a handler and feed its outcome back."""
-
-    handler: Handler
-    callback: str
-    message: object
-
-
-@dataclass(frozen=True, slots=True)
-class Init:
-    """Effect: make a handler, run its `init` (or `init_swapped` with what was handed over), feed the outcome back."""
-
-    id: HandlerId
-    args: tuple[object, ...]
-    handed_over: tuple[object] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Terminate:
-    """Effect: run a handler's `terminate` and feed the outcome back."""
-
-    handler: Handler
-    argument: object
-
-
-@dataclass(frozen=True, slots=True)
-class Tell:
-    """Effect: tell the owner of a supervised handler that it went."""
-
-    owner: Pid
-    id: HandlerId
-    reason: object
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """Effect: report a handler that failed, also one that failed to clean up; without a handle it did not start."""
-
-    id: HandlerId
-    handle: object
-    reason: object
-    last_message: object
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """Effect: link with an owner-to-be."""
-
-    pid: Pid
-
-
-@dataclass(frozen=True, slots=True)
-class Unlink:
-    """Effect: undo the link with an owner."""
-
-    pid: Pid
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """Effect: answer who asked; when not `ok`, the value says why."""
-
-    ok: bool
-    value: object = None
-
-
-@dataclass(frozen=True, slots=True)
-class Refuse:
-    """Effect: answer who asked by raising this error there."""
-
-    error: Exception
-
-
-Effect: TypeAlias = Run | Init | Terminate | Tell | Report | Link | Unlink | Answer | Refuse
-
-
-@dataclass(frozen=True, slots=True)
-class Say:
-    """Step: an effect whose turn comes later."""
-
-    effect: Answer | Unlink
-
 
 Stepped: TypeAlias = tuple[Table, tuple[Effect, ...]]
 """The state after a step, and what is to be done, in order."""
@@ -486,3 +215,39 @@ def _installed(table: Table, install: Install, outcome: Returned | Failed | Refu
     table = replace(table, handlers=tuple(other for other in table.handlers if other is not old))
     told = () if install.owner is None else (Tell(install.owner, install.id, "crash"),)
     return _go_on(table, Report(install.id, None, value, "init"), *told)
+
+
+__all__ = [
+    "Add",
+    "Answer",
+    "Ask",
+    "Delete",
+    "Effect",
+    "Event",
+    "Failed",
+    "HANDLE_CALL",
+    "HANDLE_EVENT",
+    "HANDLE_INFO",
+    "Handler",
+    "HandlerId",
+    "Init",
+    "Link",
+    "LinkedEnded",
+    "Notify",
+    "Refuse",
+    "Refused",
+    "RemoveHandler",
+    "Report",
+    "Request",
+    "Returned",
+    "Run",
+    "Stop",
+    "Swap",
+    "SwapHandler",
+    "Table",
+    "Tell",
+    "Terminate",
+    "Unlink",
+    "step",
+    "upgraded",
+]

@@ -53,9 +53,15 @@ class Ignore:
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """From `init`: the start fails with `reason`, and it is no crash: nothing is reported."""
+    """From `init`: the start fails with `reason`, and it is no crash: nothing is reported.
+
+    Attributes:
+        reason: For programs.
+        mend: For people: what is wrong and what to write instead. Default: the reason says it.
+    """
 
     reason: object
+    mend: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +112,17 @@ Result: TypeAlias = NoReply | Stop | None
 
 GO_ON: Final = NoReply()
 
+_ALLOWED: Final[dict[str, tuple[type, ...]]] = {
+    "init": (Ok, Ignore, Error, Stop),
+    "handle_call": (Reply, NoReply, Stop),
+}
+_ALLOWED_ELSEWHERE: Final[tuple[type, ...]] = (NoReply, Stop)
+_RETURNS: Final = {
+    "init": "None or Ok(...), or Ignore(), Stop(reason) or Error(reason) not to start",
+    "handle_call": "Reply(value), NoReply() to answer later with sender.reply(value), or Stop(reason, reply)",
+}
+_RETURNS_ELSEWHERE: Final = "None, NoReply(...) or Stop(reason)"
+
 
 def bad_return(callback: str, value: object) -> tuple[str, object] | None:
     """The exit reason for a wrong return of a callback, `None` when the return is right.
@@ -115,11 +132,7 @@ def bad_return(callback: str, value: object) -> tuple[str, object] | None:
     >>> bad_return("handle_cast", NoReply()) is None
     True
     """
-    allowed: tuple[type, ...] = (NoReply, Stop)
-    if callback == "init":
-        allowed = (Ok, Ignore, Error, Stop)
-    elif callback == "handle_call":
-        allowed = (Reply, NoReply, Stop)
+    allowed = _ALLOWED.get(callback, _ALLOWED_ELSEWHERE)
     if value is None and callback != "handle_call":
         return None
     if not isinstance(value, allowed):
@@ -127,3 +140,16 @@ def bad_return(callback: str, value: object) -> tuple[str, object] | None:
     if isinstance(value, Stop) and value.reply is not ABSENT and callback != "handle_call":
         return ("bad_return_value", value)
     return None
+
+
+def mend(callback: str, value: object) -> str:
+    """What to write in place of a wrong return.
+
+    >>> mend("handle_cast", 7)
+    'handle_cast() returned 7: return None, NoReply(...) or Stop(reason)'
+    >>> mend("init", Stop(1, 2))
+    'init() returned Stop(reason=1, reply=2): only handle_call() can give a reply; return Stop(reason)'
+    """
+    if isinstance(value, Stop) and callback != "handle_call":
+        return f"{callback}() returned {value!r}: only handle_call() can give a reply; return Stop(reason)"
+    return f"{callback}() returned {value!r}: return {_RETURNS.get(callback, _RETURNS_ELSEWHERE)}"

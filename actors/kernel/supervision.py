@@ -9,13 +9,14 @@ A child is an opaque handle here: a light process or a Ray actor.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Final, TypeAlias
+from itertools import dropwhile
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from .backoff import next_failure
 from .childspec import ChildSpec, is_orderly
 from .intensity import Restart, add_restart, failure_domain
 from .reason import NORMAL, SHUTDOWN, ExitReason, is_normal_end
+from .supervision_children import Children
 from .supervision_protocol import (
     Answer,
     Boot,
@@ -47,8 +48,12 @@ from .supervision_state import (
     StartChild,
     StopChild,
     Supervision,
+    Task,
     Waiting,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 RESTARTING: Final = "restarting"
 
@@ -68,7 +73,7 @@ def step(state: Supervision, event: Event, now: float, chance: float = 0.0) -> S
     match event:
         case Boot():
             plan = tuple(StartChild(child.spec.id) for child in state.children)
-            return _advance(replace(state, task=Booting(), plan=plan))
+            return _begin(state, Booting(), plan)
         case Started(id, handle, extra):
             return _started(state, id, handle, extra, now)
         case StartFailed(id, reason):
@@ -86,7 +91,7 @@ def step(state: Supervision, event: Event, now: float, chance: float = 0.0) -> S
         case Request(operation, argument):
             return _request(state, operation, argument)
         case Terminate():
-            return _advance(replace(state, task=EndingAll(), plan=_stops(state.children)))
+            return _begin(state, EndingAll(), _stops(state.children))
 
 
 # -- ends and restarts -----------------------------------------------------------------------------------------------
@@ -127,12 +132,12 @@ def _restart(state: Supervision, child: Child, reason: ExitReason, now: float, c
         return _give_up(state, child)
     backoff = child.spec.backoff or state.flags.backoff
     failures, delay_s = next_failure(backoff, child.failures, now - child.started_at, chance)
-    child = replace(child, failures=failures)
+    child = child._replace(failures=failures)
     if backoff is None:
         return _begin_restart(state, child)
     state, retry = _wait(state, child, _waiting_for(child.shown), delay_s, counted=True)
     others = tuple(other for other in _group(state, child) if other.spec.id != child.spec.id)
-    state, effects = _advance(replace(state, task=RestartingGroup(child.spec.id, None), plan=_stops(others)))
+    state, effects = _begin(state, RestartingGroup(child.spec.id, None), _stops(others))
     return state, (retry, *effects)
 
 
@@ -144,7 +149,7 @@ def _retry(state: Supervision, child: Child, now: float) -> Step:
 
 def _count(state: Supervision, child: Child, now: float, domain: object) -> tuple[Supervision, bool]:
     restarts, borne = add_restart(state.restarts, Restart(now, child.spec.id, domain), state.flags.limit)
-    return replace(state, restarts=restarts), borne
+    return state._replace(restarts=restarts), borne
 
 
 def _give_up(state: Supervision, child: Child) -> Step:
@@ -155,10 +160,10 @@ def _give_up(state: Supervision, child: Child) -> Step:
 def _begin_restart(state: Supervision, child: Child) -> Step:
     """Stop and start the group of a child that is down."""
     task = RestartingGroup(child.spec.id, child.shown)
-    state = _put(state, replace(child, handle=None, restarting=None, waiting=None, restarts=child.restarts + 1))
+    state = _put(state, child._replace(handle=None, restarting=None, waiting=None, restarts=child.restarts + 1))
     group = _group(state, child)
     starts = tuple(StartChild(other.spec.id) for other in group if _comes_back(other, child))
-    return _advance(replace(state, task=task, plan=(*_stops(group), *starts)))
+    return _begin(state, task, (*_stops(group), *starts))
 
 
 def _wait(
@@ -166,8 +171,8 @@ def _wait(
 ) -> tuple[Supervision, Retry]:
     """Put a restart off."""
     number = state.waits + 1
-    child = replace(child, handle=None, restarting=restarting, waiting=Waiting(number, counted))
-    return replace(_put(state, child), waits=number), Retry(child.spec.id, number, delay_s)
+    child = child._replace(handle=None, restarting=restarting, waiting=Waiting(number, counted))
+    return _put(state, child)._replace(waits=number), Retry(child.spec.id, number, delay_s)
 
 
 def _waiting_for(shown: Handle | Restarting | None) -> Restarting:
@@ -176,14 +181,15 @@ def _waiting_for(shown: Handle | Restarting | None) -> Restarting:
 
 def _group(state: Supervision, child: Child) -> tuple[Child, ...]:
     """Who is restarted with a child, in the order of the start."""
-    position = [other.spec.id for other in state.children].index(child.spec.id)
     match state.flags.strategy:
         case "one_for_all":
-            return state.children
+            return tuple(state.children)
         case "rest_for_one":
-            return state.children[position:]
+            return tuple(dropwhile(lambda other: other.spec.id != child.spec.id, state.children))
         case _:
-            return (state.children[position],)
+            itself = state.find(child.spec.id)
+            assert itself is not None
+            return (itself,)
 
 
 def _comes_back(other: Child, failed: Child) -> bool:
@@ -198,10 +204,10 @@ def _started(state: Supervision, id: object, handle: Handle | None, extra: objec
     child = state.find(id)
     assert child is not None
     forgotten = handle is None and child.spec.restart == "temporary"
-    state = _drop(state, id) if forgotten else _put(state, replace(child, handle=handle, started_at=now))
-    state = replace(state, plan=state.plan[1:])
+    state = _drop(state, id) if forgotten else _put(state, child._replace(handle=handle, started_at=now))
+    state = state._replace(at=state.at + 1)
     if isinstance(state.task, Serving):
-        return replace(state, task=None), (Answer(True, (handle, extra)),)
+        return _idle(state), (Answer(True, (handle, extra)),)
     return _advance(state)
 
 
@@ -212,23 +218,22 @@ def _start_failed(state: Supervision, id: object, reason: ExitReason, chance: fl
         case Booting():
             report = Report("start_error", reason, child.spec, None)
             failure = (SHUTDOWN, ("failed_to_start_child", id, reason))
-            state = replace(state, task=Booting(failure), plan=_stops(state.children))
-            state, effects = _advance(state)
+            state, effects = _begin(state, Booting(failure), _stops(state.children))
             return state, (report, *effects)
         case RestartingGroup() as task:
             report = Report("start_error", reason, child.spec, _shown_at_start(state, task))
             backoff = child.spec.backoff or state.flags.backoff
             failures, delay_s = next_failure(backoff, child.failures, 0.0, chance)
             restarting = _waiting_for(task.last if id == task.id else None)
-            child = replace(child, failures=failures)
-            state, retry = _wait(replace(state, task=None, plan=()), child, restarting, delay_s, counted=False)
+            child = child._replace(failures=failures)
+            state, retry = _wait(_idle(state), child, restarting, delay_s, counted=False)
             return state, (report, retry)
         case Serving("start_child"):
             already = isinstance(reason, tuple) and len(reason) == 2 and reason[0] == "already_started"
             value = reason if already else (reason, child.spec)
-            return replace(_drop(state, id), task=None, plan=()), (Answer(False, value),)
+            return _idle(_drop(state, id)), (Answer(False, value),)
         case _:
-            return replace(state, task=None, plan=()), (Answer(False, reason),)
+            return _idle(state), (Answer(False, reason),)
 
 
 def _shown_at_start(state: Supervision, task: RestartingGroup) -> Handle | Restarting | None:
@@ -240,17 +245,27 @@ def _stopped(state: Supervision, id: object, reason: ExitReason) -> Step:
     child = state.find(id)
     assert child is not None
     reports = () if is_orderly(child.spec, reason) else (Report("shutdown_error", reason, child.spec, child.handle),)
-    state = _mark_down(replace(state, plan=state.plan[1:]), child)
+    state = _mark_down(state._replace(at=state.at + 1), child)
     if isinstance(state.task, Serving):
-        return replace(state, task=None), (*reports, Answer(True))
+        return _idle(state), (*reports, Answer(True))
     state, effects = _advance(state)
     return state, (*reports, *effects)
 
 
+def _begin(state: Supervision, task: Task, plan: tuple[StartChild | StopChild, ...]) -> Step:
+    """Take up a plan."""
+    return _advance(state._replace(task=task, plan=plan, at=0))
+
+
+def _idle(state: Supervision) -> Supervision:
+    """Nothing is under way any more."""
+    return state._replace(task=None, plan=(), at=0)
+
+
 def _advance(state: Supervision) -> Step:
     """The next instruction of the plan, or what follows its end."""
-    while state.plan:
-        instruction = state.plan[0]
+    while state.at < len(state.plan):
+        instruction = state.plan[state.at]
         child = state.find(instruction.id)
         if child is not None:
             if isinstance(instruction, StartChild):
@@ -258,8 +273,8 @@ def _advance(state: Supervision) -> Step:
             if child.handle is not None:
                 return state, (Stop(child.spec, child.handle),)
             state = _mark_down(state, child)
-        state = replace(state, plan=state.plan[1:])
-    task, state = state.task, replace(state, task=None)
+        state = state._replace(at=state.at + 1)
+    task, state = state.task, _idle(state)
     match task:
         case Booting(None):
             return state, (Up(),)
@@ -285,16 +300,14 @@ def _request(state: Supervision, operation: str, argument: object) -> Step:
         case "terminate_child":
             if child.handle is None:
                 return _mark_down(state, child), (Answer(True),)
-            task = Serving(operation, child.spec.id)
-            return _advance(replace(state, task=task, plan=(StopChild(child.spec.id),)))
+            return _begin(state, Serving(operation, child.spec.id), (StopChild(child.spec.id),))
         case "get_childspec":
             return state, (Answer(True, child.spec),)
     if child.restarting or child.handle is not None:
         return state, (Answer(False, RESTARTING if child.restarting else "running"),)
     if operation == "delete_child":
         return _drop(state, child.spec.id), (Answer(True),)
-    task = Serving("restart_child", child.spec.id)
-    return _advance(replace(state, task=task, plan=(StartChild(child.spec.id),)))
+    return _begin(state, Serving("restart_child", child.spec.id), (StartChild(child.spec.id),))
 
 
 def _request_start(state: Supervision, spec: ChildSpec) -> Step:
@@ -302,39 +315,38 @@ def _request_start(state: Supervision, spec: ChildSpec) -> Step:
     if child is not None:
         running = child.handle is not None
         return state, (Answer(False, ("already_started", child.handle) if running else "already_present"),)
-    state = replace(state, children=(*state.children, Child(spec)))
-    return _advance(replace(state, task=Serving("start_child", spec.id), plan=(StartChild(spec.id),)))
+    state = _put(state, Child(spec))
+    return _begin(state, Serving("start_child", spec.id), (StartChild(spec.id),))
 
 
 # -- children --------------------------------------------------------------------------------------------------------
 
 
-def _stops(children: tuple[Child, ...]) -> tuple[StopChild, ...]:
+def _stops(children: Iterable[Child]) -> tuple[StopChild, ...]:
     """Stop in the reverse order of the start."""
-    return tuple(StopChild(child.spec.id) for child in reversed(children))
+    return tuple(StopChild(child.spec.id) for child in reversed(tuple(children)))
 
 
 def _put(state: Supervision, child: Child) -> Supervision:
-    return replace(
-        state, children=tuple(child if other.spec.id == child.spec.id else other for other in state.children)
-    )
+    return state._replace(children=state.children.put(child))
 
 
 def _drop(state: Supervision, id: object) -> Supervision:
-    return replace(state, children=tuple(child for child in state.children if child.spec.id != id))
+    return state._replace(children=state.children.drop(id))
 
 
 def _mark_down(state: Supervision, child: Child) -> Supervision:
     """The child is not running any more; a temporary one is forgotten, unless its group is about to start it."""
     if child.spec.restart == "temporary":
         return _drop(state, child.spec.id)
-    return _put(state, replace(child, handle=None, restarting=None, waiting=None))
+    return _put(state, child._replace(handle=None, restarting=None, waiting=None))
 
 
 __all__ = [
     "Answer",
     "Boot",
     "Child",
+    "Children",
     "Effect",
     "Ended",
     "Event",

@@ -42,10 +42,11 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class StartFailed:
-    """Outcome of `Start`: it failed."""
+    """Outcome of `Start`: it failed; `mend` is for people, where it is known."""
 
     id: object
     reason: ExitReason
+    mend: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +118,11 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The outcome of the `Request` that was handled: `ok`, or the reason why not."""
+    """The outcome of the `Request` that was handled: `ok`, or the reason why not, and for people what to do instead."""
 
     ok: bool
     value: object = None
+    mend: str = ""
 
 
 @dataclass(frozen=True, slots=True)

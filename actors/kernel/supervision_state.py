@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from .intensity import Limit, Restart
+from .supervision_children import Children
 
 if TYPE_CHECKING:
     from .backoff import Backoff
@@ -37,8 +38,7 @@ class Waiting:
     counted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Child:
+class Child(NamedTuple):
     """A child as its supervisor sees it.
 
     Attributes:
@@ -115,8 +115,10 @@ class EndingAll:
     """All children are being stopped for good."""
 
 
-@dataclass(frozen=True, slots=True)
-class Supervision:
+Task: TypeAlias = Booting | RestartingGroup | Serving | EndingAll
+
+
+class Supervision(NamedTuple):
     """State of a supervisor.
 
     Attributes:
@@ -124,21 +126,23 @@ class Supervision:
         children: In the order of their start.
         restarts: Those that still count.
         waits: How many restarts have waited so far.
-        plan: Instructions still to be carried out, the one under way first.
+        plan: Instructions, for what is under way.
+        at: How many of them have been carried out; the next one is under way.
         task: What the plan is for.
     """
 
     flags: Flags
-    children: tuple[Child, ...] = ()
+    children: Children = Children()
     restarts: tuple[Restart, ...] = ()
     waits: int = 0
     plan: tuple[StartChild | StopChild, ...] = ()
-    task: Booting | RestartingGroup | Serving | EndingAll | None = None
+    at: int = 0
+    task: Task | None = None
 
     def find(self, id: object) -> Child | None:
         """The child with that id."""
-        return next((child for child in self.children if child.spec.id == id), None)
+        return self.children.find(id)
 
     def by_handle(self, handle: Handle) -> Child | None:
         """The child with that handle."""
-        return next((child for child in self.children if child.handle == handle), None)
+        return self.children.by_handle(handle)

@@ -67,7 +67,8 @@ def check_flags(spec: SupervisorSpec) -> Flags:
         )
     if not isinstance(spec.backoff, Backoff | None):
         raise InvalidSpecError(("invalid_backoff", spec.backoff), f"backoff={spec.backoff!r}: a Backoff, or None")
-    if not spec.domain_window_s >= 0:
+    window_s: object = spec.domain_window_s
+    if isinstance(window_s, bool) or not isinstance(window_s, int | float) or not window_s >= 0:
         mend = f"domain_window_s={spec.domain_window_s!r}: seconds, 0 or more"
         raise InvalidSpecError(("invalid_domain_window", spec.domain_window_s), mend)
     limit = Limit(spec.intensity, spec.period_s, spec.domain_window_s)

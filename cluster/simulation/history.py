@@ -10,6 +10,19 @@ if TYPE_CHECKING:
     from raybeam.actors.kernel.retry import Retry
 
 
+LONGEST_SHOWN = 200
+
+
+def shown(value: object) -> str:
+    """A value in a line of text; of a large one its beginning, or how large it is."""
+    if isinstance(value, bytes) and len(value) > LONGEST_SHOWN:
+        return f"<{len(value)} bytes of {value[:1]!r}>"
+    if type(value) is tuple:
+        return f"({', '.join(map(shown, value))})"
+    text = repr(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+
+
 @dataclass(slots=True, eq=False)
 class Invocation:
     """A call or cast, as its caller saw it.
@@ -48,8 +61,8 @@ class Invocation:
         return self.ended_at is not None and self.error is None
 
     def __str__(self) -> str:
-        told = "waits" if self.ended_at is None else f"{self.value!r}" if self.error is None else f"{self.error!r}"
-        given = ", ".join(map(repr, self.args))
+        told = "waits" if self.ended_at is None else shown(self.value if self.error is None else self.error)
+        given = ", ".join(map(shown, self.args))
         return f"#{self.number} {self.caller} {self.kind} {self.family}.{self.method}({given}) -> {told}"
 
 
@@ -81,7 +94,7 @@ class Execution:
         return self.ended_at is not None and self.error is None
 
     def __str__(self) -> str:
-        told = "never ended" if self.ended_at is None else repr(self.value if self.error is None else self.error)
+        told = "never ended" if self.ended_at is None else shown(self.value if self.error is None else self.error)
         return f"#{self.number} at {self.replica} (process {self.life}) -> {told}"
 
 
@@ -158,11 +171,11 @@ class History:
         """Everything in the order of time, as text."""
         told = [(event.at, f"{event.kind}: {event.text}") for event in self.events]
         for invocation in self.invocations:
-            given = ", ".join(map(repr, invocation.args))
+            given = ", ".join(map(shown, invocation.args))
             asked = f"{invocation.kind} {invocation.family}.{invocation.method}({given})"
             told.append((invocation.began_at, f"#{invocation.number} {invocation.caller}: {asked}"))
             if invocation.ended_at is not None:
-                answer = repr(invocation.value if invocation.error is None else invocation.error)
+                answer = shown(invocation.value if invocation.error is None else invocation.error)
                 told.append((invocation.ended_at, f"#{invocation.number} {invocation.caller} has {answer}"))
         for execution in self.executions:
             where = f"at {execution.replica} (process {execution.life})"

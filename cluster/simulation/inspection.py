@@ -56,8 +56,8 @@ def leftovers(cluster: SimulatedCluster) -> Iterator[str]:
 def forget_lanes(cluster: SimulatedCluster, replica: Replica) -> None:
     """Let a replica forget the lanes that lead to it, if their senders know that it knew them.
 
-    A sender that does not would begin anew, and what it sends again would be done again; after the minutes of silence
-    that this stands for it would have expired.
+    It stands for minutes of silence, after which nothing is under way any more, and what a sender that has heard
+    nothing sends again, as if it were new, has expired.
     """
     lanes = [lane for driver in cluster.drivers.values() for lane in driver.client._lanes.values()]
     for other in cluster.replicas().values():
@@ -68,6 +68,8 @@ def forget_lanes(cluster: SimulatedCluster, replica: Replica) -> None:
     sessions = replica._sessions._sessions
     for name in [name for name, session in sessions.items() if name in heard and session.held is None]:
         del sessions[name]
+    process = cluster.registry.actors[replica._runtime.name].process
+    cluster.network.flushed[process] = cluster.loop.time()
 
 
 def _of_replica(replica: Replica) -> Iterator[str]:

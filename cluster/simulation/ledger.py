@@ -10,6 +10,7 @@ from raybeam.actors import (
     CallFailed,
     ExactlyOnce,
     GenServer,
+    Hedge,
     ServiceError,
     UsageError,
     call,
@@ -18,13 +19,20 @@ from raybeam.actors import (
 )
 
 from .. import peers
+from ..kernel.routing import ring_of
+from ..names import ReplicaName
+from .promises import Broken
 from .scenario import Scenario
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from .cluster import Driver
+    from .history import History
+    from .promises import Promise
 
+TELLERS = 2
+LARGE_BYTES = 150_000
 STEPS = 8
 CROWD = 3
 
@@ -65,6 +73,17 @@ class Ledger(GenServer):
         """Add, and tell nobody."""
         self.entries.append(amount)
 
+    @query(timeout_s=2.0, hedge=Hedge(after_s=0.2))
+    async def first(self, echo: int) -> tuple[int, int]:
+        """What was asked, and the first entry; of two replicas if one takes long."""
+        return echo, self.entries[0] if self.entries else 0
+
+    @call(timeout_s=2.0)
+    async def attach(self, amount: int, image: bytes) -> tuple[int, bytes]:
+        """Add with something large, which travels beside the batches, and comes back so."""
+        self.entries.append(amount)
+        return amount, image
+
     @query(timeout_s=2.0)
     async def total(self, echo: int) -> tuple[int, int]:
         """What was asked, and how many entries there are."""
@@ -79,14 +98,43 @@ class Ledger(GenServer):
 class Teller(GenServer):
     """Adds to a ledger on behalf of others."""
 
-    @call(timeout_s=4.0)
+    @call(timeout_s=4.0, key="amount")
     async def deposit(self, amount: int) -> tuple[str, int]:
         """Add by the way of a call between families."""
         return await peers.ref(Ledger).put.within(2.0)(amount)
 
 
+def keys_at_home(history: History) -> Iterator[Broken]:
+    """A call with a key runs at the place on the ring that the key belongs to, and nowhere else."""
+    ring = ring_of(TELLERS)
+    keys = {made.number: made.args[0] for made in history.invocations if made.method == "deposit"}
+    for execution in history.executions:
+        if execution.number in keys:
+            place, home = ReplicaName.parse(execution.replica).place, ring.place(keys[execution.number])
+            if place != home:
+                text = f"#{execution.number} with key {keys[execution.number]!r} ran at place {place}, not {home}"
+                yield Broken(keys_at_home.__name__, text, execution.began_at, (execution.number,))
+
+
 class LedgerScenario(Scenario):
-    """Two drivers send calls, casts and queries, some at once and some one after another."""
+    """Two drivers send calls, casts and queries, some at once and some one after another.
+
+    Attributes:
+        shares: How often each kind of call is made, relative to the others.
+    """
+
+    shares: ClassVar[Mapping[str, int]] = {
+        "add": 20,
+        "put": 15,
+        "book": 15,
+        "total": 10,
+        "first": 7,
+        "attach": 3,
+        "note": 15,
+        "deposit": 9,
+        "refused": 2,
+        "crash": 4,
+    }
 
     blueprint: ClassVar[Mapping[str, object]] = {
         "name": "bank",
@@ -94,7 +142,8 @@ class LedgerScenario(Scenario):
             "ledger": {"service": Ledger, "replicas": 2, "max_restarts": 1000, "process_restarts": 100},
             "teller": {
                 "service": Teller,
-                "pattern": "singleton",
+                "pattern": "ring",
+                "replicas": TELLERS,
                 "calls": ["ledger"],
                 "max_restarts": 1000,
                 "process_restarts": 100,
@@ -103,6 +152,8 @@ class LedgerScenario(Scenario):
         "health": {"beat_s": 0.6, "unknown_after_s": 1.5, "down_after_s": 4.0},
         "orphan_timeout_s": 15.0,
     }
+
+    promises: ClassVar[Sequence[Promise]] = (keys_at_home,)
 
     async def drive(self, driver: Driver) -> None:
         """Some steps, each a crowd of calls at once or nearly so, with pauses between them."""
@@ -117,26 +168,31 @@ class LedgerScenario(Scenario):
     async def _one(self, driver: Driver, ledger: Ledger, teller: Teller, amount: int) -> None:
         random = driver.random
         work_s = random.choice((0.0, 0.0, 0.01, 0.3))
-        kind = random.random()
+        [chosen] = random.choices(list(self.shares), list(self.shares.values()))
         if random.random() < 0.5:
             await asyncio.sleep(random.random() * 0.02)
         try:
-            if kind < 0.2:
-                await ledger.add(amount, work_s)
-            elif kind < 0.35:
-                await ledger.put(amount, work_s)
-            elif kind < 0.5:
-                await ledger.book(amount, work_s)
-            elif kind < 0.7:
-                await ledger.total(amount)
-            elif kind < 0.85:
-                await ledger.note(amount)
-            elif kind < 0.94:
-                await teller.deposit(amount)
-            elif kind < 0.96:
-                await ledger.add(-1)
-            else:
-                await ledger.crash()
+            match chosen:
+                case "add":
+                    await ledger.add(amount, work_s)
+                case "refused":
+                    await ledger.add(-1)
+                case "put":
+                    await ledger.put(amount, work_s)
+                case "book":
+                    await ledger.book(amount, work_s)
+                case "total":
+                    await ledger.total(amount)
+                case "first":
+                    await ledger.first(amount)
+                case "attach":
+                    await ledger.attach(amount, bytes([amount % 256]) * LARGE_BYTES)
+                case "note":
+                    await ledger.note(amount)
+                case "deposit":
+                    await teller.deposit(amount)
+                case "crash":
+                    await ledger.crash()
         except (CallFailed, Refused, UsageError):
             pass  # the promises are about what it was told, not about success
 

@@ -42,7 +42,7 @@ class Noise:
 class _Request:
     """One request under way."""
 
-    __slots__ = ("callee", "caller", "future", "network", "serve")
+    __slots__ = ("callee", "caller", "future", "network", "sent_at", "serve")
 
     def __init__(
         self,
@@ -57,9 +57,13 @@ class _Request:
         self.callee = callee
         self.serve = serve
         self.future = future
+        self.sent_at = network.loop.time()
 
     def arrive(self) -> None:
         """The callee has it."""
+        if self.sent_at < self.network.flushed.get(self.callee, 0.0):
+            self.network.loop.at(self.caller, 0.0, self.lose)
+            return
         serving = cast("Coroutine[object, object, Any]", self.serve())
         task = self.network.loop.create_task(serving, context=contextvars.Context())
         task.add_done_callback(self._served)
@@ -103,6 +107,7 @@ class Network:
     Attributes:
         noise: How bad it is at the moment.
         requests: How many were sent.
+        flushed: By process: what was sent to it before this time and has not arrived, never does.
         closed: Whether the simulation is over: nothing arrives any more.
     """
 
@@ -111,6 +116,7 @@ class Network:
         self.random = random
         self.noise = Noise()
         self.requests = 0
+        self.flushed: dict[OsProcess, float] = {}
         self.closed = False
         self._cuts: dict[tuple[str, str], int] = {}
         self._pending: dict[OsProcess, dict[_Request, None]] = {}

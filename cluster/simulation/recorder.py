@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from raybeam.actors import GenServer
     from raybeam.actors.interface import Broadcast, Channel
-    from raybeam.actors.server_cell import ServerCell
 
     from .loop import SimulationLoop
 
@@ -172,15 +171,15 @@ class RecordedChannel:
 class _RecordedMethod(Method[Any, Any, Any]):
     """A method whose runs are written down."""
 
-    async def serve(self, cell: ServerCell, request: Invoke) -> object:
+    async def serve(self, server: GenServer, request: Invoke) -> object:
         """See `Method`."""
-        recorder = recorder_of(cell.runtime.loop)
+        recorder = recorder_of(server.runtime.loop)
         number = getattr(request.method, "number", None)
         if recorder is None or number is None:
-            return await super().serve(cell, request)
-        execution = recorder.runs(number, cell.runtime.name, cell.pid.serial)
+            return await super().serve(server, request)
+        execution = recorder.runs(number, server.runtime.name, server.pid.serial)
         try:
-            value: object = await super().serve(cell, request)
+            value: object = await super().serve(server, request)
         except BaseException as error:
             recorder.ran(execution, None, error)
             raise

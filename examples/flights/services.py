@@ -40,7 +40,6 @@ from raybeam.actors import (
     call,
     dynamic_supervisor,
     gen_server,
-    gen_statem,
     process,
     query,
 )
@@ -205,7 +204,7 @@ class Flights(GenServer):
         else:
             if flight.flight_id not in self.processes:
                 raise ImpossibleEvent(f"{flight.flight_id} is not scheduled yet: it cannot have {event.kind}")
-            state = await gen_statem.request(self.processes[flight.flight_id], event.kind)
+            state = await gen_server.request(self.processes[flight.flight_id], event.kind)
             self.states[flight.flight_id] = str(state)
             if event.kind in ("cancelled", "departed"):
                 await peers.ref(Airports).close(flight.flight_id)

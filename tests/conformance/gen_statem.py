@@ -41,6 +41,7 @@ from raybeam.actors import (
     StateTimeoutEvent,
     Stop,
     StopAndReply,
+    gen_server,
     gen_statem,
     process,
 )
@@ -287,7 +288,7 @@ class Play:
     async def do_cast(self, step: dict[str, Any]) -> Any:
         async def cast() -> str:
             if self.pid is not None:
-                gen_statem.tell(self.pid, terms.read(step["msg"]))
+                gen_server.tell(self.pid, terms.read(step["msg"]))
             return "ok"
 
         return await self.client.do(cast)
@@ -322,7 +323,7 @@ class Play:
         """Call the machine from the process that runs this."""
         if self.pid is None:
             return ["exit", ["noproc", "$call"]]
-        answer = gen_statem.request(self.pid, terms.read(step["msg"]), _wait(step.get("timeout", 5000)))
+        answer = gen_server.request(self.pid, terms.read(step["msg"]), _wait(step.get("timeout", 5000)))
         try:
             return ["reply", self.told.term(await answer)]
         except CallFailed as failed:
@@ -334,11 +335,11 @@ class Play:
                 return "not_alive"
             for kind, message in step["msgs"]:
                 if kind == "cast":
-                    gen_statem.tell(self.pid, terms.read(message))
+                    gen_server.tell(self.pid, terms.read(message))
                 elif kind == "info":
                     process.send(self.pid, terms.read(message))
                 else:
-                    gen_statem.send_request(self.pid, terms.read(message), deliver=True)
+                    gen_server.send_request(self.pid, terms.read(message), deliver=True)
             return "ok"
 
         return await self.client.do(burst)
@@ -353,7 +354,7 @@ class Play:
                 if self.pid is None:
                     raise NoProcess
                 reason = terms.read(step.get("reason", "normal"))
-                await gen_statem.stop(self.pid, reason, _wait(step.get("timeout", "infinity")))
+                await gen_server.stop(self.pid, reason, _wait(step.get("timeout", "infinity")))
             except CallFailed as failed:
                 return ["exit", self.told.term(failed.cause)]
             return "ok"
@@ -401,7 +402,7 @@ class Play:
         if self.pid is None:
             return {"alive": "dead"}
         try:
-            state, data = await _pair(gen_statem.get_state(self.pid, None))
+            state, data = await _pair(gen_server.get_state(self.pid, None))
         except CallFailed:
             return {"alive": "dead"}
         return {"alive": "alive", "data": data, "state": self.told.term(state)}

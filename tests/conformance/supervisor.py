@@ -16,6 +16,7 @@ from raybeam.actors import (
     Pid,
     Restarting,
     Runtime,
+    Started,
     StartError,
     StartIgnored,
     SupervisorReport,
@@ -90,7 +91,7 @@ class Play:
         self.workers[path] = pid
         if behaviour.get("self_crash") and (crash := _nth(behaviour["self_crash"], number)) is not None:
             asyncio.get_running_loop().call_later(crash["after_ms"] / 1000, self.strike, pid, crash)
-        return supervisor.Started(pid, "extra") if bare == "ok_info" else pid
+        return Started(pid, "extra") if bare == "ok_info" else pid
 
     async def start_supervisor(self, path: str, spec: Spec) -> Pid:
         """The start function of a supervisor, run by the one above it."""
@@ -367,7 +368,7 @@ class Play:
             case unknown:
                 raise ValueError(f"unknown step {unknown!r}")
 
-    def _started(self, started: supervisor.Started) -> list[Any]:
+    def _started(self, started: Started) -> list[Any]:
         who = self.term(started.pid)
         return ["ok", who] if started.extra is None else ["ok", who, self.term(started.extra)]
 
@@ -409,7 +410,7 @@ async def play(scenario: dict[str, Any]) -> list[dict[str, Any]]:
     trace: list[dict[str, Any]] = []
     async with Runtime() as runtime:
         scene = Play(runtime, scenario)
-        runtime.report = scene.take_report
+        runtime.reports = scene.take_report
         for step in scenario["steps"]:
             ret = await scene.step(step)
             if step.get("settle", True):

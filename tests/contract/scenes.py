@@ -109,9 +109,9 @@ class Door(GenStatem):
 async def gen_statem_scene() -> list[object]:
     """States, replies and a state time-out."""
     door = await gen_statem.start(Door)
-    seen: list[object] = [await gen_statem.request(door, "open"), await gen_statem.request(door, "open")]
+    seen: list[object] = [await gen_server.request(door, "open"), await gen_server.request(door, "open")]
     await asyncio.sleep(0.3)
-    return [*seen, await gen_statem.request(door, "open")]
+    return [*seen, await gen_server.request(door, "open")]
 
 
 class Tally(EventHandler):

@@ -241,6 +241,7 @@ class Stages(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "nodes"):
             return
+        self.emit(self.nodes[SOURCE].owes)
         while self.busy:  # until all is quiet; the source gives what it has been asked for
             self.deliver(self.busy[0])
             self.emit(self.nodes[SOURCE].owes)

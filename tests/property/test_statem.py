@@ -30,6 +30,7 @@ from raybeam.actors import (
     StateEvent,
     StateTimeout,
     StateTimeoutEvent,
+    gen_server,
     gen_statem,
     process,
 )
@@ -336,11 +337,11 @@ def test_a_process_handles_events_in_the_order_of_the_model(program: Program, sc
                 else:
                     for event in part:
                         if isinstance(event, CastEvent):
-                            gen_statem.tell(machine, event.request)
+                            gen_server.tell(machine, event.request)
                         else:
                             process.send(machine, event.message)
                 await settle()
-            state = await gen_statem.get_state(machine)
+            state = await gen_server.get_state(machine)
         assert isinstance(state, tuple)
         return log, state[0]
 

@@ -191,7 +191,7 @@ class Shell:
 
     def __init__(self, world: World, flags: supervision.Flags, specs: list[ChildSpec]) -> None:
         self.world = world
-        self.state = supervision.Supervision(flags, tuple(supervision.Child(spec) for spec in specs))
+        self.state = supervision.Supervision(flags, supervision.Children.of(map(supervision.Child, specs)))
         self.retries: list[supervision.Retry] = []
         self.answer: supervision.Answer | None = None
         self.ended = False

@@ -621,3 +621,122 @@ def test_a_starter_that_is_killed_by_an_init_does_nothing_more() -> None:
 
     assert play(body) == ("caller ended", "killed")
     assert went_on == []
+
+
+# -- cancellations that come at the wrong time -----------------------------------------------------------------------
+
+
+class Stubborn(GenServer):
+    """Does not let itself be cancelled."""
+
+    async def handle_cast(self, request: object) -> None:
+        try:
+            await asyncio.sleep(100)
+        except asyncio.CancelledError:
+            return
+
+
+class Confided(GenServer):
+    """Tells others the task that runs it."""
+
+    async def handle_call(self, request: object, sender: From) -> Reply:
+        return Reply(asyncio.current_task())
+
+
+def test_a_handler_that_swallows_its_cancellation_leaves_none_behind_for_the_next() -> None:
+    async def main() -> tuple[set[int], float]:
+        async with Runtime() as runtime:
+            stubborn = [await gen_server.start(Stubborn) for _ in range(5)]
+            for pid in stubborn:
+                gen_server.tell(pid, "sleep")
+            await settle()
+            for pid in stubborn:
+                process.exit_process(pid, "kill")
+            await settle()
+
+            async def limited() -> int:
+                task = asyncio.current_task()
+                assert task is not None
+                pending = task.cancelling()
+                try:
+                    async with asyncio.timeout(1):
+                        await asyncio.sleep(10)
+                except TimeoutError:
+                    return pending
+                return -1
+
+            doers = [await gen_server.start(Doer) for _ in range(10)]
+            seen = await asyncio.gather(*(gen_server.request(doer, limited) for doer in doers))
+            return {number for number in seen if isinstance(number, int)}, runtime.now()
+
+    assert run(main()) == ({0}, 1.0)
+
+
+def test_a_handler_that_swallows_every_cancellation_does_not_keep_the_runtime_from_closing() -> None:
+    ended: list[str] = []
+
+    class Deaf(GenServer):
+        async def handle_cast(self, request: object) -> None:
+            for _ in range(3):
+                try:
+                    await asyncio.sleep(100)
+                except asyncio.CancelledError:
+                    ended.append("swallowed")
+
+    async def main() -> None:
+        async with Runtime():
+            gen_server.tell(await gen_server.start(Deaf), "sleep")
+            await settle()
+
+    run(main())
+
+    assert "swallowed" in ended
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_who_cancels_the_task_of_an_idle_carrier_harms_no_later_call(late: bool) -> None:
+    async def body(doer: Pid) -> object:
+        async def wait() -> str:
+            await asyncio.sleep(1)
+            return "done"
+
+        task = await gen_server.request(await gen_server.start(Confided), "task")
+        assert isinstance(task, asyncio.Task)
+        if late:
+            await settle()
+        task.cancel()
+        return [await gen_server.request(doer, wait, 10) for _ in range(3)]
+
+    assert play(body) == ["done", "done", "done"]
+
+
+def test_who_cancels_a_carrier_that_was_just_woken_leaves_nobody_waiting_in_the_queue() -> None:
+    async def main() -> object:
+        async with Runtime():
+            confided, doer = await gen_server.start(Confided), await gen_server.start(Doer)
+            await gen_server.request(doer, nothing)
+            await settle()
+            task = await gen_server.request(confided, "task")
+            assert isinstance(task, asyncio.Task)
+            gen_server.tell(confided, "wakes the carrier")
+            task.cancel()
+            return await gen_server.request(doer, nothing, 10)
+
+    assert run(main()) is None
+
+
+def test_a_handler_that_cancels_its_own_task_and_returns_is_answered_and_harms_no_later_call() -> None:
+    async def body(doer: Pid) -> object:
+        async def cancel() -> str:
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            return "cancelled"
+
+        async def wait() -> str:
+            await asyncio.sleep(1)
+            return "done"
+
+        return await gen_server.request(doer, cancel), [await gen_server.request(doer, wait, 10) for _ in range(3)]
+
+    assert play(body) == ("cancelled", ["done", "done", "done"])

@@ -25,6 +25,7 @@ from raybeam.actors import (
     Runtime,
     ServiceError,
     Stop,
+    UsageError,
     call,
     cast,
     gen_server,
@@ -428,3 +429,145 @@ def test_without_a_network_processes_elsewhere_are_not_there() -> None:
             return True
 
     assert run(main())
+
+
+def remembered(runtime: Runtime) -> int:
+    """How many calls a runtime remembers: its own of processes elsewhere, and those of others that it serves."""
+    distribution = runtime.distribution
+    assert distribution is not None
+    cells = [runtime.cell(pid) for pid in runtime.processes()]
+    return (
+        len(distribution._asked)
+        + sum(len(calls) for calls in distribution._answering.values())
+        + sum(len(cell.calls) for cell in cells if cell is not None)
+    )
+
+
+@pytest.mark.parametrize("how", ["request", "send first", "typed", "stop"])
+def test_a_call_that_timed_out_is_forgotten_on_both_sides(how: str) -> None:
+    async def scene(world: World) -> tuple[int, int]:
+        pid = await world.there()
+
+        class Deaf(GenServer):
+            @call(timeout_s=1)
+            async def wait(self) -> None:
+                await asyncio.sleep(1000)
+
+            async def handle_call(self, request: object, sender: From) -> NoReply:
+                return NoReply()
+
+            async def terminate(self, reason: object) -> None:
+                await asyncio.sleep(1000)
+
+        pid = await world.within(world.two, lambda: gen_server.start(Deaf))
+
+        async def ask() -> object:
+            match how:
+                case "request":
+                    return await gen_server.request(pid, "later", 1)
+                case "send first":
+                    return await gen_server.receive_response(gen_server.send_request(pid, "later"), 1)
+                case "typed":
+                    await gen_server.ref(Deaf, pid).wait()
+                case _:
+                    await gen_server.stop(pid, "normal", 1)
+            return None
+
+        async def body() -> None:
+            with pytest.raises(CallFailed, match="timeout"):
+                await ask()
+
+        await world.as_process(body)
+        before = remembered(world.one)
+        await asyncio.sleep(1)
+        return before, 0 if how == "stop" else remembered(world.two)
+
+    assert play(scene) == (0, 0)
+
+
+def test_calls_from_a_runtime_that_is_lost_are_forgotten_and_not_answered() -> None:
+    async def scene(world: World) -> tuple[int, int, bool]:
+        pid = await world.there()
+        asked = await world.within(world.one, lambda: _sent(pid))
+        await asyncio.sleep(1)
+        before = remembered(world.two)
+        await world.network.crash("one")
+        await asyncio.sleep(1)
+        after = remembered(world.two)
+        assert asked is not None
+        world.network.send = _no_more  # type: ignore[method-assign]
+        await world.within(world.two, lambda: _answer(pid))
+        return before, after, await world.within(world.two, lambda: _lives(pid))
+
+    async def _sent(pid: Pid) -> object:
+        return gen_server.send_request(pid, "later")
+
+    async def _answer(pid: Pid) -> None:
+        process.send(pid, "answer now")
+        await asyncio.sleep(1)
+
+    async def _lives(pid: Pid) -> bool:
+        return process.is_alive(pid)
+
+    def _no_more(sender: str, peer: str, signal: object) -> None:
+        raise AssertionError(f"sent to the lost {peer}: {signal}")
+
+    before, after, lives = play(scene)
+
+    assert before == 2  # the call, and who is owed its answer
+    assert after == 0
+    assert lives
+
+
+def test_a_name_elsewhere_can_be_stopped() -> None:
+    async def scene(world: World) -> tuple[bool, object]:
+        pid = await world.there("counter")
+
+        async def body() -> object:
+            await gen_server.stop(RemoteName("two", "counter"), timeout_s=5)
+            with pytest.raises(NoProcess):
+                await gen_server.request(RemoteName("two", "counter"), "caller")
+            with pytest.raises(CallFailed) as failed:
+                await gen_server.stop(RemoteName("two", "counter"), timeout_s=5)
+            return failed.value.cause
+
+        cause = await world.as_process(body)
+        return world.two.cell(pid) is None, cause
+
+    assert play(scene) == (True, "noproc")
+
+
+def test_who_lives_elsewhere_must_be_asked_there() -> None:
+    async def scene(world: World) -> list[object]:
+        pid = await world.there("counter")
+        name, nobody = RemoteName("two", "counter"), RemoteName("two", "nobody")
+
+        async def body() -> list[object]:
+            with pytest.raises(UsageError, match=r"in another runtime.*await process\.locate"):
+                process.is_alive(pid)
+            with pytest.raises(UsageError, match=r"await process\.locate\(<'counter' in two>\)"):
+                process.whereis(name)  # type: ignore[arg-type]
+            here = process.self_pid()
+            found = [await process.locate(asked) == pid for asked in (pid, name)]
+            own = await process.locate(here) == here
+            await gen_server.stop(pid)
+            return [*found, own, *[await process.locate(asked) for asked in (pid, name, nobody, "nobody")]]
+
+        return await world.as_process(body)
+
+    assert play(scene) == [True, True, True, None, None, None, None]
+
+
+def test_who_cannot_be_asked_is_neither_dead_nor_alive() -> None:
+    async def scene(world: World) -> str:
+        pid = await world.there()
+        world.network.cut("one", "two")
+
+        async def body() -> str:
+            with pytest.raises(Disconnected):
+                await process.locate(pid)
+            return "disconnected"
+
+        return await world.as_process(body)
+
+    assert play(scene) == "disconnected"

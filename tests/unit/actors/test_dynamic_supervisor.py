@@ -135,7 +135,7 @@ def test_no_more_children_than_may_be() -> None:
 def test_wrong_options_start_nothing() -> None:
     async def main() -> None:
         async with quiet():
-            with pytest.raises(StartError, match="invalid_max_children"):
+            with pytest.raises(StartError, match="max_children=-1: a whole number from 0, or None for any number"):
                 await gen_server.start(DynamicSupervisor, DynamicSpec(max_children=-1))
 
     run(main())

@@ -9,6 +9,7 @@ from raybeam.actors import (
     BlueprintError,
     CallbackError,
     CallFailed,
+    CallingSelf,
     CallTimeout,
     ChildError,
     Disconnected,
@@ -20,6 +21,7 @@ from raybeam.actors import (
     Pid,
     ServiceError,
     StartError,
+    UnknownMethodError,
 )
 from raybeam.actors.kernel.reason import Crashed
 
@@ -28,6 +30,7 @@ ERRORS = [
     BlueprintError("families.x.replicas: must be 1 or more"),
     CallbackError("undef", "Door has no state function 'open'"),
     CallFailed(Crashed(ValueError("x")), ("dest", "request")),
+    CallingSelf(("dest", "request")),
     CallTimeout(("dest", "request")),
     ChildError("not_found"),
     Disconnected(("dest", "request")),
@@ -38,6 +41,8 @@ ERRORS = [
     Overloaded(("dest", "request"), 0.5),
     ServiceError("no"),
     StartError(("already_started", 1)),
+    StartError(("bad_return_value", 1), "init() returned 1: return None"),
+    UnknownMethodError("Till offers no method 'undo'"),
 ]
 
 

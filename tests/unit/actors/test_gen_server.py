@@ -520,3 +520,165 @@ def test_a_marked_method_may_not_take_a_name_of_otps() -> None:
         class Wrong(GenServer):
             @call
             async def terminate(self, reason: object) -> None: ...
+
+
+def test_a_code_change_may_ask_who_it_is_done_for() -> None:
+    class Newer(Stack):
+        async def code_change(self, old_version: object, state: object, extra: object) -> object:
+            return {"items": [], "known": (self.pid, self.runtime.name)}
+
+    async def main() -> bool:
+        async with quiet() as runtime:
+            pid = await gen_server.start(Stack, 1)
+            await gen_server.change_code(pid, Newer)
+            state = await gen_server.get_state(pid)
+            assert isinstance(state, dict)
+            return bool(state["known"] == (pid, runtime.name))
+
+    assert run(main())
+
+
+# -- errors that teach -----------------------------------------------------------------------------------------------
+
+
+class Wrong(GenServer):
+    """Returns what it may not, in many ways."""
+
+    async def init(self, result: object = None) -> object:
+        return result
+
+    def handle_call(self, request: object, sender: From) -> object:  # type: ignore[override]
+        match request:
+            case "plain def":
+                return Reply(1)
+            case "plain def that fails":
+                raise ValueError("boom")
+        return self.answer(request)
+
+    async def answer(self, request: object) -> object:
+        return request
+
+    async def handle_cast(self, request: object) -> object:  # type: ignore[override]
+        return request
+
+
+def told(act: object, ask: bool = True) -> tuple[str, list[object]]:
+    """What is told of a request, and what terminate was told."""
+    ends: list[object] = []
+
+    class Ending(Wrong):
+        async def terminate(self, reason: object) -> None:
+            ends.append(reason)
+
+    async def main() -> str:
+        reports: list[object] = []
+        async with Runtime(reports=reports.append):
+            pid = await gen_server.start(Ending)
+            if ask:
+                with pytest.raises(CallFailed):
+                    await gen_server.request(pid, act)
+            else:
+                gen_server.tell(pid, act)
+                await settle()
+            [report] = reports
+            return str(report)
+
+    return run(main()), ends
+
+
+@pytest.mark.parametrize(
+    ("act", "ask", "mend"),
+    [
+        (7, True, "Ending.handle_call() returned 7: return Reply(value), NoReply() to answer later with sender.reply"),
+        (None, True, "Ending.handle_call() returned None: return Reply(value)"),
+        (Reply(1), False, "handle_cast() returned Reply(timeout_s=None"),
+        (Reply(1), False, "return None, NoReply(...) or Stop(reason)"),
+        (Stop("tired", "bye"), False, "only handle_call() can give a reply; return Stop(reason)"),
+        ("plain def", True, "Ending.handle_call() must be an async def; it is a plain def that returned Reply("),
+    ],
+)
+def test_a_wrong_return_is_reported_with_what_to_return_instead(act: object, ask: bool, mend: str) -> None:
+    report, ends = told(act, ask)
+
+    assert mend in report
+    assert len(ends) == 1
+
+
+def test_a_plain_def_that_fails_is_a_crash_like_any_other() -> None:
+    report, ends = told("plain def that fails")
+
+    assert "ValueError: boom" in report
+    assert len(ends) == 1
+
+
+def test_a_callback_with_wrong_parameters_is_a_crash_like_any_other() -> None:
+    class Narrow(GenServer):
+        async def handle_cast(self) -> None: ...  # type: ignore[override]
+
+    async def main() -> str:
+        reports: list[object] = []
+        async with Runtime(reports=reports.append):
+            gen_server.tell(await gen_server.start(Narrow), "message")
+            await settle()
+            [report] = reports
+            return str(report)
+
+    assert "handle_cast() takes 1 positional argument but 2 were given" in run(main())
+
+
+def test_a_wrong_return_of_init_is_told_to_the_starter_with_what_to_return_instead() -> None:
+    async def main() -> tuple[str, object]:
+        async with quiet():
+            with pytest.raises(StartError) as failed:
+                await gen_server.start(Wrong, 42)
+            return str(failed.value), failed.value.reason
+
+    text, reason = run(main())
+
+    assert text.startswith("Wrong.init() returned 42: return None or Ok(...), or Ignore(), Stop(reason)")
+    assert reason == ("bad_return_value", 42)
+
+
+def test_a_call_to_oneself_is_told_with_the_mend() -> None:
+    class Selfish(GenServer):
+        @call
+        async def outer(self) -> str:
+            try:
+                await gen_server.ref(Selfish, self.pid).inner()
+            except CallFailed as failed:
+                return str(failed)
+            return ""
+
+        @call
+        async def inner(self) -> None: ...
+
+    async def main() -> tuple[str, Pid]:
+        async with quiet():
+            pid = await gen_server.start(Selfish)
+            return await gen_server.ref(Selfish, pid).outer(), pid
+
+    text, pid = run(main())
+
+    assert f"{pid} called itself and would wait for ever" in text
+    assert "call the method directly" in text
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_start_that_is_given_up_leaves_no_process_behind(linked: bool) -> None:
+    class Slow(GenServer):
+        async def init(self) -> None:
+            await asyncio.sleep(100)
+
+    async def main() -> tuple[list[Pid], object]:
+        async with quiet() as runtime:
+
+            async def starter() -> None:
+                start = gen_server.start_link if linked else gen_server.start
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(1):
+                        await start(Slow, name="slow")
+
+            reason = await process.wait_exit(process.spawn(starter))
+            return runtime.processes(), reason
+
+    assert run(main()) == ([], "normal")

@@ -15,6 +15,7 @@ from raybeam.actors import (
     CallTimeout,
     CastEvent,
     ChangeCallbackModule,
+    ChildError,
     ChildSpec,
     Crashed,
     CrashReport,
@@ -61,6 +62,7 @@ from raybeam.actors import (
     SupervisorSpec,
     UsageError,
     dynamic_supervisor,
+    gen_server,
     gen_statem,
     process,
     supervisor,
@@ -107,7 +109,7 @@ class Door(GenStatem):
 
 
 async def state_of(machine: Pid) -> Any:
-    pair = await gen_statem.get_state(machine)
+    pair = await gen_server.get_state(machine)
     assert isinstance(pair, tuple)
     return pair[0]
 
@@ -160,7 +162,7 @@ class Entering(Scripted):
 
 
 async def seen_by(machine: Pid) -> list[tuple[Any, Any]]:
-    pair = await gen_statem.get_state(machine)
+    pair = await gen_server.get_state(machine)
     assert isinstance(pair, tuple)
     return list(pair[1])
 
@@ -172,7 +174,7 @@ def played(answers: Answers, *casts: Any, first: Any = None, kind: type[Scripted
         async with quiet():
             machine = await gen_statem.start(kind, answers, first)
             for message in casts:
-                gen_statem.tell(machine, message)
+                gen_server.tell(machine, message)
             await settle()
             return await seen_by(machine)
 
@@ -186,7 +188,7 @@ def test_what_an_event_does_depends_on_the_state() -> None:
     async def main() -> list[object]:
         async with quiet():
             door = await gen_statem.start(Door)
-            seen: list[object] = [await state_of(door), await gen_statem.request(door, "1234"), await state_of(door)]
+            seen: list[object] = [await state_of(door), await gen_server.request(door, "1234"), await state_of(door)]
             await asyncio.sleep(10.1)
             return [*seen, await state_of(door)]
 
@@ -198,7 +200,7 @@ def test_a_service_error_at_a_call_is_an_answer_and_the_state_stays() -> None:
         async with quiet():
             door = await gen_statem.start(Door)
             with pytest.raises(WrongCode, match="0000"):
-                await gen_statem.request(door, "0000")
+                await gen_server.request(door, "0000")
             return str(await state_of(door))
 
     assert run(main()) == "locked"
@@ -208,11 +210,11 @@ def test_a_postponed_call_is_answered_in_a_later_state() -> None:
     async def main() -> tuple[bool, object]:
         async with quiet():
             door = await gen_statem.start(Door)
-            await gen_statem.request(door, "1234")
-            asked = asyncio.ensure_future(gen_statem.request(door, "opened"))
+            await gen_server.request(door, "1234")
+            asked = asyncio.ensure_future(gen_server.request(door, "opened"))
             await settle()
             early = asked.done()
-            gen_statem.tell(door, "pull")
+            gen_server.tell(door, "pull")
             return early, await asked
 
     assert run(main()) == (False, 1)
@@ -236,8 +238,8 @@ def test_each_message_comes_as_the_event_of_its_kind() -> None:
 
         async with quiet():
             noting = await gen_statem.start(Noting)
-            await gen_statem.request(noting, "call")
-            gen_statem.tell(noting, "cast")
+            await gen_server.request(noting, "call")
+            gen_server.tell(noting, "cast")
             process.send(noting, "info")
             sender = process.spawn(stranger)
             await settle()
@@ -279,7 +281,7 @@ def test_a_state_without_a_state_function_is_undef_also_when_a_method_happens_to
         async with quiet():
             lost = await gen_statem.start(Lost)
             with pytest.raises(CallFailed) as caught:
-                await gen_statem.request(lost, "where are you?")
+                await gen_server.request(lost, "where are you?")
             return caught.value.cause
 
     reason = run(main())
@@ -301,7 +303,7 @@ def test_a_state_function_that_is_not_asynchronous_is_told() -> None:
     async def main() -> object:
         async with quiet():
             with pytest.raises(CallFailed) as caught:
-                await gen_statem.request(await gen_statem.start(Plain), "x")
+                await gen_server.request(await gen_statem.start(Plain), "x")
             return caught.value.cause
 
     assert "Plain.on: a state function must be an async def" in str(run(main()))
@@ -327,7 +329,7 @@ def test_the_callback_mode_needs_its_callbacks() -> None:
     async def main() -> tuple[object, object]:
         async with quiet():
             with pytest.raises(CallFailed) as called:
-                await gen_statem.request(await gen_statem.start(Bare), "x")
+                await gen_server.request(await gen_statem.start(Bare), "x")
             with pytest.raises(StartError) as started:
                 await gen_statem.start(Barer)
             return called.value.cause, started.value.reason
@@ -461,7 +463,7 @@ def test_an_enter_call_may_answer_and_set_time_outs() -> None:
         async with quiet():
             answers = {"go": NextState("b"), ("enter", "a"): entered, "up": Stop("up")}
             machine = await gen_statem.start(Entering, answers)
-            return await gen_statem.request(machine, "go"), await process.wait_exit(machine)
+            return await gen_server.request(machine, "go"), await process.wait_exit(machine)
 
     assert run(main()) == ("entered", "up")
 
@@ -501,7 +503,7 @@ def crash_of(answers: Answers) -> tuple[object, object]:
             machine = await gen_statem.start(Telling, answers)
             ended = asyncio.ensure_future(process.wait_exit(machine))
             await settle()
-            gen_statem.tell(machine, "go")
+            gen_server.tell(machine, "go")
             reason = await ended
         [(error, state)] = told
         assert isinstance(error, CallbackError)
@@ -560,7 +562,7 @@ def test_replies_before_a_wrong_one_are_sent() -> None:
             machine = await gen_statem.start(Scripted, {"go": end})
             ended = asyncio.ensure_future(process.wait_exit(machine))
             await settle()
-            return await gen_statem.request(machine, "go"), await ended
+            return await gen_server.request(machine, "go"), await ended
 
     answer, reason = run(main())
 
@@ -629,8 +631,8 @@ def test_a_machine_that_feeds_itself_does_not_starve_the_others() -> None:
                 return KeepState([NextEvent(InternalEvent("again"))] if spins < 5000 else [])
 
         async with quiet():
-            gen_statem.tell(await gen_statem.start(Spinning), "go")
-            answer = await gen_statem.request(await gen_statem.start(Door), "1234")
+            gen_server.tell(await gen_statem.start(Spinning), "go")
+            answer = await gen_server.request(await gen_statem.start(Door), "1234")
             return answer, spins
 
     answer, spins = run(main())
@@ -657,7 +659,7 @@ def timed(answers: Answers, *parts: Any, kind: type[Scripted] = Scripted) -> lis
             machine = await gen_statem.start(Timed, answers)
             for part in parts:
                 if isinstance(part, str):
-                    gen_statem.tell(machine, part)
+                    gen_server.tell(machine, part)
                     await settle()
                 else:
                     await asyncio.sleep(part)
@@ -776,8 +778,8 @@ def test_a_timer_that_is_over_while_the_handler_is_busy_waits_behind_the_mailbox
         seen: list[object] = []
         async with quiet():
             busy = await gen_statem.start(Busy, seen, following)
-            gen_statem.tell(busy, "work")
-            gen_statem.tell(busy, "x")
+            gen_server.tell(busy, "work")
+            gen_server.tell(busy, "x")
             await asyncio.sleep(5.0)
         return seen
 
@@ -833,12 +835,12 @@ def test_a_crash_is_told_to_terminate_bare_and_to_the_report_with_event_state_an
         reports: list[object] = []
         async with Runtime(reports=reports.append):
             door = await gen_statem.start(Secret, "4711", name="door")
-            await gen_statem.request(door, "4711")
-            asked = asyncio.ensure_future(gen_statem.request(door, "opened"))
+            await gen_server.request(door, "4711")
+            asked = asyncio.ensure_future(gen_server.request(door, "opened"))
             await settle()
-            gen_statem.tell(door, "pull")
+            gen_server.tell(door, "pull")
             await asked
-            gen_statem.tell(door, "break")
+            gen_server.tell(door, "break")
             return await process.wait_exit(door), reports
 
     reason, reports = run(main())
@@ -864,7 +866,7 @@ def test_a_redaction_that_fails_hides_the_state_but_not_the_crash() -> None:
         reports: list[Any] = []
         async with Runtime(reports=reports.append):
             door = await gen_statem.start(Clumsy)
-            gen_statem.tell(door, "break")
+            gen_server.tell(door, "break")
             reason = await process.wait_exit(door)
         return reason, reports[0].state
 
@@ -881,7 +883,7 @@ def test_an_exit_in_a_handler_is_the_reason_as_it_is() -> None:
     async def main() -> object:
         async with quiet():
             with pytest.raises(CallFailed) as caught:
-                await gen_statem.request(await gen_statem.start(Scripted, {"go": leave}), "go")
+                await gen_server.request(await gen_statem.start(Scripted, {"go": leave}), "go")
             return caught.value.cause
 
     assert run(main()) == "bye"
@@ -896,7 +898,7 @@ def test_stop_and_reply_answers_all_and_those_not_answered_learn_the_reason() ->
             machine = await gen_statem.start(Scripted, {"end": end})
             asked = []
             for name in ("one", "two", "end"):
-                asked.append(asyncio.ensure_future(gen_statem.request(machine, name)))
+                asked.append(asyncio.ensure_future(gen_server.request(machine, name)))
                 await settle()
             return await asyncio.gather(*asked, return_exceptions=True)
 
@@ -916,10 +918,10 @@ def test_a_normal_end_is_not_reported_and_a_terminate_that_fails_is_the_reason()
         reports: list[object] = []
         async with Runtime(reports=reports.append):
             machine = await gen_statem.start(Scripted, {"go": Stop("shutdown")})
-            gen_statem.tell(machine, "go")
+            gen_server.tell(machine, "go")
             normal = await process.wait_exit(machine)
             clumsy = await gen_statem.start(Clumsy, {"go": Stop("normal")})
-            gen_statem.tell(clumsy, "go")
+            gen_server.tell(clumsy, "go")
             return normal, await process.wait_exit(clumsy), len(reports)
 
     normal, clumsy, reports = run(main())
@@ -936,7 +938,7 @@ def test_a_cancellation_of_the_handlers_own_is_a_crash() -> None:
     async def main() -> object:
         async with quiet():
             with pytest.raises(CallFailed) as caught:
-                await gen_statem.request(await gen_statem.start(Scripted, {"go": cancelled}), "go")
+                await gen_server.request(await gen_statem.start(Scripted, {"go": cancelled}), "go")
             return caught.value.cause
 
     assert isinstance(run(main()), Crashed)
@@ -959,7 +961,7 @@ def test_a_handler_that_is_killed_ends_at_once_without_terminate() -> None:
         async with quiet():
             slow = await gen_statem.start(Slow, {})
             ended = asyncio.ensure_future(process.wait_exit(slow))
-            gen_statem.tell(slow, "go")
+            gen_server.tell(slow, "go")
             await asyncio.sleep(1.0)
             process.exit_process(slow, "kill")
             return await ended
@@ -1008,14 +1010,14 @@ def test_a_call_is_answered_from_a_later_event_and_a_late_answer_is_dropped() ->
     async def main() -> tuple[object, object]:
         async with quiet():
             machine = await gen_statem.start(Scripted, answers)
-            asked = asyncio.ensure_future(gen_statem.request(machine, "wait"))
+            asked = asyncio.ensure_future(gen_server.request(machine, "wait"))
             await settle()
-            gen_statem.tell(machine, "release")
+            gen_server.tell(machine, "release")
             first = await asked
             with pytest.raises(CallTimeout):
-                await gen_statem.request(machine, "wait", timeout_s=1.0)
-            gen_statem.tell(machine, "release")
-            return first, await gen_statem.request(machine, "seen")
+                await gen_server.request(machine, "wait", timeout_s=1.0)
+            gen_server.tell(machine, "release")
+            return first, await gen_server.request(machine, "seen")
 
     first, seen = run(main())
 
@@ -1030,11 +1032,11 @@ def test_more_calls_than_may_wait_are_refused_but_postponed_ones_do_not_count() 
     async def main() -> list[type]:
         async with quiet():
             machine = await gen_statem.start(Narrow, {"later": KeepState(Postpone())})
-            postponed = [gen_statem.send_request(machine, "later") for _ in range(2)]
+            postponed = [gen_server.send_request(machine, "later") for _ in range(2)]
             await settle()
-            postponed += [gen_statem.send_request(machine, "later") for _ in range(3)]
+            postponed += [gen_server.send_request(machine, "later") for _ in range(3)]
             answers = await asyncio.gather(
-                *(gen_statem.receive_response(request, 1.0) for request in postponed), return_exceptions=True
+                *(gen_server.receive_response(request, 1.0) for request in postponed), return_exceptions=True
             )
             return [type(answer) for answer in answers]
 
@@ -1052,10 +1054,10 @@ def test_expired_work_is_dropped_where_the_caller_allows_it_and_served_calls_are
         async with quiet() as runtime:
             runtime.on_served = lambda cell, waited, took: served.append((waited, took))
             slow = await gen_statem.start(Slow, {})
-            gen_statem.tell(slow, "x")
+            gen_server.tell(slow, "x")
             with pytest.raises(CallTimeout):
-                await gen_statem.request(slow, "gone", timeout_s=1.0, drop_expired=True)
-            seen = await gen_statem.request(slow, "seen")
+                await gen_server.request(slow, "gone", timeout_s=1.0, drop_expired=True)
+            seen = await gen_server.request(slow, "seen")
         assert isinstance(seen, list)
         return seen, served
 
@@ -1069,14 +1071,14 @@ def test_a_suspended_machine_keeps_events_and_timers_for_later_in_their_order() 
     async def main() -> list[list[tuple[Any, Any]]]:
         async with quiet():
             machine = await gen_statem.start(Scripted, {"arm": KeepState(StateTimeout(1.0, "over"))})
-            gen_statem.tell(machine, "arm")
+            gen_server.tell(machine, "arm")
             await settle()
-            await gen_statem.suspend(machine)
-            gen_statem.tell(machine, "x")
+            await gen_server.suspend(machine)
+            gen_server.tell(machine, "x")
             await asyncio.sleep(2.0)
-            gen_statem.tell(machine, "y")
+            gen_server.tell(machine, "y")
             during = await seen_by(machine)
-            await gen_statem.resume(machine)
+            await gen_server.resume(machine)
             await settle()
             return [during, (await seen_by(machine))[len(during) :]]
 
@@ -1091,11 +1093,11 @@ def test_state_and_data_can_be_looked_at_and_replaced() -> None:
     async def main() -> list[object]:
         async with quiet():
             door = await gen_statem.start(Door)
-            seen = [await gen_statem.get_state(door), await gen_statem.replace_state(door, change)]
+            seen = [await gen_server.get_state(door), await gen_server.replace_state(door, change)]
             with pytest.raises(CallFailed, match="pair"):
-                await gen_statem.replace_state(door, change)
-            gen_statem.tell(door, "pull")
-            return [*seen, await gen_statem.request(door, "opened")]
+                await gen_server.replace_state(door, change)
+            gen_server.tell(door, "pull")
+            return [*seen, await gen_server.request(door, "opened")]
 
     data = {"code": "1234", "opened": 0}
     assert run(main()) == [("locked", data), ("open", {**data, "opened": 7}), 7]
@@ -1105,9 +1107,9 @@ def test_statistics_count_messages_and_unanswered_calls() -> None:
     async def main() -> tuple[int, int, int]:
         async with quiet():
             machine = await gen_statem.start(Scripted, {"later": KeepState(Postpone())})
-            gen_statem.send_request(machine, "later")
+            gen_server.send_request(machine, "later")
             await settle()
-            told = await gen_statem.statistics(machine)
+            told = await gen_server.statistics(machine)
             return told.messages_handled, told.mailbox_depth, told.unanswered_calls
 
     assert run(main()) == (3, 0, 1)
@@ -1122,11 +1124,11 @@ def test_change_code_carries_state_and_data_over_and_timers_go_on() -> None:
     async def main() -> list[object]:
         async with quiet():
             door = await gen_statem.start(Door)
-            await gen_statem.request(door, "1234")
-            await gen_statem.change_code(door, NewDoor, 1, "x")
+            await gen_server.request(door, "1234")
+            await gen_server.change_code(door, NewDoor, 1, "x")
             before = await state_of(door)
             await asyncio.sleep(11.0)
-            return [before, await state_of(door), await gen_statem.request(door, "opened")]
+            return [before, await state_of(door), await gen_server.request(door, "opened")]
 
     assert run(main()) == ["open", "locked", 101]
 
@@ -1178,10 +1180,10 @@ def test_the_class_can_be_changed_pushed_and_popped_by_actions() -> None:
         async with quiet():
             window = await gen_statem.start(Main)
             for cast_ in ("x", "open", "close", "replace"):
-                gen_statem.tell(window, cast_)
-                seen.append(await gen_statem.request(window, "who"))
+                gen_server.tell(window, cast_)
+                seen.append(await gen_server.request(window, "who"))
             ended = asyncio.ensure_future(process.wait_exit(window))
-            gen_statem.tell(window, "close")
+            gen_server.tell(window, "close")
             return seen, await ended
 
     seen, reason = run(main())
@@ -1208,12 +1210,12 @@ def test_a_supervisor_starts_a_machine_like_any_behaviour_and_restarts_it_in_its
         async with quiet():
             house = await gen_statem.start(House)
             door = await door_of(house)
-            seen: list[object] = [await gen_statem.request(door, "7"), await state_of(door)]
+            seen: list[object] = [await gen_server.request(door, "7"), await state_of(door)]
             process.send(door, "unknown")
             await settle()
             assert await door_of(house) != door
             with pytest.raises(NoProcess):
-                await gen_statem.request(door, "7")
+                await gen_server.request(door, "7")
             return [*seen, await state_of(await door_of(house))]
 
     assert run(main()) == ["come in", "open", "locked"]
@@ -1225,7 +1227,7 @@ def test_a_dynamic_supervisor_starts_machines_and_a_failed_start_gives_otps_reas
             pool = await gen_statem.start(DynamicSupervisor, DynamicSpec())
             started = await dynamic_supervisor.start_child(pool, ChildSpec("door", (Door, "7")))
             assert started.pid is not None
-            with pytest.raises(supervisor.ChildError) as caught:
+            with pytest.raises(ChildError) as caught:
                 await dynamic_supervisor.start_child(pool, ChildSpec("x", (Scripted, {}, Stop("no"))))
             return await state_of(started.pid), caught.value.reason
 
@@ -1239,7 +1241,7 @@ def test_a_machine_is_monitored_like_any_process() -> None:
 
             async def watch() -> None:
                 process.monitor(door)
-                await gen_statem.stop(door, "enough")
+                await gen_server.stop(door, "enough")
                 message = await process.receive()
                 assert isinstance(message, Down)
                 seen.append(message.reason)

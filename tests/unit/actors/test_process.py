@@ -5,7 +5,19 @@ import itertools
 
 import pytest
 
-from raybeam.actors import Down, Exit, ExitMessage, NotAProcessError, Pid, Runtime, UsageError, process
+from raybeam.actors import (
+    Down,
+    Exit,
+    ExitMessage,
+    NotAProcessError,
+    Pid,
+    Registry,
+    Runtime,
+    UsageError,
+    gen_server,
+    process,
+    registry,
+)
 from raybeam.actors.testing import run, settle
 
 
@@ -214,3 +226,72 @@ def test_a_closed_runtime_leaves_no_task_behind() -> None:
         return len(asyncio.all_tasks()) - 1
 
     assert run(main()) == 0
+
+
+@pytest.mark.parametrize("act", ["spawn_link", "link", "monitor", "spawn_monitor", "trap_exit", "register a key"])
+def test_a_process_that_has_ended_cannot_act_while_its_code_unwinds(act: str) -> None:
+    acted: list[object] = []
+
+    async def main() -> tuple[int, int]:
+        async with quiet() as runtime:
+            await gen_server.start(Registry, name="keys")
+            other = process.spawn(sleeper)
+            unwound: list[Pid] = []
+
+            async def body() -> None:
+                ref = process.monitor(other)
+                try:
+                    await process.receive()
+                finally:
+                    unwound.append(process.self_pid())
+                    process.demonitor(ref)  # to look and to undo does no harm
+                    process.unlink(other)
+                    match act:
+                        case "spawn_link":
+                            acted.append(process.spawn_link(sleeper))
+                        case "spawn_monitor":
+                            acted.append(process.spawn_monitor(sleeper))
+                        case "link":
+                            process.link(other)
+                        case "monitor":
+                            acted.append(process.monitor(other))
+                        case "trap_exit":
+                            process.trap_exit(True)
+                        case _:
+                            registry.register("keys", "ghost")
+                    acted.append("went on")
+
+            pid = process.spawn(body)
+            await settle()
+            before = len(runtime.processes())
+            process.exit_process(pid, "kill")
+            await settle()
+            assert unwound == [pid]
+            cell = runtime.cell(other)
+            assert cell is not None
+            assert not cell.links
+            return before - len(runtime.processes()), registry.count("keys")
+
+    assert run(main()) == (1, 0)
+    assert acted == []
+
+
+def test_two_tasks_of_one_process_cannot_wait_for_a_message_at_once() -> None:
+    async def main() -> object:
+        async with quiet():
+
+            async def body() -> None:
+                waiting = asyncio.ensure_future(process.receive())
+                await settle()
+                try:
+                    await process.receive()
+                finally:
+                    process.send(process.self_pid(), "message")
+                    assert await waiting == "message"
+
+            return getattr(await process.wait_exit(process.spawn(body)), "error", None)
+
+    error = run(main())
+
+    assert isinstance(error, UsageError)
+    assert "two tasks of one process wait in receive()" in str(error)

@@ -16,6 +16,7 @@ from raybeam.actors import (
     Reply,
     Response,
     Runtime,
+    ServiceError,
     Stop,
     gen_server,
     process,
@@ -150,3 +151,35 @@ def test_a_watcher_of_the_runtime_learns_of_each_end() -> None:
         return ends
 
     assert len(run(main())) == 1
+
+
+class OutOfInk(ServiceError):
+    """An answer that is an error."""
+
+
+def test_one_who_answers_by_an_error_does_not_cost_the_answers_of_the_others() -> None:
+    class Scribe(GenServer):
+        async def init(self, ink: bool) -> None:
+            self.ink = ink
+            self.asked = 0
+
+        async def handle_call(self, request: object, sender: From) -> Reply:
+            self.asked += 1
+            if not self.ink:
+                raise OutOfInk("empty")
+            return Reply((request, self.asked))
+
+    async def main() -> tuple[object, list[tuple[bool, type]]]:
+        async with quiet():
+            writes, empty = await gen_server.start(Scribe, True), await gen_server.start(Scribe, False)
+            slow = await gen_server.start(Oracle)
+            replies, failures = await gen_server.multi_call([writes, empty, "nobody", writes], "later", 1)
+            late, too_late = await gen_server.multi_call([slow, writes], "later", 1)
+            assert list(late) == [writes]
+            assert isinstance(too_late[slow], CallTimeout)
+            return replies == {writes: ("later", 1)}, [
+                (destination == expected, type(error))
+                for (destination, error), expected in zip(failures.items(), (empty, "nobody"), strict=True)
+            ]
+
+    assert run(main()) == (True, [(True, OutOfInk), (True, NoProcess)])

@@ -9,24 +9,29 @@ import pytest
 from raybeam.actors import (
     Backoff,
     CallFailed,
+    ChildCounts,
     ChildError,
     ChildSpec,
+    DynamicSupervisor,
     Exit,
     GenServer,
     Ignore,
     InvalidSpecError,
     Pid,
+    RestartWindow,
     Runtime,
+    Started,
     StartError,
     Supervisor,
     SupervisorReport,
     SupervisorSpec,
+    TaskSupervisor,
+    UsageError,
     gen_server,
     process,
     supervisor,
 )
 from raybeam.actors.kernel.supervisorspec import check_flags
-from raybeam.actors.supervisor import Started
 from raybeam.actors.testing import run, settle
 
 Log = list[tuple[str, str]]
@@ -339,7 +344,7 @@ def test_with_a_backoff_the_group_stops_at_once_and_starts_together_later() -> N
 def test_failed_starts_back_off_too_and_each_counts() -> None:
     failures: list[object] = []
 
-    async def test(tree: Pid, log: Log) -> tuple[float, supervisor.RestartWindow]:
+    async def test(tree: Pid, log: Log) -> tuple[float, RestartWindow]:
         failures.extend(["no", "not yet"])
         await crash(tree, "a")
         while not (await supervisor.count_children(tree)).active:
@@ -421,3 +426,34 @@ def test_a_machines_death_counts_once_in_its_window_and_again_after_it() -> None
 def test_a_backoff_that_makes_no_sense_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Backoff(**wrong)
+
+
+@pytest.mark.parametrize("kind", ["supervisor", "dynamic", "tasks"])
+def test_a_supervisor_refuses_no_call_however_many_wait(kind: str) -> None:
+    class Tree(Supervisor):
+        async def init(self) -> SupervisorSpec:
+            return SupervisorSpec()
+
+    async def main() -> set[type]:
+        async with Runtime(reports=lambda report: None):
+            servers: dict[str, type[GenServer]] = {
+                "supervisor": Tree,
+                "dynamic": DynamicSupervisor,
+                "tasks": TaskSupervisor,
+            }
+            pid = await gen_server.start(servers[kind])
+            calls = (supervisor.count_children(pid) for _ in range(1500))
+            return {type(answer) for answer in await asyncio.gather(*calls, return_exceptions=True)}
+
+    assert run(main()) == {ChildCounts}
+
+
+@pytest.mark.parametrize("limit", [0, "10", True, 1.5])
+def test_a_wrong_mailbox_limit_is_told_where_the_class_is_written(limit: object) -> None:
+    with pytest.raises(UsageError, match=r"Narrow\.mailbox_limit=.*: give 1 or more, or None for any number"):
+        type("Narrow", (GenServer,), {"mailbox_limit": limit})
+
+
+def test_a_wrong_overflow_policy_is_told_where_the_class_is_written() -> None:
+    with pytest.raises(UsageError, match=r"mailbox_overflow='reject': give one of Overflow\.REJECT, "):
+        type("Narrow", (GenServer,), {"mailbox_overflow": "reject"})

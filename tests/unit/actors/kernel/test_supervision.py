@@ -22,7 +22,7 @@ class Kernel:
     def __init__(self, *specs: ChildSpec, **flags: object) -> None:
         options = supervision.Flags(limit=Limit(5, 10.0), **flags)  # type: ignore[arg-type]
         children = (supervision.Child(spec, f"{spec.id}#1") for spec in specs)
-        self.state = supervision.Supervision(options, tuple(children))
+        self.state = supervision.Supervision(options, supervision.Children.of(children))
 
     def feed(self, event: supervision.Event, now: float = 0.0, chance: float = 0.0) -> Effects:
         self.state, effects = supervision.step(self.state, event, now, chance)

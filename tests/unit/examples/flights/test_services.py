@@ -42,7 +42,7 @@ def notices_of(play: Callable[[Pid], Awaitable[None]]) -> list[object]:
 
 async def happens(flight: Pid, *kinds: str) -> None:
     for kind in kinds:
-        assert await gen_statem.request(flight, kind) == kind
+        assert await gen_server.request(flight, kind) == kind
 
 
 @pytest.mark.parametrize("kinds", [["cancelled"], ["departed", "arrived"], ["departed", "diverted"]])
@@ -71,9 +71,9 @@ def test_a_flight_that_should_have_landed_is_noticed_from_its_departure_on() -> 
 def test_what_cannot_follow_is_refused_and_changes_nothing() -> None:
     async def play(flight: Pid) -> None:
         with pytest.raises(ImpossibleEvent, match="X1-A is scheduled: it cannot have arrived"):
-            await gen_statem.request(flight, "arrived")
+            await gen_server.request(flight, "arrived")
         await happens(flight, "departed", "arrived")
         with pytest.raises(ImpossibleEvent, match="X1-A is arrived: it cannot have cancelled"):
-            await gen_statem.request(flight, "cancelled")
+            await gen_server.request(flight, "cancelled")
 
     assert notices_of(play) == []
