@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from .answer import await_answer, send_call
 from .behaviour import Behaviour
-from .behaviour_cell import Refused, start_message
-from .errors import NoProcess, StartError, StartIgnored, UsageError
+from .behaviour_cell import Refused, Start, start_message
+from .errors import NoProcess, RaybeamError, StartError, StartIgnored, UsageError
 from .interface import Broadcast, Delivery, Invoke, Method, methods_of, reference, result_of
 from .kernel.server import CallResult, Ignore, InitResult, Result
 from .message import Cast
+from .pid import AwaitedResolver, Via
 from .process import own_cell
 from .requests import RequestId, multi_call, receive_response, send_request, wait_response
 from .runtime import current_cell, current_runtime, log
@@ -20,7 +21,7 @@ from .server_cell import ServerCell
 from .system_calls import change_code, get_state, replace_state, resume, statistics, stop, suspend
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Hashable
 
     from .behaviour_cell import Outcome
     from .cell import Cell
@@ -206,21 +207,48 @@ async def _start(
     if not isinstance(given, type) or not issubclass(given, Behaviour):
         mend = "give the class itself, derived from a behaviour such as GenServer; its arguments follow"
         raise UsageError(f"cannot start {server!r}: {mend}")
-    if name is not None and (holder := runtime.whereis(name)) is not None:
+    awaited = name.resolver if isinstance(name, Via) and isinstance(name.resolver, AwaitedResolver) else None
+    if name is not None and awaited is None and (holder := runtime.whereis(name)) is not None:
         raise StartError(("already_started", holder))
     cell = server._new_cell(runtime, runtime.new_pid(), None if parent is None else parent.pid)
-    runtime.add(cell, link_to=parent, name=name)
+    runtime.add(cell, link_to=parent, name=name if awaited is None else None)
     message, outcome = start_message(runtime, args, kwargs)
-    reserved = runtime.carriers.reserve(cell)
-    cell.deliver(message)
-    if reserved:
-        runtime.carriers.lend(cell, current_cell.get())
+    if awaited is not None:
+        assert isinstance(name, Via)
+        await _claim(cell, message, awaited, name.key)
+    else:
+        reserved = runtime.carriers.reserve(cell)
+        cell.deliver(message)
+        if reserved:
+            runtime.carriers.lend(cell, current_cell.get())
     result = outcome.result() if outcome.done() else await _outcome(cell, outcome, timeout_s)
     if result is None:
         return cell.pid
     if isinstance(result, Ignore):
         raise StartIgnored
     raise StartError(result.reason, result.mend)
+
+
+async def _claim(cell: Cell, message: Start, resolver: AwaitedResolver, key: Hashable) -> None:
+    """Get a new process its name; only then it runs, and what is sent to the name meanwhile waits behind its start."""
+    runtime = cell.runtime
+    cell.scheduled = True  # no carrier runs it yet
+    cell.deliver(message)
+    reason: ExitReason = "killed"
+    try:
+        holder = await resolver.claim_name(runtime, key, cell)
+        reason = None if holder is None else ("already_started", holder)
+    except RaybeamError as error:
+        reason = ("name_not_registered", str(error))
+    finally:
+        if reason is not None and cell.alive:
+            if cell.parent is not None:
+                runtime.unlink(cell, cell.parent)
+            runtime.finish(cell, reason)
+    if reason is not None:
+        raise StartError(reason)
+    if cell.alive:
+        runtime.make_ready(cell)
 
 
 async def _outcome(cell: Cell, outcome: asyncio.Future[Outcome], timeout_s: float | None) -> Outcome:

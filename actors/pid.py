@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -55,6 +55,22 @@ class NameResolver(Protocol):
 
         Raises:
             UsageError: The name is taken, or cannot be given.
+        """
+        ...
+
+
+@runtime_checkable
+class AwaitedResolver(Protocol):
+    """A `NameResolver` that others must be asked for to be given a name: one that spans runtimes."""
+
+    async def claim_name(self, runtime: Runtime, key: Hashable, cell: Cell) -> Pid | None:
+        """Give a process of `runtime` the name; its death frees it.
+
+        Returns:
+            `None`, or who has the name already.
+
+        Raises:
+            RaybeamError: The name was not given, and nobody can say who has it.
         """
         ...
 

@@ -233,11 +233,11 @@ class Runtime(Links):
             if type(destination) is RemoteName:
                 return self._names.get(destination.name)
             return self._cells.get(destination[1])  # type: ignore[arg-type]  # a Pid: (str, int)
-        if type(destination) is Via:
+        if isinstance(destination, Via):
             pid = destination.resolver.whereis_name(self, destination.key)
             return None if pid is None else self.cell(pid)
         if self.distribution is not None:
-            return self.distribution.cell(destination)  # type: ignore[arg-type]  # neither a name here nor one of a resolver
+            return self.distribution.cell(destination)
         return None
 
     def processes(self) -> list[Pid]:

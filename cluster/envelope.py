@@ -29,6 +29,7 @@ from .large import LargeCounts, LargeValues, put_back, set_aside, too_large
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from raybeam.actors import Pid
     from raybeam.actors.signals import Signal
 
     from .kernel.views import View
@@ -52,11 +53,11 @@ FORGOTTEN = b""
 Extra: TypeAlias = tuple[tuple[str, str, tuple[tuple[str, str], ...]] | None, tuple[str, int, int, int] | None]
 """What few calls carry: the fields of their `CallContext` and of their `Origin`."""
 
-Row: TypeAlias = tuple[int, str, bytes, float | None, Extra | None]
+Row: TypeAlias = tuple[int, "str | Pid", bytes, float | None, Extra | None]
 """A message on its way. The first field is its kind:
 
-- `CALL`, `CAST`: a name registered in the receiving runtime; the request, pickled; seconds until the caller waits no
-  longer, counted from the sending of the batch; what it carries beside.
+- `CALL`, `CAST`: a name registered in the receiving runtime, or a pid of it; the request, pickled; seconds until the
+  caller waits no longer, counted from the sending of the batch; what it carries beside.
 - `SIGNAL`: the name of the sending runtime, and the signal.
 - `CANCEL`: the number of the call, as text, whose caller waits no longer.
 - `HELLO`: nothing; it makes the receiver reply.

@@ -61,13 +61,29 @@ class ReplicaHandle(Protocol):
         ...
 
 
+class Directory(DirectorySource, Protocol):
+    """The directory as a replica or the root reaches it: views, and links that also tell of the other's end."""
+
+    async def link(self, name: str) -> PeerLink:
+        """A link to the replica, or to the process of the root, with that name.
+
+        Raises:
+            LookupError: There is no such process any more.
+        """
+        ...
+
+
 class RootHost(Protocol):
     """What a root and its keepers need of the world.
 
     Attributes:
+        directory: Of its system.
+        seed: Seeds everything that the root draws; `None`: from the OS.
         restarted: Whether another process of this root came before this one.
     """
 
+    directory: Directory
+    seed: int | None
     restarted: bool
 
     def now(self) -> float:
@@ -132,18 +148,6 @@ class Lease(Protocol):
 
     def renew(self) -> None:
         """The owner lives."""
-        ...
-
-
-class Directory(DirectorySource, Protocol):
-    """The directory as a replica reaches it: views, and links that also tell of the other's end."""
-
-    async def link(self, name: str) -> PeerLink:
-        """A link to the replica with that name.
-
-        Raises:
-            LookupError: There is no such replica any more.
-        """
         ...
 
 

@@ -27,6 +27,8 @@ from .large import Beside, Exchanged, LargeCounts, LargeValues, values_at
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from raybeam.actors import Pid
+
     from .kernel.views import View
 
 MAX_WAITING_TO_BE_SENT = 20_000
@@ -115,7 +117,7 @@ class Lane:
 
     async def call(
         self,
-        destination: str,
+        destination: str | Pid,
         payload: bytes,
         deadline: float,
         described: object = None,
@@ -125,7 +127,7 @@ class Lane:
         """Send a call and wait for its answer. Cancelled, it cancels the call at the other end.
 
         Args:
-            destination: Name of the process there.
+            destination: Name or pid of the process there.
             payload: The request, pickled.
             deadline: Loop time until which the caller waits.
             described: What the call is, for errors.
@@ -178,7 +180,7 @@ class Lane:
 
     async def cast(
         self,
-        destination: str,
+        destination: str | Pid,
         payload: bytes,
         timeout_s: float,
         described: object = None,

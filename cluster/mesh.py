@@ -103,6 +103,13 @@ class Mesh:
         if verdict is Verdict.TAKE and signal is not None:
             self.distribution.receive(peer, signal)
 
+    def keep_up(self, idle_s: float) -> None:
+        """Greet over each connection that nothing was sent over for `idle_s` seconds: the idle are forgotten."""
+        since = asyncio.get_running_loop().time() - idle_s
+        for peer, wire in list(self._wires.items()):
+            if wire.used_at < since:
+                wire.send(envelope.dump_signal(self._stamp(peer), None))
+
     async def close(self) -> None:
         """End all connections."""
         wires = list(self._wires.values())
@@ -160,6 +167,11 @@ class _Wire:
         self._lane: Lane | None = None
         self._over = False
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def used_at(self) -> float:
+        """Loop time at which something was sent last; one that is not open yet is not idle."""
+        return float("inf") if self._lane is None else self._lane.used_at
 
     def open(self) -> None:
         """Connect, then watch."""

@@ -38,6 +38,26 @@ class ReplicaName(NamedTuple):
         return cls(match[1], match[2], int(match[3]), int(match[4]))
 
 
+class RootName(NamedTuple):
+    """The parts of `system/root#generation`: one process of a root, as the runtimes of replicas know it.
+
+    >>> str(RootName("shop", 3)), RootName.parse("shop/root#3"), RootName.parse("shop/stock/0#2")
+    ('shop/root#3', RootName(system='shop', generation=3), None)
+    """
+
+    system: str
+    generation: int
+
+    def __str__(self) -> str:
+        return f"{self.system}/root#{self.generation}"
+
+    @classmethod
+    def parse(cls, name: str) -> RootName | None:
+        """Take a name apart; `None`: it is not that of a root."""
+        match = re.fullmatch(r"([^/]+)/root#(\d+)", name)
+        return None if match is None else cls(match[1], int(match[2]))
+
+
 def root_name(system: str) -> str:
     """Name of the root's actor."""
     return f"{system}/root"

@@ -6,15 +6,26 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import ray
+from ray.exceptions import ActorUnavailableError, RayError
+
+from raybeam.actors import ClusterError
 
 from .client import DirectoryGone
-from .names import NAMESPACE, root_name
-from .ray_link import RayLink
+from .names import NAMESPACE, RootName, root_name
+from .ray_errors import in_one_line
+from .ray_link import RayLink, RootLink
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from ray.actor import ActorHandle
 
+    from raybeam.actors import Pid
+
     from .kernel.views import Table
+
+
+ASK_AGAIN_S = 0.1
 
 
 class RayDirectory:
@@ -37,13 +48,33 @@ class RayDirectory:
             raise
         return table
 
-    async def link(self, name: str) -> RayLink:
-        """A link to the replica with that name.
+    async def link(self, name: str) -> RayLink | RootLink:
+        """A link to the replica, or to the process of the root, with that name.
 
         Raises:
             LookupError: It is gone.
         """
+        root = RootName.parse(name)
+        if root is not None:
+            return RootLink(await find_actor(root_name(root.system)), root.generation)
         return RayLink(await find_actor(name))
+
+
+async def ask_who_has(root: ActorHandle[Any], name: Hashable) -> Pid | None:
+    """Who has a name of the whole system; a root that is being restarted is waited for.
+
+    Raises:
+        ClusterError: There is no root any more.
+    """
+    while True:
+        try:
+            pid: Pid | None = await root.whereis_name.remote(name)
+        except ActorUnavailableError:
+            await asyncio.sleep(ASK_AGAIN_S)
+        except RayError as error:
+            raise ClusterError(f"the root does not answer: {in_one_line(error)}") from error
+        else:
+            return pid
 
 
 async def find_actor(name: str) -> ActorHandle[Any]:

@@ -81,6 +81,8 @@ class RayRootHost:
         self._blueprint = blueprint
         self._system = blueprint.name
         self._create = create
+        self.directory: Directory = RayDirectory(self._system)
+        self.seed: int | None = None
         self.restarted = ray.get_runtime_context().was_current_actor_reconstructed
 
     def now(self) -> float:

@@ -10,6 +10,8 @@ from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError,
 from .lane import LinkDown, LinkLost
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from ray.actor import ActorHandle
 
     from .large import Exchanged
@@ -26,16 +28,7 @@ class RayLink:
 
     async def exchange(self, data: bytes, *large: object) -> Exchanged:
         """Send a batch; see `raybeam.cluster.lane.Link`."""
-        try:
-            reply: Exchanged = await self._actor.exchange.remote(data, *large)
-        except ActorUnavailableError as error:
-            raise LinkLost(str(error)) from error
-        except (ActorDiedError, RayActorError) as error:
-            raise LinkDown(str(error)) from error
-        except RayTaskError:
-            raise
-        except RayError as error:
-            raise LinkLost(str(error)) from error
+        reply: Exchanged = await _exchanged(self._actor.exchange.remote(data, *large))
         return reply
 
     async def ended(self) -> None:
@@ -48,3 +41,43 @@ class RayLink:
                 await asyncio.sleep(UNKNOWN_S)
             except RayError as error:
                 raise LinkDown(str(error)) from error
+
+
+class RootLink:
+    """Carries the batches of a lane to one process of the root, and tells when Ray runs another one."""
+
+    def __init__(self, root: ActorHandle[Any], generation: int) -> None:
+        self._root = root
+        self._generation = generation
+
+    async def exchange(self, data: bytes, *large: object) -> Exchanged:
+        """Send a batch; see `raybeam.cluster.lane.Link`."""
+        reply: Exchanged | None = await _exchanged(self._root.exchange.remote(self._generation, data, *large))
+        if reply is None:
+            raise LinkDown("the root was restarted")
+        return reply
+
+    async def ended(self) -> None:
+        """Raises when that process of the root has ended; see `raybeam.cluster.mesh.PeerLink`."""
+        while True:
+            try:
+                if await self._root.lifeline.remote(self._generation):
+                    raise LinkDown("the root was restarted")
+            except ActorUnavailableError:
+                await asyncio.sleep(UNKNOWN_S)
+            except RayError as error:
+                raise LinkDown(str(error)) from error
+
+
+async def _exchanged(reply: Awaitable[Any]) -> Any:
+    """The reply to a batch."""
+    try:
+        return await reply
+    except ActorUnavailableError as error:
+        raise LinkLost(str(error)) from error
+    except (ActorDiedError, RayActorError) as error:
+        raise LinkDown(str(error)) from error
+    except RayTaskError:
+        raise
+    except RayError as error:
+        raise LinkLost(str(error)) from error

@@ -24,7 +24,8 @@ from . import peers
 from .client import IDLE_LANE_S
 from .kernel.histogram import Histogram
 from .mesh import Mesh
-from .names import SERVICE, ReplicaName
+from .name_server import SERVER, Holdings, start_server
+from .names import SERVICE, ReplicaName, RootName
 from .session import Sessions
 
 if TYPE_CHECKING:
@@ -82,16 +83,16 @@ class End:
 class _Tree(Supervisor):
     """The top of a replica's supervision tree; a service that may end takes the tree with it."""
 
-    async def init(self, family: Family) -> SupervisorSpec:
+    async def init(self, family: Family, holdings: Holdings) -> SupervisorSpec:
         async def start_service() -> Pid:
             return await gen_server.start_link(family.service_class(), *family.args, name=SERVICE)
 
         may_end = family.restart != "permanent"
-        child = ChildSpec(
+        service = ChildSpec(
             SERVICE, start_service, restart=family.restart, shutdown=family.shutdown_s, significant=may_end
         )
         return SupervisorSpec(
-            [child],
+            [ChildSpec(SERVER, (start_server, holdings)), service],
             intensity=family.process_restarts,
             period_s=SERVICE_PERIOD_S,
             auto_shutdown="any_significant" if may_end else "never",
@@ -115,6 +116,7 @@ class Replica:
         self._lease = host.lease(blueprint.orphan_timeout_s, host.end_orphan)
         self._runtime = Runtime(name, seed=host.seed, reports=self._report)
         self._mesh = Mesh(self._runtime, host.directory)
+        self._names = Holdings()
         self._view: View | None = None
         self._sessions = Sessions(self._runtime, SERVICE, self._mesh.receive, lambda: self._view)
         self._waits = Histogram()
@@ -137,7 +139,7 @@ class Replica:
         self._client = peers.open(
             self._runtime, self._blueprint, self._family.calls, self._host.directory, self._follow
         )
-        self._top = await gen_server.start(_Tree, self._family)
+        self._top = await gen_server.start(_Tree, self._family, self._names)
         for task in (self._tick(), self._watch_top(self._top)):
             running = loop.create_task(task)
             self._background.add(running)
@@ -192,12 +194,15 @@ class Replica:
     # -- inside ------------------------------------------------------------------------------------
 
     def _follow(self, table: Table) -> None:
+        """The directory has told something new, perhaps as another process of the root."""
         self._view = table.views.get(self._name.family)
         self._mesh.follow(table)
+        self._names.follow(self._runtime, str(RootName(self._blueprint.name, table.generation)))
 
     async def _tick(self) -> None:
         while True:
             self._moved_at = self._host.now()
+            self._mesh.keep_up(IDLE_LANE_S)
             self._sessions.forget_silent(FORGET_LANES_AFTER_S)
             await asyncio.sleep(0.25)
 

@@ -1,6 +1,7 @@
 """The root of a system: its supervision tree keeps every replica, and it holds the directory.
 
     root supervisor            one_for_one; gives up when whole families keep failing
+    ├── name authority         gives away the names of the whole system
     └── family supervisor      one for each family, one_for_one
         └── keeper             one for each replica
 
@@ -11,120 +12,33 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from raybeam.actors import ChildSpec, Pid, Runtime, Supervisor, SupervisorReport, SupervisorSpec, gen_server
+from raybeam.actors import SupervisorReport, gen_server
 from raybeam.actors.runtime import ambient_runtime, log
 
-from .keeper import Keeper
 from .kernel.histogram import Histogram
 from .kernel.views import Member, Table, first_table, member_down, member_health, member_up
-from .names import ReplicaName, root_name
+from .name_authority import AUTHORITY, NameAuthority
+from .root_mesh import RootMesh
+from .root_tree import RootTree
+from .status import FamilyStatus, Occurrence, ReplicaStatus, SystemStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from raybeam.actors import Pid
+
     from .blueprint import Blueprint, Family
     from .host import ReplicaHandle, RootHost
     from .kernel.health import Health
+    from .large import Exchanged
+    from .names import ReplicaName
     from .replica import Beat
 
 WATCH_S = 20.0
 EVENTS_KEPT = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Occurrence:
-    """Something that happened to a replica or to the system.
-
-    Attributes:
-        at: Wall-clock time, seconds since the epoch.
-        kind: `"up"`, `"down"`, `"health"`, `"placement"` or `"system"`.
-        subject: The replica's name, the family or the system.
-        text: What.
-    """
-
-    at: float
-    kind: str
-    subject: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReplicaStatus:
-    """One replica as the root sees it; see `Beat` for the numbers."""
-
-    name: str
-    machine: str
-    health: Health
-    depth: int
-    served: int
-    crashes: int
-    stuck_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class FamilyStatus:
-    """One family.
-
-    Attributes:
-        replicas: Those that are up.
-        wanted: How many there should be.
-        restarts: Replicas replaced since the start of the system.
-        waits: Waiting times of all calls served, by replicas that live or lived.
-        services: Times in the handlers, likewise.
-    """
-
-    replicas: tuple[ReplicaStatus, ...]
-    wanted: int
-    restarts: int
-    waits: Histogram
-    services: Histogram
-
-    @property
-    def depth(self) -> int:
-        """Messages that wait in all replicas."""
-        return sum(replica.depth for replica in self.replicas)
-
-
-@dataclass(frozen=True, slots=True)
-class SystemStatus:
-    """The whole system.
-
-    Attributes:
-        name: Of the system.
-        failed: Why the system gave up, `None` while it runs.
-        families: By name.
-        occurrences: The latest, oldest first.
-    """
-
-    name: str
-    failed: str | None
-    families: dict[str, FamilyStatus]
-    occurrences: tuple[Occurrence, ...] = field(repr=False, default=())
-
-
-class _FamilyTree(Supervisor):
-    async def init(self, root: Root, name: str, family: Family) -> SupervisorSpec:
-        children = [
-            ChildSpec(
-                index,
-                (Keeper, root.blueprint, name, index, root, root.host),
-                restart=family.restart,
-                shutdown=family.shutdown_s + 5.0,
-            )
-            for index in range(family.replicas)
-        ]
-        return SupervisorSpec(children, intensity=family.max_restarts, period_s=family.period_s)
-
-
-class _RootTree(Supervisor):
-    async def init(self, root: Root) -> SupervisorSpec:
-        children = [
-            ChildSpec(name, (_FamilyTree, root, name, family), type="supervisor")
-            for name, family in root.blueprint.families.items()
-        ]
-        blueprint = root.blueprint
-        return SupervisorSpec(children, intensity=blueprint.max_restarts, period_s=blueprint.period_s)
+NAMES_AGAIN_S = 0.05
 
 
 class Root:
@@ -155,7 +69,7 @@ class Root:
         self._ending: asyncio.Task[None] | None = None
         self._top: Pid | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._runtime: Runtime | None = None
+        self._mesh: RootMesh | None = None
         self._starting: asyncio.Lock | None = None
 
     # -- interface -----------------------------------------------------------------------------------
@@ -170,6 +84,26 @@ class Root:
                     changed = self._changed
                     await changed.wait()
         return self._table
+
+    async def exchange(self, generation: int, data: bytes, *large: object) -> Exchanged | None:
+        """See `RootMesh.exchange`."""
+        await self._ensure_started()
+        assert self._mesh is not None
+        return await self._mesh.exchange(generation, data, *large)
+
+    async def lifeline(self, generation: int) -> bool:
+        """See `RootMesh.lifeline`."""
+        await self._ensure_started()
+        assert self._mesh is not None
+        return await self._mesh.lifeline(generation)
+
+    async def whereis_name(self, name: Hashable) -> Pid | None:
+        """Who has a name of the whole system."""
+        return (await self._names()).get(name)
+
+    async def registered_names(self) -> list[Hashable]:
+        """All names of the whole system."""
+        return list(await self._names())
 
     async def renew(self) -> str | None:
         """A driver lives; why the system has failed, if it has."""
@@ -247,6 +181,10 @@ class Root:
         if beat.stack is not None and (before is None or before.stack is None):
             self._occurred("health", str(name), f"stuck for {beat.stuck_s:.1f} s at\n{beat.stack}")
 
+    def replica_names(self) -> list[str]:
+        """The replicas that serve now."""
+        return [member.name for view in self._table.views.values() for member in view.members]
+
     # -- inside --------------------------------------------------------------------------------------
 
     async def _ensure_started(self) -> None:
@@ -259,12 +197,14 @@ class Root:
             if self._top is not None:
                 return
             self._changed = asyncio.Event()
-            self._runtime = Runtime(root_name(self.blueprint.name), reports=self._report)
-            self._runtime.open()
-            ambient_runtime.set(self._runtime)
             await self._prepare()
-            self._top = await gen_server.start(_RootTree, self)
-            for task in (self._watch_top(self._top), self._watch_drivers()):
+            self._mesh = RootMesh(
+                self.blueprint.name, self._table.generation, self._report, self.host.directory, self.host.seed
+            )
+            self._mesh.follow(self._table)
+            ambient_runtime.set(self._mesh.runtime)
+            self._top = await gen_server.start(RootTree, self)
+            for task in (self._watch_top(self._top), self._watch_drivers(), self._mesh.keep_up()):
                 running = asyncio.get_running_loop().create_task(task)
                 self._tasks.add(running)
 
@@ -284,8 +224,8 @@ class Root:
         self._table = first_table(await self.host.next_generation(int(self.host.wall_clock())), found)
 
     async def _watch_top(self, top: Pid) -> None:
-        assert self._runtime is not None
-        await self._runtime.ended(top)
+        assert self._mesh is not None
+        await self._mesh.runtime.ended(top)
         if not self._stopping:
             self._failed = f"its families keep failing{self._last_words()}"
             self._occurred("system", self.blueprint.name, self._failed)
@@ -307,15 +247,25 @@ class Root:
         await asyncio.shield(self._ending)
 
     async def _end_once(self, why: str, linger_s: float) -> None:
-        assert self._runtime is not None
+        assert self._mesh is not None
         assert self._top is not None
-        ambient_runtime.set(self._runtime)
-        if self._runtime.cell(self._top) is not None:
+        ambient_runtime.set(self._mesh.runtime)
+        if self._mesh.runtime.cell(self._top) is not None:
             await gen_server.stop(self._top, "shutdown")
         self._occurred("system", self.blueprint.name, why)
         await self.host.remove_placements(list(self.blueprint.families))
         await self.host.forget_counters()
         asyncio.get_running_loop().call_later(linger_s + 0.2, self.host.end)
+
+    async def _names(self) -> dict[Hashable, Pid]:
+        """The names of the whole system, as soon as they are known again after a restart."""
+        await self._ensure_started()
+        assert self._mesh is not None
+        while True:
+            cell: Any = self._mesh.runtime.cell(AUTHORITY)
+            if cell is not None and isinstance(cell.server, NameAuthority) and not cell.server.collecting:
+                return cell.server.table()
+            await asyncio.sleep(NAMES_AGAIN_S)
 
     def _missing(self) -> list[str]:
         return [
@@ -353,6 +303,8 @@ class Root:
     def _install(self, table: Table) -> None:
         if table is not self._table:
             self._table = table
+            if self._mesh is not None:
+                self._mesh.follow(table)
             self._wake()
 
     def _wake(self) -> None:

@@ -232,11 +232,13 @@ class Sessions:
         if kind == envelope.HELLO:
             return
         if kind == envelope.CANCEL:
+            assert isinstance(destination, str)
             cancelled = session.pending.get(int(destination))
             if cancelled is not None:
                 cancelled.cancel()
             return
         if kind == envelope.SIGNAL:
+            assert isinstance(destination, str)
             try:
                 self._on_signal(destination, payload)
             except InvalidArgumentsError as error:

@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import ray
@@ -19,18 +20,21 @@ from .blueprint import Blueprint
 from .breakers import BreakerSwitch, breakers_of
 from .client import Client
 from .family_channel import FamilyChannel
+from .named_channel import NamedChannel
 from .names import NAMESPACE, root_name
 from .ray_actors import create_root
-from .ray_directory import RayDirectory
+from .ray_directory import RayDirectory, ask_who_has
 from .ray_errors import in_one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Coroutine, Hashable, Mapping
     from types import TracebackType
 
     from ray.actor import ActorHandle
 
-    from .root import SystemStatus
+    from raybeam.actors import Pid
+
+    from .status import SystemStatus
 
 G = TypeVar("G", bound=GenServer)
 R = TypeVar("R")
@@ -179,6 +183,42 @@ class System:
         name = self._client_here(self._loop).family_of(service, family)
         return reference(service, _SystemChannel(self, name))
 
+    def named(self, service: type[G], name: Hashable) -> G:
+        """A typed reference to the process that has a name of the whole system, see `raybeam.cluster.global_names`.
+
+        A call while nobody has the name fails with `NoProcess`.
+
+        Args:
+            service: Its class.
+            name: The name.
+        """
+        channel = NamedChannel(
+            self.name,
+            name,
+            partial(ask_who_has, self._root),
+            lambda: self._client_here(asyncio.get_running_loop()),
+            self.run,
+        )
+        return reference(service, channel)
+
+    def whereis_name(self, name: Hashable) -> Pid | None:
+        """Who has a name of the whole system, as the root knows it; `None`: nobody.
+
+        Raises:
+            ClusterError: The root does not answer.
+        """
+        pid: Pid | None = self._ask_root(self._root.whereis_name, name)
+        return pid
+
+    def registered_names(self) -> list[Hashable]:
+        """All names of the whole system.
+
+        Raises:
+            ClusterError: The root does not answer.
+        """
+        names: list[Hashable] = self._ask_root(self._root.registered_names)
+        return names
+
     def breaker(self, family: str) -> BreakerSwitch:
         """The breaker of a family, for the calls of this handle: look at it, reset, disable or enable it.
 
@@ -196,13 +236,16 @@ class System:
         Raises:
             ClusterError: The root does not answer.
         """
-        try:
-            status: SystemStatus = _ask(self._root.status)
-        except (RayError, GetTimeoutError) as error:
-            raise ClusterError(f"the root of {self.name!r} does not answer: {in_one_line(error)}") from error
+        status: SystemStatus = self._ask_root(self._root.status)
         return status
 
     # -- inside --------------------------------------------------------------------------------------
+
+    def _ask_root(self, method: Any, *args: object) -> Any:
+        try:
+            return _ask(method, *args)
+        except (RayError, GetTimeoutError) as error:
+            raise ClusterError(f"the root of {self.name!r} does not answer: {in_one_line(error)}") from error
 
     def run(self, coroutine: Coroutine[object, object, R]) -> R:
         """Run a coroutine on the loop of this handle and wait for it.

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
+EPOCHS_OF_A_GENERATION = 1 << 32
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """One replica of a family.
@@ -54,12 +57,14 @@ class Table:
     version: int = 0
     views: dict[str, View] = field(default_factory=dict)
 
+    @property
+    def generation(self) -> int:
+        """Number of the root's process that made it."""
+        return self.version // EPOCHS_OF_A_GENERATION
+
     def view(self, family: str) -> View:
         """The view of a family; empty before its first member."""
         return self.views.get(family, View(family))
-
-
-EPOCHS_OF_A_GENERATION = 1 << 32
 
 
 def first_table(generation: int, members: Mapping[str, Sequence[Member]]) -> Table:
@@ -73,6 +78,8 @@ def first_table(generation: int, members: Mapping[str, Sequence[Member]]) -> Tab
     >>> after = first_table(2, {"stock": [Member("shop/stock/0#1", 0, 1)]})
     >>> newer(before.view("stock"), after.view("stock")) is after.view("stock")
     True
+    >>> before.generation, after.generation
+    (1, 2)
     """
     base = generation * EPOCHS_OF_A_GENERATION
     views = {

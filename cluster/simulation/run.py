@@ -204,5 +204,6 @@ async def _cancel_all(loop: SimulationLoop) -> None:
         await asyncio.wait(left, timeout=1.0)
     for task in loop.tasks:
         if not task.done() and task is not current:
+            task._log_destroy_pending = False  # type: ignore[attr-defined]  # what asyncio would say is known
             with contextlib.suppress(RuntimeError):  # it does not let itself be ended
                 task.get_coro().close()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .. import envelope
 from ..host import HostError, Unavailable
 from ..lane import LinkDown, LinkLost
+from ..names import RootName
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -141,6 +142,8 @@ class SimulatedRootHost:
         self._cluster = cluster
         self._process = process
         self.restarted = restarted
+        self.directory: Directory = SimulatedDirectory(cluster, process)
+        self.seed: int | None = cluster.random.getrandbits(64)
 
     def now(self) -> float:
         """See `RootHost`."""
@@ -274,9 +277,12 @@ class SimulatedDirectory:
         process, root = found
         return await self._cluster.network.request(self._process, process, lambda: root.watch(version))
 
-    async def link(self, name: str) -> SimulatedLink:
+    async def link(self, name: str) -> SimulatedLink | SimulatedRootLink:
         """See `PeerSource`."""
         await asyncio.sleep(self._cluster.network.drawn(ASKS_WORLD_S))
+        root = RootName.parse(name)
+        if root is not None:
+            return SimulatedRootLink(self._cluster, self._process, root.generation)
         actor = self._cluster.registry.actors.get(name)
         if actor is None or actor.replica is None:
             raise LookupError(f"no replica is named {name!r}")
@@ -326,3 +332,41 @@ class SimulatedLink:
                 if number is not None and not self._cluster.recorder.closed:
                     sent.append((lane, seq, number))
         self._sent = last
+
+
+class SimulatedRootLink:
+    """A link to one process of the root; see `raybeam.cluster.mesh.PeerLink`."""
+
+    def __init__(self, cluster: SimulatedCluster, process: OsProcess, generation: int) -> None:
+        self._cluster = cluster
+        self._process = process
+        self._generation = generation
+
+    async def exchange(self, data: bytes, *large: object) -> Exchanged:
+        """See `Link`."""
+        reply = await self._ask(lambda root: root.exchange(self._generation, data, *large), repeatable=True)
+        if reply is None:
+            raise LinkDown("the root was restarted")
+        return reply
+
+    async def ended(self) -> None:
+        """See `PeerLink`."""
+        while True:
+            try:
+                if await self._ask(lambda root: root.lifeline(self._generation)):
+                    raise LinkDown("the root was restarted")
+            except LinkLost:
+                await asyncio.sleep(ROOT_MISSED_S)
+
+    async def _ask(self, method: Callable[[Root], Awaitable[R]], *, repeatable: bool = False) -> R:
+        found = self._cluster.registry.root
+        if found is None:
+            await asyncio.sleep(ROOT_MISSED_S)
+            raise LinkLost("the root is being restarted")
+        process, root = found
+        try:
+            return await self._cluster.network.request(
+                self._process, process, lambda: method(root), repeatable=repeatable
+            )
+        except LinkDown as error:  # another process of the root will come: who was meant, it will say
+            raise LinkLost(str(error)) from None

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
     from rich.console import Console
 
-    from raybeam.cluster.root import SystemStatus
+    from raybeam.cluster.status import SystemStatus
 
 SAMPLE_S = 0.5
 PLAIN_LINE_EVERY_S = 5.0

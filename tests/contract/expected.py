@@ -10,4 +10,5 @@ EXPECTED: dict[str, list[object]] = {
     "gen_stage_scene": [0, 1, 4, 9, 16, 25, 36, 49, 64, 81, "CallFailed"],
     "registry_scene": [("echo", 1), []],
     "pg_scene": [True, []],
+    "global_names_scene": [6, False, None, True, False, True],
 }

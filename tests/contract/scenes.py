@@ -1,6 +1,7 @@
 """What every behaviour must do wherever it runs: each scene is played in a process and returns what it saw."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 from raybeam.actors import (
@@ -25,6 +26,7 @@ from raybeam.actors import (
     Registry,
     Reply,
     ReplyTo,
+    StartError,
     StateEvent,
     StateResult,
     StateTimeout,
@@ -47,6 +49,7 @@ from raybeam.actors import (
     supervisor,
     task_supervisor,
 )
+from raybeam.cluster import Global, global_names
 
 
 class Counter(GenServer):
@@ -212,6 +215,22 @@ async def pg_scene() -> list[object]:
     return [before == [pid, pid], pg.get_members("group", scope="scene")]
 
 
+async def global_names_scene() -> list[object]:
+    """One process of the system has a name, until it ends."""
+    with contextlib.suppress(StartError):  # a replica has them already
+        await global_names.start()
+    pid = await gen_server.start(Counter, 5, name=Global("scene"))
+    seen: list[object] = [await gen_server.ref(Counter, Global("scene")).add(1)]
+    other = await gen_server.start(Counter)
+    seen.append(await global_names.register_name("scene", other))
+    process.exit_process(pid, "kill")
+    await process.wait_exit(pid)
+    seen.append(global_names.whereis_name("scene"))
+    seen.append(await global_names.register_name("scene", other))
+    await global_names.unregister_name("scene")
+    return [*seen, "scene" in global_names.registered_names(), process.is_alive(other)]
+
+
 class Squares(GenStage):
     async def init(self, numbers: Pid) -> ProducerConsumer:
         return ProducerConsumer(subscribe_to=[SubscribeTo(numbers, max_demand=4)])
@@ -246,6 +265,7 @@ SCENES: dict[str, Scene] = {
         gen_stage_scene,
         registry_scene,
         pg_scene,
+        global_names_scene,
     )
 }
 

@@ -30,12 +30,14 @@ from raybeam.actors import (
     StartIgnored,
     Stop,
     UsageError,
+    Via,
     call,
     cast,
     gen_server,
     process,
     query,
 )
+from raybeam.actors.cell import Cell
 from raybeam.actors.testing import VirtualTimeLoop, run, settle
 
 
@@ -682,3 +684,79 @@ def test_a_start_that_is_given_up_leaves_no_process_behind(linked: bool) -> None
             return runtime.processes(), reason
 
     assert run(main()) == ([], "normal")
+
+
+class Office:
+    """Gives names in its own time; see `AwaitedResolver`."""
+
+    def __init__(self, holder: Pid | None = None, error: Exception | None = None) -> None:
+        self.holder = holder
+        self.error = error
+
+    def whereis_name(self, runtime: Runtime, key: object) -> Pid | None:
+        return self.holder
+
+    def register_name(self, runtime: Runtime, key: object, cell: Cell) -> None:
+        raise AssertionError("never asked at once")
+
+    async def claim_name(self, runtime: Runtime, key: object, cell: Cell) -> Pid | None:
+        cell.deliver(key)
+        await asyncio.sleep(1.0)
+        if self.error is not None:
+            raise self.error
+        return self.holder
+
+
+class Diary(GenServer):
+    async def init(self) -> None:
+        self.seen: list[object] = ["init"]
+
+    async def handle_info(self, message: object) -> None:
+        self.seen.append(message)
+
+
+def test_a_process_whose_name_takes_time_runs_only_when_it_has_it() -> None:
+    async def main() -> object:
+        async with Runtime():
+            pid = await gen_server.start(Diary, name=Via(Office(), "sent to the name"))
+            state = await gen_server.get_state(pid)
+            assert isinstance(state, dict)
+            return state["seen"], asyncio.get_running_loop().time()
+
+    assert run(main()) == (["init", "sent to the name"], 1.0)
+
+
+def test_a_process_that_does_not_get_its_name_is_not_started() -> None:
+    async def main() -> list[object]:
+        async with Runtime() as runtime:
+            seen: list[object] = []
+            for office in (Office(Pid("far", 1)), Office(error=UsageError("closed"))):
+                with pytest.raises(StartError) as failed:
+                    await gen_server.start(Diary, name=Via(office, "n"))
+                seen.append(failed.value.reason)
+
+            async def parent() -> None:
+                process.trap_exit(True)
+                with pytest.raises(StartError):
+                    await gen_server.start_link(Diary, name=Via(Office(Pid("far", 1)), "n"))
+                with pytest.raises(TimeoutError):
+                    seen.append(await process.receive(timeout_s=1.0))
+
+            await runtime.ended(runtime.spawn(parent))
+            return [*seen, runtime.processes()]
+
+    assert run(main()) == [("already_started", Pid("far", 1)), ("name_not_registered", "closed"), []]
+
+
+def test_a_process_that_is_killed_while_it_waits_for_its_name_is_not_started() -> None:
+    async def main() -> object:
+        async with Runtime() as runtime:
+            starting = asyncio.ensure_future(gen_server.start(Diary, name=Via(Office(), "n"), timeout_s=5.0))
+            await asyncio.sleep(0.5)
+            [pid] = runtime.processes()
+            runtime.exit(None, pid, "kill")
+            with pytest.raises(StartError) as failed:
+                await starting
+            return failed.value.reason
+
+    assert run(main()) == "killed"

@@ -22,10 +22,14 @@ from raybeam.actors import (
 )
 from raybeam.actors.runtime import ambient_runtime
 from raybeam.actors.testing import run
+from raybeam.cluster import Global, global_names
 from raybeam.cluster.kernel.views import Member, first_table
 from raybeam.cluster.lane import LinkDown, LinkLost
 from raybeam.cluster.large import Exchanged
 from raybeam.cluster.mesh import Mesh
+from raybeam.cluster.name_authority import AUTHORITY, NameAuthority
+from raybeam.cluster.name_server import SERVER, Holdings, NameServer
+from raybeam.cluster.names import RootName
 from raybeam.cluster.session import Sessions
 
 T = TypeVar("T")
@@ -88,7 +92,8 @@ class Fabric:
 
     def tell(self) -> None:
         """The directory tells everybody who is there."""
-        members = [Member(name, index, 1) for index, name in enumerate(sorted(self.replicas))]
+        names = [name for name in sorted(self.replicas) if RootName.parse(name) is None]
+        members = [Member(name, index, 1) for index, name in enumerate(names)]
         for replica in self.replicas.values():
             replica.mesh.follow(first_table(1, {"stock": members}))
 
@@ -242,6 +247,67 @@ def test_process_groups_span_replicas_and_lose_the_members_of_a_dead_one() -> No
         return [*seen, await fabric.within(one, members) == {near}]
 
     assert play(scene) == [True, True, True]
+
+
+def test_an_idle_connection_is_kept_up() -> None:
+    async def scene(fabric: Fabric, one: Replica, two: Replica) -> list[bool]:
+        near, far = one.runtime.spawn(sleeper), two.runtime.spawn(sleeper)
+        here, there = one.runtime.cell(near), two.runtime.cell(far)
+        assert here is not None
+        assert there is not None
+        one.runtime.link(here, far)
+        two.runtime.link(there, near)
+        for _ in range(200):
+            await asyncio.sleep(10.0)
+            for replica in (one, two):
+                replica.mesh.keep_up(300.0)
+                replica.sessions.forget_silent(600.0)
+        two.runtime.exit(None, far, "bye")
+        return [await one.runtime.ended(near) == "bye"]
+
+    assert play(scene) == [True]
+
+
+def test_names_of_the_whole_system_live_on_with_another_root() -> None:
+    async def scene(fabric: Fabric, one: Replica, two: Replica) -> None:
+        async def root(generation: int) -> Replica:
+            up = fabric.up(str(RootName("shop", generation)))
+            expected = [] if generation == 1 else [ONE, TWO]
+            await fabric.within(up, lambda: gen_server.start(NameAuthority, lambda: expected, name=AUTHORITY))
+            return up
+
+        async def whereis() -> Pid | None:
+            return global_names.whereis_name("echo")
+
+        holdings = {replica.runtime.name: Holdings() for replica in (one, two)}
+        for replica in (one, two):
+            held = holdings[replica.runtime.name]
+            await fabric.within(replica, lambda held=held: gen_server.start(NameServer, held, name=SERVER))  # type: ignore[misc]
+        first = await root(1)
+        for replica in (one, two):
+            holdings[replica.runtime.name].follow(replica.runtime, str(RootName("shop", 1)))
+        pid = await fabric.within(one, lambda: gen_server.start(Echo, name=Global("echo")))
+        await asyncio.sleep(1.0)
+        assert await fabric.as_process(two, lambda: gen_server.request(Global("echo"), "hello")) == "hello"
+
+        await fabric.kill("shop/root#1")
+        await first.mesh.close()
+        await first.runtime.close()
+        await asyncio.sleep(3.0)
+        assert await fabric.within(two, whereis) == pid
+        await root(2)
+        other = await fabric.within(two, lambda: gen_server.start(Echo))
+        for replica in (two, one):
+            holdings[replica.runtime.name].follow(replica.runtime, str(RootName("shop", 2)))
+        assert await fabric.within(two, lambda: global_names.register_name("echo", other)) is False
+        assert await fabric.within(two, lambda: global_names.register_name("other", other)) is True
+
+        await fabric.kill(ONE)
+        await asyncio.sleep(1.0)
+        assert await fabric.within(two, whereis) is None
+        assert await fabric.within(two, lambda: global_names.register_name("echo", other)) is True
+
+    play(scene)
 
 
 def test_a_stage_reads_from_another_replica_over_a_lane_that_loses_and_no_faster_than_it_asks() -> None:

@@ -15,7 +15,7 @@ from raybeam.actors.testing import run
 from raybeam.cluster.app import RunContext
 from raybeam.cluster.kernel.histogram import Histogram
 from raybeam.cluster.local import Connection
-from raybeam.cluster.root import FamilyStatus, SystemStatus
+from raybeam.cluster.status import FamilyStatus, SystemStatus
 
 if TYPE_CHECKING:
     from raybeam.cluster import System

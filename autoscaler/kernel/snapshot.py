@@ -1,0 +1,58 @@
+"""What is known of one family at one time: all that a policy sees, in plain numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from math import isfinite
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One family as its replicas have told it.
+
+    Counts of events (`arrivals`, `completions`) are those since the snapshot before.
+
+    Attributes:
+        time_s: When it was taken, seconds; each is later than the one before.
+        queue: Requests that wait, in all replicas and at callers that hold them back.
+        in_flight: Requests that are being served.
+        arrivals: Requests that came.
+        completions: Requests that were answered.
+        service_s: Mean seconds that those took in their handlers; `None`: none was completed.
+        service_cv: Coefficient of variation of these times; `None`: not known.
+        oldest_wait_s: How long the oldest request that waits has waited; 0: none waits.
+        ready: Replicas that serve.
+        starting: Replicas asked for that do not serve yet, those without a machine included.
+        draining: Replicas that take no new requests and are about to end.
+        slots: Requests that one replica serves at once.
+        machines_ready: Machines that are up.
+        machines_pending: Machines asked for that are not up yet.
+        fresh: Whether the numbers are news. If not, replicas could not be heard: a policy holds what there is.
+
+    Raises:
+        ValueError: A number is negative or not finite, or there are no slots.
+    """
+
+    time_s: float
+    queue: int = 0
+    in_flight: int = 0
+    arrivals: int = 0
+    completions: int = 0
+    service_s: float | None = None
+    service_cv: float | None = None
+    oldest_wait_s: float = 0.0
+    ready: int = 0
+    starting: int = 0
+    draining: int = 0
+    slots: int = 1
+    machines_ready: int = 0
+    machines_pending: int = 0
+    fresh: bool = True
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None and not (isfinite(value) and value >= 0):
+                raise ValueError(f"{field.name}={value!r}: give a finite number, 0 or more")
+        if self.slots < 1:
+            raise ValueError("slots=0: a replica serves at least one request at once")
