@@ -161,15 +161,15 @@ class FaultMix:
         kinds: The kinds of faults; one named twice is drawn twice as often. Default: all.
         least: The fewest faults of a schedule. Default 1.
         most: The most. Default 7.
-        within_s: The faults begin within that many seconds. Default 6.
-        longest_s: No fault lasts longer. Default 3.
+        within_s: The faults begin within that many seconds. Default 4.5.
+        longest_s: No fault lasts longer. Default 2.5.
     """
 
     kinds: tuple[type[Fault], ...] = KINDS
     least: int = 1
     most: int = 7
-    within_s: float = 6.0
-    longest_s: float = 3.0
+    within_s: float = 4.5
+    longest_s: float = 2.5
 
     def draw(self, random: Random, places: Places) -> tuple[Fault, ...]:
         """Draw the faults of one schedule, in the order of time."""

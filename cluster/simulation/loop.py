@@ -10,6 +10,7 @@ loop. So what happens is the same each time.
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import heapq
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,7 +18,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from raybeam.actors.testing.virtual_time import DeadlockError, VirtualTimeLoop
 
 if TYPE_CHECKING:
-    import asyncio
     from collections import deque
     from collections.abc import Callable, Coroutine
     from concurrent.futures import Executor
@@ -173,13 +173,15 @@ class SimulationLoop(VirtualTimeLoop):
         self, delay: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> _Handle:
         """See `asyncio.AbstractEventLoop`."""
-        return self.call_at(self._virtual_now + delay, callback, *args, context=context)
+        handle = _Handle(self.process, callback, args, context, self._virtual_now + delay)
+        self._set(handle)
+        return handle
 
     def create_task(  # type: ignore[override]  # as above
         self, coro: Coroutine[Any, Any, R], *, name: str | None = None, context: contextvars.Context | None = None
     ) -> asyncio.Task[R]:
         """See `asyncio.AbstractEventLoop`."""
-        task: asyncio.Task[R] = super().create_task(coro, name=name, context=context)
+        task: asyncio.Task[R] = asyncio.Task(coro, loop=self, name=name, context=context)
         self.tasks.append(task)
         return task
 
@@ -200,6 +202,7 @@ class SimulationLoop(VirtualTimeLoop):
         heapq.heappush(self._timers, (handle._when, self._order, handle))
 
     def _run_once(self) -> None:
+        """Run what is ready until nothing is, or the loop is to stop; if nothing was, let time pass first."""
         ready, timers = self._ready, self._timers
         if not ready and not self._stopping and not self.wake_settled():
             while timers and timers[0][2]._cancelled:
@@ -210,7 +213,7 @@ class SimulationLoop(VirtualTimeLoop):
         now = self._virtual_now
         while timers and timers[0][0] <= now:
             ready.append(heapq.heappop(timers)[2])
-        for _ in range(len(ready)):
+        while ready:
             handle = ready.popleft()
             if handle._cancelled:
                 continue
@@ -226,4 +229,6 @@ class SimulationLoop(VirtualTimeLoop):
                 raise
             except BaseException as error:  # noqa: BLE001 (as asyncio does)
                 self.call_exception_handler({"message": f"exception in {handle._callback}", "exception": error})
+            if self._stopping:
+                break
         self.process = self.outside

@@ -24,7 +24,7 @@ class Scenario:
             that gives up has broken the promise to heal.
         machines: How many machines there are. Default 3.
         drivers: How many drivers run `drive` at the same time. Default 2.
-        mix: Which faults are drawn. Default: all kinds, 1 to 7 of them, within 6 s.
+        mix: Which faults are drawn. Default: all kinds, 1 to 7 of them, within 4.5 s.
         runs_for_s: Virtual seconds after which drivers that still run are waited for no longer. Default 30.
         heals_within_s: Virtual seconds within which all must be well after the last fault. Default 30.
         promises: More promises, beside those that every system must hold. Default: none.
