@@ -14,6 +14,7 @@ run: $(STAMP)  ## play the storm's day; ARGS="workload.day=2013-07-10 summary=ou
 
 test: $(STAMP)  ## all rings of tests, the conformance scenarios and real Ray included
 	$(BIN)/pytest -m "not ray" -q
+	$(BIN)/python tests/conformance/run.py tests/conformance/data/*.jsonl
 	$(BIN)/pytest -m ray -v
 
 simulate: $(STAMP)  ## whole systems under drawn faults: SEEDS=10000 (a count), SEEDS=17,18, SEEDS=500-600

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from threading import get_ident
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from .answer import await_answer, send_call
 from .behaviour import Behaviour
@@ -23,11 +23,11 @@ from .system_calls import change_code, get_state, replace_state, resume, statist
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Hashable
 
-    from .behaviour_cell import Outcome
+    from .behaviour_cell import BehaviourCell, Outcome
     from .cell import Cell
     from .kernel.reason import ExitReason
     from .message import From
-    from .pid import Destination, Name, Pid
+    from .pid import Destination, Name, Pid, Ref
     from .runtime import Runtime
 
 G = TypeVar("G", bound="GenServer")
@@ -87,7 +87,7 @@ class GenServer(Behaviour):
 
     `Ok`, `Reply` and `NoReply` take `timeout_s` (seconds without a message until `handle_timeout`; default
     never), `continue_with` (calls `handle_continue` before anything else; default no) and `hibernate`
-    (accepted, does nothing).
+    (lets other processes run before the next message).
 
     **Options**, as class attributes: `mailbox_limit` (calls that may wait; more are refused with `Overloaded`;
     default 1000; `None`: any number) and `mailbox_overflow` (which one is refused; default `Overflow.REJECT`, the new
@@ -176,7 +176,8 @@ async def start(
         StartError: `init` failed, took too long, or the name is taken (reason `("already_started", pid)`).
         StartIgnored: `init` returned `Ignore()`.
     """
-    return await _start(server, args, kwargs, name, timeout_s, parent=None)
+    cell = _make(server, name, parent=None, linked=False)
+    return await _run_init(cell, args, kwargs, name, timeout_s)
 
 
 async def start_link(
@@ -191,27 +192,68 @@ async def start_link(
     Raises:
         NotAProcessError: The caller is not a process; use `start`.
     """
-    return await _start(server, args, kwargs, name, timeout_s, parent=own_cell())
+    cell = _make(server, name, parent=own_cell(), linked=True)
+    return await _run_init(cell, args, kwargs, name, timeout_s)
 
 
-async def _start(
+async def start_monitor(
     server: type[Behaviour],
-    args: tuple[object, ...],
-    kwargs: dict[str, object],
-    name: Name | None,
-    timeout_s: float | None,
-    parent: Cell | None,
-) -> Pid:
+    *args: object,
+    name: Name | None = None,
+    timeout_s: float | None = None,
+    **kwargs: object,
+) -> tuple[Pid, Ref]:
+    """Like `start`, monitored by the calling process, which becomes the parent but is not linked.
+
+    Returns:
+        The pid, and the reference that the `Down` of its end will carry. A start that fails leaves no `Down`.
+
+    Raises:
+        NotAProcessError: The caller is not a process; use `start`.
+
+    Example:
+        >>> async def client() -> None:
+        ...     server, ref = await gen_server.start_monitor(GenServer)
+        ...     print(await process.receive())  # Down(ref, server, reason), when it has ended
+    """
+    starter = own_cell()
+    cell = _make(server, name, parent=starter, linked=False)
+    ref = cell.runtime.monitor(starter, cell.pid)
+    try:
+        return await _run_init(cell, args, kwargs, name, timeout_s), ref
+    except (StartError, StartIgnored):
+        starter.runtime.demonitor(starter, ref)
+        raise
+
+
+def _make(server: type[Behaviour], name: Name | None, parent: Cell | None, *, linked: bool) -> BehaviourCell[Any]:
+    """A new process that has not begun to run."""
     runtime = current_runtime()
     given: object = server
     if not isinstance(given, type) or not issubclass(given, Behaviour):
         mend = "give the class itself, derived from a behaviour such as GenServer; its arguments follow"
         raise UsageError(f"cannot start {server!r}: {mend}")
-    awaited = name.resolver if isinstance(name, Via) and isinstance(name.resolver, AwaitedResolver) else None
+    awaited = _awaited(name)
     if name is not None and awaited is None and (holder := runtime.whereis(name)) is not None:
         raise StartError(("already_started", holder))
     cell = server._new_cell(runtime, runtime.new_pid(), None if parent is None else parent.pid)
-    runtime.add(cell, link_to=parent, name=name if awaited is None else None)
+    return runtime.add(cell, link_to=parent if linked else None, name=name if awaited is None else None)
+
+
+def _awaited(name: Name | None) -> AwaitedResolver | None:
+    """The resolver of a name that takes time to get."""
+    return name.resolver if isinstance(name, Via) and isinstance(name.resolver, AwaitedResolver) else None
+
+
+async def _run_init(
+    cell: BehaviourCell[Any],
+    args: tuple[object, ...],
+    kwargs: dict[str, object],
+    name: Name | None,
+    timeout_s: float | None,
+) -> Pid:
+    """Run the `init` of a new process; its pid when it is up."""
+    runtime, awaited = cell.runtime, _awaited(name)
     message, outcome = start_message(runtime, args, kwargs)
     if awaited is not None:
         assert isinstance(name, Via)
@@ -385,6 +427,7 @@ __all__ = [
     "send_request",
     "start",
     "start_link",
+    "start_monitor",
     "statistics",
     "stop",
     "suspend",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from .behaviour import Behaviour
 from .errors import CallbackError, UsageError
-from .gen_server import start, start_link
+from .gen_server import start, start_link, start_monitor
 from .statem_cell import StatemCell
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ class GenStatem(Behaviour):
     **A failure and its outcome.** Nothing is ignored by default: an event that no case of the state function matches
     (it returns `None`) is a crash, as is any exception: `terminate` runs, the process ends, waiting callers get
     `CallFailed`, its supervisor starts a new one in its first state. Only a `ServiceError` raised at a call is an
-    answer: the caller gets it, the state stays.
+    answer: the caller gets it, the state stays. When a state enter call crashes, `terminate` finds `self.state` as it
+    was before the transition; the attributes stay as the callbacks have left them.
 
     **Where events come from**, in the order in which they are handled: inserted by `NextEvent`; postponed until
     the state changed; time-outs of 0 seconds; then the mailbox. All of them are `StateEvent`s: `CallEvent`,
@@ -146,4 +147,4 @@ class GenStatem(Behaviour):
 
 GenStatem._reserved = frozenset(dir(GenStatem))
 
-__all__ = ["GenStatem", "start", "start_link"]
+__all__ = ["GenStatem", "start", "start_link", "start_monitor"]

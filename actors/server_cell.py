@@ -173,7 +173,7 @@ class ServerCell(BehaviourCell["GenServer"]):
         else:
             if type(result) is Reply and sender is not None:
                 sender.reply(result.value)
-                if result.timeout_s is not None or result.continue_with is not ABSENT:
+                if result.timeout_s is not None or result.continue_with is not ABSENT or result.hibernate:
                     await self.go_on(result)
                 return
             if result is None and name != "handle_call":
@@ -216,9 +216,14 @@ class ServerCell(BehaviourCell["GenServer"]):
         elif result.timeout_s is not None:
             self.timeout_s = result.timeout_s
             self._arm()
+        elif result.hibernate:
+            await asyncio.sleep(0)  # as in OTP, what others have under way comes in before the next message
 
     def _arm(self) -> None:
         if self.timeout_s is not None and not self.mailbox and not self.suspended and self.exit_reason is ALIVE:
+            if self.timeout_s == 0:  # passes at once, before what other processes have under way comes in
+                self.deliver(TIMEOUT_MESSAGE)
+                return
             context = contextvars.Context()  # the current one would keep this process in memory, disarmed or not
             self.timer = self.runtime.loop.call_later(self.timeout_s, self._time_out, context=context)
 

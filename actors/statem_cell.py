@@ -13,7 +13,7 @@ from .kernel import statem
 from .kernel.reason import NORMAL, is_normal_end
 from .kernel.server import ABSENT, Error, Ignore, Stop
 from .kernel.statem_actions import KeepState, NextState, ReplyTo
-from .kernel.statem_events import CallEvent, CastEvent, InfoEvent
+from .kernel.statem_events import CallEvent, CastEvent, EnterEvent, InfoEvent
 from .kernel.statem_timers import Arm, Disarm
 from .message import Call, Cast, SystemCall
 from .system_calls import serve_system_call
@@ -149,16 +149,16 @@ class StatemCell(BehaviourCell["GenStatem"]):
             try:
                 result = await self._callback(event)
             except Exit as exit_:
-                await self._end(event, exit_.reason, exit_.reason)
+                await self._crash(event, exit_.reason, exit_.reason)
                 return
             except (asyncio.CancelledError, ProcessKilled) as error:
                 if self.is_ending():
                     raise
-                await self._end(event, error, crashed(error))
+                await self._crash(event, error, crashed(error))
                 return
             except Exception as error:  # noqa: BLE001 (an answer, or let it crash)
                 if type(event) is not CallEvent or not self.server.is_answer(error):
-                    await self._end(event, error, crashed(error))
+                    await self._crash(event, error, crashed(error))
                     return
                 event.sender.fail(error)
                 result = KEEP_STATE
@@ -220,6 +220,8 @@ class StatemCell(BehaviourCell["GenStatem"]):
             case _:
                 by_state = self.server.callback_mode == "state_functions"
                 name = f"{self.description()}.{self.machine.state if by_state else 'handle_event'}()"
+                if isinstance(event, EnterEvent):  # the machine is back in the state before
+                    name = f"a state enter call of {self.description()}"
                 return f"{name} returned None for {event!r}: no case matches it; KeepState() ignores an event"
 
     def _timer_over(self, message: TimerOver) -> None:
@@ -229,6 +231,11 @@ class StatemCell(BehaviourCell["GenStatem"]):
     async def stop(self, reason: ExitReason) -> None:
         """Run `terminate`, end."""
         await self._end(None, reason, reason)
+
+    async def _crash(self, event: StateEvent, told: object, reason: ExitReason) -> None:
+        """End, because the callback of `event` failed."""
+        self.machine = statem.undone(self.machine)
+        await self._end(event, told, reason)
 
     async def _end(self, event: StateEvent | None, told: object, reason: ExitReason) -> None:
         """End, because of what came of `event`; `terminate` gets the bare reason, without the traceback."""
