@@ -149,7 +149,7 @@ class LedgerScenario(Scenario):
                 "process_restarts": 100,
             },
         },
-        "health": {"beat_s": 0.6, "unknown_after_s": 1.5, "down_after_s": 4.0},
+        "health": {"beat_s": 0.5, "unknown_after_s": 1.0, "down_after_s": 1.8},
         "orphan_timeout_s": 15.0,
     }
 
