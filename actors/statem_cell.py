@@ -7,6 +7,7 @@ import contextvars
 from typing import TYPE_CHECKING, Final, cast
 
 from .behaviour_cell import BehaviourCell, Refused, Start
+from .call_context import serving_as
 from .cell import ALIVE, crashed
 from .errors import CallbackError, CallTimeout, Exit, ProcessKilled, UsageError
 from .kernel import statem
@@ -72,7 +73,12 @@ class StatemCell(BehaviourCell["GenStatem"]):
             return
         self.messages_handled += 1
         if kind is Call:
-            await self._handle_call(cast("Call", message))
+            call = cast("Call", message)
+            if call.context is None:
+                await self._handle_call(call)
+            else:
+                with serving_as(call.context):
+                    await self._handle_call(call)
         elif kind is Cast:
             await self._advance(CastEvent(cast("Cast", message).request))
         elif kind is SystemCall:
@@ -93,12 +99,17 @@ class StatemCell(BehaviourCell["GenStatem"]):
     async def _handle_call(self, call: Call) -> None:
         loop, on_served = self.runtime.loop, self.runtime.on_served
         started = loop.time() if on_served is not None or call.drop_expired else 0.0
-        if call.drop_expired and call.deadline is not None and started > call.deadline:
-            call.sender.fail(CallTimeout())
-            return
+        if call.drop_expired:
+            if call.deadline is not None and started > call.deadline:
+                call.sender.fail(CallTimeout())
+                return
+            if call.sender not in self.calls:  # cancelled while it waited
+                return
         if call.origin is not None and self.known_before(call):
             return
+        self.serving = call
         await self._advance(CallEvent(call.request, call.sender))
+        self.serving = None
         if on_served is not None:
             self.runtime.observe(on_served, self, started - call.enqueued_at, loop.time() - started)
 
@@ -149,8 +160,11 @@ class StatemCell(BehaviourCell["GenStatem"]):
             try:
                 result = await self._callback(event)
             except Exit as exit_:
-                await self._crash(event, exit_.reason, exit_.reason)
-                return
+                if type(event) is not CallEvent or not self.gave_up(exit_, self.serving):
+                    await self._crash(event, exit_.reason, exit_.reason)
+                    return
+                event.sender.fail(CallTimeout())
+                result = KEEP_STATE
             except (asyncio.CancelledError, ProcessKilled) as error:
                 if self.is_ending():
                     raise

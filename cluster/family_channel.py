@@ -20,6 +20,7 @@ from raybeam.actors import (
     UsageError,
     current_context,
 )
+from raybeam.actors.answer import time_left
 from raybeam.actors.interface import Delivery, Invoke, result_of
 from raybeam.actors.kernel.once import Origin
 from raybeam.actors.kernel.retry import AT_MOST_ONCE
@@ -89,7 +90,7 @@ class FamilyChannel:
 
     async def ask_all(self, request: Invoke, delivery: Delivery) -> Broadcast[object]:
         """Call every replica there is, each once, and gather what they answer until the deadline."""
-        until = self._client.now() + delivery.timeout_s
+        until = _deadline(self._client, delivery)
         message = envelope.dump_request(request)
         extra = envelope.pack_extra(current_context(), None)
 
@@ -103,7 +104,7 @@ class FamilyChannel:
     async def tell(self, request: Invoke, delivery: Delivery) -> None:
         """Cast to a replica, or to all of a broadcast family; returns when the cast is on its way."""
         self._check_breaker(request)
-        until = self._client.now() + delivery.timeout_s
+        until = _deadline(self._client, delivery)
         message = envelope.dump_request(request)
         extra = envelope.pack_extra(current_context(), None)
         if self._pattern == "broadcast":
@@ -202,6 +203,13 @@ class FamilyChannel:
             await asyncio.gather(*running, return_exceptions=True)
 
 
+def _deadline(client: Client, delivery: Delivery) -> float:
+    """Until when a call made now may take, loop time: its maker may have less time left than its method gives."""
+    left_s = time_left(delivery.timeout_s)
+    assert left_s is not None
+    return client.now() + left_s
+
+
 class _Call:
     """One call, and the attempts at it.
 
@@ -251,7 +259,7 @@ class _Call:
         self.extra = None if context is None else envelope.pack_extra(context, None)
         self.key = None if delivery.key is None else delivery.key.of(request)
         self.member: str | None = None
-        self.until = channel._client.now() + delivery.timeout_s if until is None else until
+        self.until = _deadline(channel._client, delivery) if until is None else until
 
     async def answer(self, first_failure: CallFailed | None = None) -> object:
         """Make the call until there is an answer or nothing more may be tried.

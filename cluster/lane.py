@@ -352,7 +352,7 @@ class Lane:
 
 def _described(failure: CallFailed, described: object) -> CallFailed:
     if isinstance(failure, Overloaded):
-        return Overloaded(described, failure.retry_after_s)
+        return Overloaded(described, failure.retry_after_s, failure.why)
     if isinstance(failure, CallTimeout | NoProcess | Disconnected):
         return type(failure)(described)
     if isinstance(failure, Interrupted):

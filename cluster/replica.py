@@ -26,9 +26,11 @@ from .kernel.histogram import Histogram
 from .mesh import Mesh
 from .name_server import SERVER, Holdings, start_server
 from .names import SERVICE, ReplicaName, RootName
+from .service_regulation import ServiceRegulation
 from .session import Sessions
 
 if TYPE_CHECKING:
+    from raybeam.actors import RegulationCounters
     from raybeam.actors.cell import Cell
 
     from .blueprint import Blueprint, Family
@@ -56,6 +58,7 @@ class Beat:
         crashes: Crashes of processes that the replica mended by itself.
         stuck_s: Seconds since the loop last moved; a stuck replica is busy, not dead.
         stack: Where it is stuck, when it has been for `STUCK_AFTER_S`.
+        regulation: What the service's regulator has done since the replica came up; `None`: it is not regulated.
     """
 
     depth: int
@@ -65,6 +68,7 @@ class Beat:
     crashes: int
     stuck_s: float
     stack: str | None = None
+    regulation: RegulationCounters | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,8 @@ class _Tree(Supervisor):
 
     async def init(self, family: Family, holdings: Holdings) -> SupervisorSpec:
         async def start_service() -> Pid:
-            return await gen_server.start_link(family.service_class(), *family.args, name=SERVICE)
+            service = family.service_class()
+            return await gen_server.start_link(service, *family.args, name=SERVICE, regulation=family.regulation)
 
         may_end = family.restart != "permanent"
         service = ChildSpec(
@@ -121,6 +126,7 @@ class Replica:
         self._sessions = Sessions(self._runtime, SERVICE, self._mesh.receive, lambda: self._view)
         self._waits = Histogram()
         self._services = Histogram()
+        self._regulation = ServiceRegulation(self._runtime, SERVICE)
         self._crashes = 0
         self._gave_up = False
         self._moved_at = self._host.now()
@@ -175,6 +181,7 @@ class Replica:
             self._crashes,
             stuck_s,
             stack,
+            self._regulation.counters(),
         )
 
     async def lifeline(self) -> End | None:

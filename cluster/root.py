@@ -22,12 +22,13 @@ from .kernel.views import Member, Table, first_table, member_down, member_health
 from .name_authority import AUTHORITY, NameAuthority
 from .root_mesh import RootMesh
 from .root_tree import RootTree
+from .service_regulation import together
 from .status import FamilyStatus, Occurrence, ReplicaStatus, SystemStatus
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from raybeam.actors import Pid
+    from raybeam.actors import Pid, RegulationCounters
 
     from .blueprint import Blueprint, Family
     from .host import ReplicaHandle, RootHost
@@ -62,6 +63,7 @@ class Root:
         self._beats: dict[str, Beat] = {}
         self._past_waits: dict[str, Histogram] = {name: Histogram() for name in blueprint.families}
         self._past_services: dict[str, Histogram] = {name: Histogram() for name in blueprint.families}
+        self._past_regulation: dict[str, RegulationCounters | None] = dict.fromkeys(blueprint.families)
         self._restarts = dict.fromkeys(blueprint.families, 0)
         self._occurrences: list[Occurrence] = []
         self._failed: str | None = None
@@ -167,6 +169,9 @@ class Root:
         if beat is not None:
             self._past_waits[name.family].merge(beat.waits)
             self._past_services[name.family].merge(beat.services)
+            if beat.regulation is not None:
+                past = self._past_regulation[name.family]
+                self._past_regulation[name.family] = together(past, beat.regulation.past())
         self._occurred("down", str(name), cause)
 
     def health(self, name: ReplicaName, health: Health) -> None:
@@ -281,12 +286,14 @@ class Root:
 
     def _family_status(self, name: str, family: Family) -> FamilyStatus:
         waits, services = self._past_waits[name].copy(), self._past_services[name].copy()
+        regulation = self._past_regulation[name]
         replicas = []
         for member in self._table.view(name).members:
             beat = self._beats.get(member.name)
             if beat is not None:
                 waits.merge(beat.waits)
                 services.merge(beat.services)
+                regulation = together(regulation, beat.regulation)
             replicas.append(
                 ReplicaStatus(
                     member.name,
@@ -298,7 +305,7 @@ class Root:
                     beat.stuck_s if beat else 0.0,
                 )
             )
-        return FamilyStatus(tuple(replicas), family.replicas, self._restarts[name], waits, services)
+        return FamilyStatus(tuple(replicas), family.replicas, self._restarts[name], waits, services, regulation)
 
     def _install(self, table: Table) -> None:
         if table is not self._table:

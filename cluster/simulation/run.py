@@ -73,6 +73,8 @@ def simulate(scenario: Scenario, schedule: FaultSchedule | int) -> Outcome:
         history = simulation.close()
     finally:
         asyncio.set_event_loop(None)
+        for task in loop.tasks:  # those of the dead may not let themselves be ended; asyncio need not say so
+            task._log_destroy_pending = False  # type: ignore[attr-defined]  # not in its stub
         loop.close()
         log.setLevel(level)
         if collecting:
@@ -204,6 +206,5 @@ async def _cancel_all(loop: SimulationLoop) -> None:
         await asyncio.wait(left, timeout=1.0)
     for task in loop.tasks:
         if not task.done() and task is not current:
-            task._log_destroy_pending = False  # type: ignore[attr-defined]  # what asyncio would say is known
             with contextlib.suppress(RuntimeError):  # it does not let itself be ended
                 task.get_coro().close()
