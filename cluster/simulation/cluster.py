@@ -218,7 +218,12 @@ class SimulatedCluster:
 
     def _recorded_reference(self, client: Client, caller: str, service: type[G], family: str | None) -> G:
         name = client.family_of(service, family)
-        return reference(service, RecordedChannel(FamilyChannel(client, name), self.recorder, caller, name))
+        family_spec = self.blueprint.families[name]
+        served = family_spec.service_class()
+        regulated = family_spec.regulation or served.regulation
+        out_of_turn = frozenset(known for known, method in served.interface.items() if regulated or method.concurrent)
+        channel = RecordedChannel(FamilyChannel(client, name), self.recorder, caller, name, out_of_turn)
+        return reference(service, channel)
 
     def _watch_views(self, client: Client, name: str) -> None:
         install = client._install

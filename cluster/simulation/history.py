@@ -37,6 +37,7 @@ class Invocation:
         retry: The method's retry strategy.
         began_at: When it was made, virtual seconds.
         until: Its deadline.
+        in_turn: Whether its callee serves such calls in the order in which they come.
         ended_at: When its caller was told something; `None` while it was not.
         value: The answer.
         error: The exception that its caller got instead.
@@ -51,6 +52,7 @@ class Invocation:
     retry: Retry
     began_at: float
     until: float
+    in_turn: bool = True
     ended_at: float | None = None
     value: object = None
     error: BaseException | None = None

@@ -84,9 +84,9 @@ class Ledger(GenServer):
         self.entries.append(amount)
         return amount, image
 
-    @query(timeout_s=2.0)
+    @query(timeout_s=2.0, concurrent=True)
     async def total(self, echo: int) -> tuple[int, int]:
-        """What was asked, and how many entries there are."""
+        """What was asked, and how many entries there are; beside the turn of the process."""
         return echo, len(self.entries)
 
     @call(timeout_s=1.0)

@@ -88,7 +88,7 @@ def once_in_a_lane(history: History) -> Iterator[Broken]:
 
 def order_in_a_lane(history: History) -> Iterator[Broken]:
     """What was sent in a lane is begun in that order."""
-    lanes = _lanes(history)
+    lanes = _lanes(history, in_turn=True)
     last: dict[str, tuple[int, int]] = {}
     for execution in history.executions:
         sent = lanes.get(execution.number, [])
@@ -104,7 +104,7 @@ def order_in_a_lane(history: History) -> Iterator[Broken]:
 
 def lane_is_complete(history: History) -> Iterator[Broken]:
     """A call of a lane does not time out, never begun, while one that was sent after it in the same lane is begun."""
-    lanes = _lanes(history)
+    lanes = _lanes(history, in_turn=True)
     begun: dict[str, tuple[int, float]] = {}
     for execution in history.executions:
         sent = lanes.get(execution.number, [])
@@ -215,11 +215,12 @@ def _by_invocation(history: History) -> Iterator[tuple[Invocation, list[Executio
         yield invocation, executions.get(invocation.number, [])
 
 
-def _lanes(history: History) -> dict[int, list[tuple[str, int]]]:
-    """By invocation: the lanes that it was sent in, and its number there."""
+def _lanes(history: History, *, in_turn: bool = False) -> dict[int, list[tuple[str, int]]]:
+    """By invocation: the lanes that it was sent in, and its number there; or only of those that are served in turn."""
     lanes: dict[int, list[tuple[str, int]]] = defaultdict(list)
     for lane, seq, number in history.sent:
-        lanes[number].append((lane, seq))
+        if not in_turn or history.invocations[number - 1].in_turn:
+            lanes[number].append((lane, seq))
     return lanes
 
 

@@ -65,13 +65,15 @@ class Recorder:
         if not self.closed:
             self.history.views.append(Installed(self._loop.time(), client, family, epoch))
 
-    def invoked(self, caller: str, family: str, request: Invoke, delivery: Delivery) -> Invocation:
+    def invoked(self, caller: str, family: str, request: Invoke, delivery: Delivery, *, in_turn: bool) -> Invocation:
         """An invocation begins."""
         now = self._loop.time()
         args = (*request.args, *request.kwargs.values())
         number = len(self.history.invocations) + 1
         until = now + delivery.timeout_s
-        made = Invocation(number, caller, family, request.method, args, delivery.kind, delivery.retry, now, until)
+        made = Invocation(
+            number, caller, family, request.method, args, delivery.kind, delivery.retry, now, until, in_turn
+        )
         if not self.closed:
             self.history.invocations.append(made)
         return made
@@ -121,11 +123,22 @@ def recorder_of(loop: asyncio.AbstractEventLoop) -> Recorder | None:
 
 
 class RecordedChannel:
-    """A channel that writes down what goes over it."""
+    """A channel that writes down what goes over it.
 
-    __slots__ = ("_caller", "_channel", "_family", "_recorder")
+    Args:
+        channel: The channel itself.
+        recorder: Who writes.
+        caller: Name of the process that calls.
+        family: Which family it calls.
+        out_of_turn: The methods that are not served in the order of the calls.
+    """
 
-    def __init__(self, channel: Channel, recorder: Recorder, caller: str, family: str) -> None:
+    __slots__ = ("_caller", "_channel", "_family", "_out_of_turn", "_recorder")
+
+    def __init__(
+        self, channel: Channel, recorder: Recorder, caller: str, family: str, out_of_turn: frozenset[str]
+    ) -> None:
+        self._out_of_turn = out_of_turn
         self._channel = channel
         self._recorder = recorder
         self._caller = caller
@@ -164,7 +177,8 @@ class RecordedChannel:
         return self._channel.run(coroutine)
 
     def _begin(self, request: Invoke, delivery: Delivery) -> tuple[Invocation, Invoke]:
-        invocation = self._recorder.invoked(self._caller, self._family, request, delivery)
+        in_turn = request.method not in self._out_of_turn
+        invocation = self._recorder.invoked(self._caller, self._family, request, delivery, in_turn=in_turn)
         return invocation, Invoke(_numbered(request.method, invocation.number), request.args, request.kwargs)
 
 
@@ -193,7 +207,11 @@ def recorded(service: type[GenServer]) -> type[GenServer]:
     if found is None:
         names = {"__module__": service.__module__, "__qualname__": service.__qualname__, "__doc__": service.__doc__}
         found = _recorded[service] = type(service.__name__, (service,), names)
-        found.interface = {
-            name: _RecordedMethod(method.function, method.delivery) for name, method in service.interface.items()
-        }
+        found.interface = {name: _watched(method) for name, method in service.interface.items()}
     return found
+
+
+def _watched(method: Method[Any, Any, Any]) -> _RecordedMethod:
+    made = _RecordedMethod(method.function, method.delivery)
+    made.concurrent = method.concurrent
+    return made
