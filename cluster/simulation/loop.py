@@ -182,6 +182,7 @@ class SimulationLoop(VirtualTimeLoop):
     ) -> asyncio.Task[R]:
         """See `asyncio.AbstractEventLoop`."""
         task: asyncio.Task[R] = asyncio.Task(coro, loop=self, name=name, context=context)
+        task._log_destroy_pending = False  # type: ignore[attr-defined]  # those of the dead end unfinished, as they should
         self.tasks.append(task)
         return task
 

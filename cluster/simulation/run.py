@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 UP_WITHIN_S = 30.0
 POLL_S = 0.1
 QUIET_S = 1.0
+SETTLES_S = 5.0
+"""A lane that has lost many batches pauses before it sends again what waits."""
 PROBE_AGAIN_S = 0.1
 CLOSING_ROUNDS = 5
 
@@ -73,8 +75,6 @@ def simulate(scenario: Scenario, schedule: FaultSchedule | int) -> Outcome:
         history = simulation.close()
     finally:
         asyncio.set_event_loop(None)
-        for task in loop.tasks:  # those of the dead may not let themselves be ended; asyncio need not say so
-            task._log_destroy_pending = False  # type: ignore[attr-defined]  # not in its stub
         loop.close()
         log.setLevel(level)
         if collecting:
@@ -184,6 +184,7 @@ class _Simulation:
 
         latest = max(under_way(), default=0.0) + QUIET_S
         await self._until(lambda: not under_way(), max(0.0, latest - self._loop.time()))
+        await self._until(lambda: not any(leftovers(self._cluster)), SETTLES_S)
 
     async def _until(self, holds: object, within_s: float) -> bool:
         assert callable(holds)
