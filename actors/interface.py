@@ -25,6 +25,7 @@ from typing import (
 )
 
 import pydantic
+from pydantic_core import ArgsKwargs
 
 from .errors import InvalidArgumentsError, RaybeamError, UnknownMethodError, UsageError
 from .kernel.outcome import Outcome
@@ -48,6 +49,10 @@ class Invoke(NamedTuple):
     method: str
     args: tuple[object, ...]
     kwargs: dict[str, object]
+
+
+new_invoke = cast("Callable[[type[Invoke], tuple[object, ...]], Invoke]", tuple.__new__)
+"""Makes an `Invoke` as `Invoke._make` does, at half the cost: there is one to each call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +197,7 @@ class Method(Generic[S, P, R]):
         self.concurrent = False
         self.blocking = not inspect.iscoroutinefunction(function)
         functools.update_wrapper(self, function)  # type: ignore[arg-type]  # a descriptor stands in for the function
-        self._validate: Callable[..., tuple[tuple[object, ...], dict[str, object]]] | None = None
+        self._validate: Callable[[ArgsKwargs], tuple[tuple[object, ...], dict[str, object]]] | None = None
         self._validate_result: Callable[[object], object] | None = None
 
     @overload
@@ -220,9 +225,10 @@ class Method(Generic[S, P, R]):
             result = hints.pop("return", None)
             functools.update_wrapper(capture, self.function)
             capture.__annotations__ = hints
-            self._validate = pydantic.validate_call(capture)
+            checked = pydantic.TypeAdapter[object](capture)  # type: ignore[arg-type]  # a function is a type to pydantic
+            self._validate = checked.validator.validate_python
             if result is not None and result is not type(None) and result is not object:
-                self._validate_result = pydantic.TypeAdapter(result).validate_python
+                self._validate_result = pydantic.TypeAdapter(result).validator.validate_python
             else:
                 self._validate_result = _unchanged
         except (NameError, TypeError, pydantic.PydanticUserError) as error:
@@ -242,7 +248,7 @@ class Method(Generic[S, P, R]):
             assert self._validate is not None
             assert self._validate_result is not None
         try:
-            args, kwargs = self._validate(service, *request.args, **request.kwargs)
+            args, kwargs = self._validate(ArgsKwargs((service, *request.args), request.kwargs))
         except pydantic.ValidationError as error:
             raise InvalidArgumentsError(self._explain(error)) from None
         return self._run(service, args, kwargs)
@@ -319,7 +325,7 @@ class _Remote:
         self._delivery = delivery
 
     def __call__(self, *args: object, **kwargs: object) -> Coroutine[object, object, object]:
-        request = Invoke(self._name, args, kwargs)
+        request = new_invoke(Invoke, (self._name, args, kwargs))
         if self._delivery.kind == "cast":
             return self._channel.tell(request, self._delivery)
         return self._channel.ask(request, self._delivery)
@@ -336,8 +342,11 @@ class _Remote:
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            return self._channel.run(self(*args, **kwargs))
+            return self._channel.run(self._in_loop(args, kwargs))
         raise UsageError(f"{self._name}.sync() would block the event loop: await {self._name}(...) instead")
+
+    async def _in_loop(self, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+        return await self(*args, **kwargs)
 
     def within(self, timeout_s: float) -> _Remote:
         if not _is_deadline(timeout_s):

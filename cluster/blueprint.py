@@ -26,6 +26,7 @@ from raybeam.actors import (
 from .import_path import import_object
 from .kernel.breaker import BreakerSpec
 from .kernel.health import HealthLimits
+from .telemetry.options import TelemetryOptions
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
 LONGEST_SHOWN = 120
@@ -117,6 +118,8 @@ class Blueprint(_Strict):
         families: The families by name.
         health: How long silence of a replica is borne: `HealthLimits`, or its fields as a mapping. Default: `beat_s`
             0.5, `unknown_after_s` 1.5, `down_after_s` 4.
+        telemetry: What is measured and traced: `TelemetryOptions`, or its fields as a mapping. Default: metrics for
+            Ray's dashboard, metrics and spans for an OpenTelemetry SDK that is configured.
         driver_timeout_s: Seconds without a sign of life from any driver after which a system that is not detached
             ends. Default 10.
         orphan_timeout_s: Seconds without a sign of life from the root after which a replica ends itself. Must be
@@ -128,6 +131,7 @@ class Blueprint(_Strict):
     name: Name
     families: dict[Name, Family] = Field(min_length=1)
     health: HealthLimits = HealthLimits()
+    telemetry: TelemetryOptions = TelemetryOptions()
     driver_timeout_s: float = Field(default=10.0, ge=2.0)
     orphan_timeout_s: float = Field(default=60.0, ge=2.0)
     max_restarts: int = Field(default=3, ge=0)
@@ -224,6 +228,8 @@ def _fields_at(location: tuple[int | str, ...]) -> list[str]:
     match location:
         case ("health", _):
             return [field.name for field in fields(HealthLimits)]
+        case ("telemetry", _):
+            return [field.name for field in fields(TelemetryOptions)]
         case ("families", _, "breaker", _):
             return [field.name for field in fields(BreakerSpec)]
         case ("families", _, "regulation", str(part), *_, _) if part in REGULATION_PARTS:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .blueprint import Blueprint
     from .client import DirectorySource
     from .kernel.views import Table
+    from .telemetry import Telemetry
 
 G = TypeVar("G", bound=GenServer)
 R = TypeVar("R")
@@ -33,6 +34,7 @@ def open(  # noqa: A001 (its word)
     callees: Sequence[str],
     source: DirectorySource,
     on_table: Callable[[Table], None],
+    telemetry: Telemetry,
 ) -> Client:
     """Begin to follow the directory, in the event loop of the replica's runtime; `on_table` gets each newer table.
 
@@ -47,7 +49,7 @@ def open(  # noqa: A001 (its word)
     families = {name: blueprint.families[name] for name in callees}
     known = blueprint.model_copy(update={"families": families})
     seed = runtime.random.getrandbits(64)
-    client = _clients[id(runtime)] = Client(known, source, run, seed, on_table)
+    client = _clients[id(runtime)] = Client(known, source, run, seed, on_table, telemetry=telemetry)
     client.open()
     return client
 

@@ -28,6 +28,7 @@ from .name_server import SERVER, Holdings, start_server
 from .names import SERVICE, ReplicaName, RootName
 from .service_regulation import ServiceRegulation
 from .session import Sessions
+from .telemetry.replica_telemetry import ReplicaTelemetry
 
 if TYPE_CHECKING:
     from raybeam.actors import RegulationCounters
@@ -123,10 +124,11 @@ class Replica:
         self._mesh = Mesh(self._runtime, host.directory)
         self._names = Holdings()
         self._view: View | None = None
-        self._sessions = Sessions(self._runtime, SERVICE, self._mesh.receive, lambda: self._view)
         self._waits = Histogram()
         self._services = Histogram()
         self._regulation = ServiceRegulation(self._runtime, SERVICE)
+        self._observed = ReplicaTelemetry(self._name, blueprint, self._waits, self._services, self._regulation.counters)
+        self._sessions = Sessions(self._runtime, SERVICE, self._mesh.receive, lambda: self._view, self._observed.served)
         self._crashes = 0
         self._gave_up = False
         self._moved_at = self._host.now()
@@ -142,8 +144,14 @@ class Replica:
         self._runtime.on_served = self._served
         ambient_runtime.set(self._runtime)
         loop = asyncio.get_running_loop()
+        self._observed.start()
         self._client = peers.open(
-            self._runtime, self._blueprint, self._family.calls, self._host.directory, self._follow
+            self._runtime,
+            self._blueprint,
+            self._family.calls,
+            self._host.directory,
+            self._follow,
+            self._observed.telemetry,
         )
         self._top = await gen_server.start(_Tree, self._family, self._names)
         for task in (self._tick(), self._watch_top(self._top)):
@@ -161,6 +169,7 @@ class Replica:
             ambient_runtime.set(self._runtime)
             await gen_server.stop(self._top, "shutdown")
         await self._sessions.drain(LAST_ANSWERS_S)
+        await self._observed.telemetry.end()
 
     # -- system messages, which may come on other threads: a busy service is busy, not dead --------
 
@@ -226,4 +235,5 @@ class Replica:
             self._crashes += 1
         elif isinstance(report, SupervisorReport) and report.reason == MAX_INTENSITY:
             self._gave_up = True
+        self._observed.served.reported(report)
         log_report(report)

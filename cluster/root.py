@@ -24,6 +24,7 @@ from .root_mesh import RootMesh
 from .root_tree import RootTree
 from .service_regulation import together
 from .status import FamilyStatus, Occurrence, ReplicaStatus, SystemStatus
+from .telemetry.root_telemetry import RootTelemetry
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -65,6 +66,7 @@ class Root:
         self._past_services: dict[str, Histogram] = {name: Histogram() for name in blueprint.families}
         self._past_regulation: dict[str, RegulationCounters | None] = dict.fromkeys(blueprint.families)
         self._restarts = dict.fromkeys(blueprint.families, 0)
+        self._observed = RootTelemetry(blueprint, lambda: self._table, self._beats, self._restarts)
         self._occurrences: list[Occurrence] = []
         self._failed: str | None = None
         self._stopping = False
@@ -202,6 +204,7 @@ class Root:
             if self._top is not None:
                 return
             self._changed = asyncio.Event()
+            self._observed.start()
             await self._prepare()
             self._mesh = RootMesh(
                 self.blueprint.name, self._table.generation, self._report, self.host.directory, self.host.seed
@@ -260,6 +263,7 @@ class Root:
         self._occurred("system", self.blueprint.name, why)
         await self.host.remove_placements(list(self.blueprint.families))
         await self.host.forget_counters()
+        await self._observed.telemetry.end()
         asyncio.get_running_loop().call_later(linger_s + 0.2, self.host.end)
 
     async def _names(self) -> dict[Hashable, Pid]:
@@ -321,6 +325,7 @@ class Root:
             changed.set()
 
     def _occurred(self, kind: str, subject: str, text: str) -> None:
+        self._observed.occurred(kind)
         self._occurrences.append(Occurrence(self.host.wall_clock(), kind, subject, text))
         del self._occurrences[:-EVENTS_KEPT]
         log.info("%s %s: %s", kind, subject, text)

@@ -15,6 +15,7 @@ from ..family_channel import FamilyChannel
 from ..names import SERVICE, root_name
 from ..replica import Replica
 from ..root import Root
+from ..telemetry.options import TelemetryOptions
 from .loop import OsProcess, SimulationLoop
 from .network import Network
 from .recorder import RecordedChannel, Recorder, recorded
@@ -91,7 +92,8 @@ class SimulatedCluster:
             name: family.model_copy(update={"service": recorded(family.service_class())})
             for name, family in blueprint.families.items()
         }
-        self.blueprint = blueprint.model_copy(update={"families": watched})
+        silent = TelemetryOptions(metrics=False, spans=False)  # its threads would be none of the simulation
+        self.blueprint = blueprint.model_copy(update={"families": watched, "telemetry": silent})
         self.machines = {f"m{number}": Machine(f"m{number}") for number in range(machines)}
         self.driver_machines = tuple(f"d{number}" for number in range(drivers))
         self.registry = Registry()

@@ -13,7 +13,7 @@ from raybeam.actors.deadlines import Deadlines
 from raybeam.actors.kernel.outcome import Outcome
 from raybeam.actors.kernel.retry import Retry
 from raybeam.actors.message import Call
-from raybeam.cluster import client, family_channel, keeper, lane, session
+from raybeam.cluster import client, family_call, keeper, lane, session
 from raybeam.cluster.client import Client
 from raybeam.cluster.envelope import Answer
 from raybeam.cluster.kernel import lane as kernel
@@ -105,7 +105,7 @@ def what_may_be_done_once_is_tried_again(patch: pytest.MonkeyPatch) -> None:
         retry = AtLeastOnce() if isinstance(retry, AtMostOnce) else retry
         return after_attempt(retry, outcome, *args, **options)  # type: ignore[arg-type]  # as they came
 
-    patch.setattr(family_channel, "after_attempt", after)
+    patch.setattr(family_call, "after_attempt", after)
 
 
 def repetitions_are_not_known(patch: pytest.MonkeyPatch) -> None:
@@ -116,13 +116,13 @@ def repetitions_are_not_known(patch: pytest.MonkeyPatch) -> None:
 
 
 def repetitions_go_to_other_replicas(patch: pytest.MonkeyPatch) -> None:
-    right = family_channel._Call._lane
+    right = family_call.FamilyCall._lane
 
-    async def choose(self: family_channel._Call) -> lane.Lane:
+    async def choose(self: family_call.FamilyCall) -> lane.Lane:
         self._maybe_done = False
         return await right(self)
 
-    patch.setattr(family_channel._Call, "_lane", choose)
+    patch.setattr(family_call.FamilyCall, "_lane", choose)
 
 
 def repetitions_go_to_another_life(patch: pytest.MonkeyPatch) -> None:
