@@ -7,6 +7,7 @@ Each message's payload is pickled on its own, so that one that cannot be read fa
 from __future__ import annotations
 
 import pickle
+from sys import getsizeof
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ray import cloudpickle
@@ -83,11 +84,14 @@ def dump_request(request: Invoke) -> tuple[bytes, LargeValues]:
         InvalidArgumentsError: An argument cannot be pickled.
         MessageTooLarge: It is larger than `MAX_MESSAGE_BYTES`, or its large arguments than `MAX_LARGE_BYTES`.
     """
+    method, args, kwargs = request
     large: LargeValues = ()
-    data = dump(tuple(request))
-    if len(data) > LARGE_BYTES:
-        args, kwargs, large = set_aside(request.args, request.kwargs)
-        data = dump((request.method, args, kwargs)) if large else data
+    if kwargs or sum(map(getsizeof, args)) > LARGE_BYTES:  # most calls are small: they pay for this look only
+        args, kwargs, large = set_aside(args, kwargs)
+    data = dump((method, args, kwargs))
+    if len(data) > LARGE_BYTES and not large:  # a view, say, whose size does not tell
+        args, kwargs, large = set_aside(args, kwargs)
+        data = dump((method, args, kwargs)) if large else data
     if len(data) > MAX_MESSAGE_BYTES:
         raise MessageTooLarge(f"{request.method}: its arguments take {too_large(len(data), MAX_MESSAGE_BYTES)}")
     return data, large
@@ -101,10 +105,9 @@ def dump_answer(value: object) -> tuple[bytes, LargeValues]:
     """
     large: LargeValues = ()
     try:
+        if getsizeof(value) > LARGE_BYTES:
+            (value,), _, large = set_aside((value,), {})
         data = dump(value)
-        if len(data) > LARGE_BYTES:
-            (rest,), _, large = set_aside((value,), {})
-            data = dump(rest) if large else data
     except (InvalidArgumentsError, MessageTooLarge) as error:
         raise UnsendableAnswer(str(error)) from None
     if len(data) > MAX_MESSAGE_BYTES:
