@@ -192,7 +192,11 @@ class GenEvent(GenServer):
     ) -> kernel.Returned | kernel.Failed | kernel.Refused:
         """Run a callback of a handler: a failure is the handler's alone."""
         try:
-            return kernel.Returned(await callback(*args))
+            running = callback(*args)
+            if not hasattr(running, "__await__"):
+                name = getattr(callback, "__qualname__", callback)
+                raise UsageError(f"{name}() must be an async def; it is a plain def that returned {running!r}")
+            return kernel.Returned(await running)
         except Exit as exit_:
             return kernel.Failed(exit_.reason)
         except (asyncio.CancelledError, ProcessKilled) as error:

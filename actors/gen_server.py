@@ -221,6 +221,11 @@ def tell(destination: Destination, message: object) -> None:
 
 def ref(server: type[G], destination: Destination) -> G:
     """A typed reference to a process of this runtime: has the marked methods of `server`."""
+    given: object = server
+    if not isinstance(given, type) or not issubclass(given, GenServer):
+        raise UsageError(
+            f"ref({given!r}, ...): give the class itself, derived from GenServer, and then the destination"
+        )
     return reference(server, LocalChannel(current_runtime(), destination))
 
 
