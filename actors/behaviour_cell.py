@@ -98,7 +98,7 @@ class BehaviourCell(Cell, Generic[B]):
         if limit is not None and self.queued_calls >= limit and not self._sweep() and not self._make_room():
             call.sender.fail(Overloaded())
             return
-        self.calls.add(call.sender)
+        self.calls[call.sender] = None
         self.queued_calls += 1
         self.deliver(call)
 

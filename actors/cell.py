@@ -39,7 +39,7 @@ class Cell:
         exit_reason: `ALIVE` while it lives.
         scheduled: Whether the cell is queued for a carrier or is being run by one.
         carrier: The task that runs the cell at the moment.
-        calls: Calls accepted and not answered yet, in the mailbox or deferred.
+        calls: Calls accepted and not answered yet, in the mailbox or deferred, in the order of arrival.
         serving: The call that is served in the process' turn just now.
         beside: The queries that are served beside its turn; `None` before the first.
         watchers: Who monitors this process: a pid, or a function for the runtime's own use.
@@ -74,7 +74,7 @@ class Cell:
         self.links: set[Pid] = set()
         self.watchers: dict[Ref, Pid | Callable[[ExitReason], object]] | None = None
         self.watching: dict[Ref, Pid | RemoteName] | None = None
-        self.calls: set[From] = set()
+        self.calls: dict[From, None] = {}
         self.queued_calls = 0
         self.serving: Call | None = None
         self.beside: ConcurrentCalls | None = None
@@ -119,7 +119,7 @@ class Cell:
 
     def deliver_call(self, call: Call) -> None:
         """Put a call into the mailbox; subclasses bound how many may wait."""
-        self.calls.add(call.sender)
+        self.calls[call.sender] = None
         self.queued_calls += 1
         self.deliver(call)
 

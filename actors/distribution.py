@@ -74,7 +74,7 @@ class Distribution:
         self._asked: dict[int, tuple[RemoteCell, From]] = {}
         self._answering: dict[str, dict[int, RemoteFrom]] = {}  # by peer: its calls of processes here
         self._watched: dict[str, dict[Ref, Pid]] = {}  # by peer: its monitors of processes here
-        self._watchers: set[Pid] = set()
+        self._watchers: dict[Pid, None] = {}
 
     # -- from this runtime -------------------------------------------------------------------------
 
@@ -96,7 +96,7 @@ class Distribution:
     def ask(self, cell: RemoteCell, ask: Ask, sender: From) -> None:
         """Send a call and keep who waits for its answer."""
         number = next(self._numbers)
-        cell.calls.add(sender)
+        cell.calls[sender] = None
         self._asked[number] = (cell, sender)
         sender.future.add_done_callback(lambda done: self._settled(number, done, timed=ask.timeout_s is not None))
         numbered = Ask(
@@ -130,7 +130,7 @@ class Distribution:
 
     def monitor_peers(self, pid: Pid) -> None:
         """Have a process of this runtime told by `PeerUp` and `PeerDown`; those known are told at once."""
-        self._watchers.add(pid)
+        self._watchers[pid] = None
         for peer in self.peers:
             self._tell(pid, PeerUp(peer))
 
@@ -208,7 +208,7 @@ class Distribution:
         sender = RemoteFrom(self, peer, ask.number, cell, ask.caller)
         self._answering.setdefault(peer, {})[ask.number] = sender
         if ask.operation is not None:
-            cell.calls.add(sender)
+            cell.calls[sender] = None
             cell.deliver(SystemCall(ask.operation, ask.request, sender))
             return
         now = runtime.now()
@@ -240,7 +240,7 @@ class Distribution:
         if asked is None:
             return None
         cell, sender = asked
-        cell.calls.discard(sender)
+        cell.calls.pop(sender, None)
         self.remember(cell)
         return cell
 
@@ -284,12 +284,12 @@ class Distribution:
 
     def _lose(self, cells: list[RemoteCell]) -> None:
         for cell in cells:
-            calls, cell.calls = cell.calls, set()
+            calls, cell.calls = cell.calls, {}
             for sender in calls:
                 sender.fail(Disconnected())
         for cell in cells:  # all links before all monitors, as one process may hold both, by pid and by name
             linked, cell.links = cell.links, set()
-            for pid in linked:
+            for pid in sorted(linked):
                 self.runtime.queue_exit(cell.pid, pid, NOCONNECTION)
         for cell in cells:
             watchers, cell.watchers = cell.watchers or {}, None
@@ -300,7 +300,7 @@ class Distribution:
     def _tell(self, pid: Pid, message: PeerUp | PeerDown) -> None:
         cell = self.runtime.cell(pid)
         if cell is None:
-            self._watchers.discard(pid)
+            self._watchers.pop(pid, None)
         else:
             cell.deliver(message)
 

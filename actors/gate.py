@@ -43,7 +43,7 @@ class OwedTurn:
 OWED_TURN: Final = OwedTurn()
 
 
-class RegulatedCalls(set["From"]):
+class RegulatedCalls(dict["From", None]):
     """The calls of a process that are not answered yet; its gate learns of each answer."""
 
     __slots__ = ("_gate",)
@@ -52,9 +52,9 @@ class RegulatedCalls(set["From"]):
         super().__init__()
         self._gate = gate
 
-    def discard(self, sender: object) -> None:
+    def pop(self, sender: From, default: None = None) -> None:  # type: ignore[override]  # nobody wants the value
         """A call is answered, or its caller has given it up."""
-        super().discard(sender)
+        super().pop(sender, default)
         self._gate.left(sender, learn=True)
 
 
@@ -110,7 +110,7 @@ class Gate:
         if arrival.refused:
             self._refuse(arrival.refused)
         if arrival.waiter is not None:
-            cell.calls.add(call.sender)
+            cell.calls[call.sender] = None
             self._waiters[call.sender] = arrival.waiter
             self._give_turn(arrival.waiter)
 

@@ -234,10 +234,10 @@ def ref(server: type[G], destination: Destination) -> G:
     """
     given: object = server
     if not isinstance(given, type) or not issubclass(given, GenServer):
-        mend = "give a class derived from GenServer, whose methods are marked, and then a pid or a name"
+        mend = "give the class itself, derived from GenServer, and then the destination"
         if isinstance(given, type) and issubclass(given, Behaviour):
             mend = "it has no marked methods; use gen_server.request(destination, message) and gen_server.tell"
-        raise UsageError(f"no reference for {given!r}: {mend}")
+        raise UsageError(f"ref({given!r}, ...): {mend}")
     return reference(server, LocalChannel(current_runtime(), destination))
 
 

@@ -57,7 +57,7 @@ class From:
         if get_ident() != self.server.runtime.thread_id:  # for each answer: `handed_over` without its call
             self.handed_over(self.reply, value)
             return
-        self.server.calls.discard(self)
+        self.server.calls.pop(self, None)
         if not self.future.done():
             self.future.set_result(value)
 
@@ -65,13 +65,13 @@ class From:
         """Answer by raising `error` at the caller."""
         if self.handed_over(self.fail, error):
             return
-        self.server.calls.discard(self)
+        self.server.calls.pop(self, None)
         if not self.future.done():
             self.future.set_exception(error)
 
     def abandon(self) -> None:
         """The caller waits no longer."""
-        self.server.calls.discard(self)
+        self.server.calls.pop(self, None)
         if not self.future.cancel() and not self.future.cancelled():
             self.future.exception()  # taken, as asyncio complains of errors that nobody takes
 

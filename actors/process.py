@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from .answer import await_answer
 from .cell import TaskCell
+from .delivery import is_time
 from .errors import NotAProcessError, ProcessKilled, UsageError
 from .kernel.options import check_seconds
 from .message import From, SystemCall
@@ -319,9 +320,12 @@ async def receive(match: Callable[[object], bool] | None = None, timeout_s: floa
     Raises:
         TimeoutError: No such message came in time.
         NotAProcessError: The caller has no mailbox of its own.
-        UsageError: Another task of the same process waits for a message, or `timeout_s` is below 0.
+        UsageError: Another task of the same process waits for a message; or `match` or `timeout_s` are none.
     """
-    check_seconds(timeout_s)
+    if match is not None and not callable(match):
+        raise UsageError(f"receive({match!r}): give a function that says which messages to take, or None for any")
+    if timeout_s is not None and not is_time(timeout_s):
+        raise UsageError(f"receive(timeout_s={timeout_s!r}): give the seconds to wait, or None for ever")
     cell = own_cell()
     if not isinstance(cell, TaskCell):
         raise NotAProcessError("receive() is for spawned functions; a behaviour gets its messages by handle_info")

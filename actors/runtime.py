@@ -305,7 +305,7 @@ class Runtime(Links):
                 watched = self.cell(target)
                 if watched is not None:
                     watched.unwatched_by(ref)
-        for linked in cell.links:
+        for linked in sorted(cell.links):  # a set has another order each time
             self.queue_exit(cell.pid, linked, reason)
         if cell.watchers:
             for ref, watcher in list(cell.watchers.items()):

@@ -102,7 +102,7 @@ async def start_monitor(
     ref = cell.runtime.monitor(starter, cell.pid)
     try:
         return await _run_init(cell, args, kwargs, name, timeout_s), ref
-    except (StartError, StartIgnored):
+    except BaseException:  # given up too
         starter.runtime.demonitor(starter, ref)
         raise
 

@@ -46,7 +46,7 @@ class SystemCell(Protocol):
     messages_handled: int
     mailbox: deque[object]
     held: deque[object] | None
-    calls: set[From]
+    calls: dict[From, None]
 
     async def stop(self, reason: ExitReason) -> None:
         """End with `reason`, after `terminate`."""
@@ -85,7 +85,7 @@ async def system_call(
         raise CallingSelf(described)
     future: asyncio.Future[object] = runtime.loop.create_future()
     sender = From(future, cell, None if caller is None else caller.pid)
-    cell.calls.add(sender)
+    cell.calls[sender] = None
     cell.deliver(SystemCall(operation, argument, sender))
     return await await_answer(sender, timeout_s, described)
 
@@ -103,9 +103,8 @@ async def replace_state(
     Raises:
         UsageError: `change` is no function.
     """
-    given: object = change
-    if not callable(given):
-        raise UsageError(f"replace_state({given!r}): give a function, which gets the state and returns the new one")
+    if not callable(change):
+        raise UsageError(f"replace_state(..., {change!r}): give a function from the old state to the new one")
     return await system_call(destination, "replace_state", change, timeout_s)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import uuid
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from raybeam.actors import BlueprintError, GenServer, Overloaded, RaybeamError
@@ -92,14 +91,14 @@ class Client:
         breakers: Mapping[str, BreakerSwitch] | None = None,
         telemetry: Telemetry = NO_TELEMETRY,
     ) -> None:
-        self.id = uuid.uuid4().hex
+        self.random = random.Random(seed)  # noqa: S311 (spreading load, not secrets)
+        self.id = f"{self.random.getrandbits(128):032x}"
         self.shunned: dict[str, float] = {}
         self.breakers = breakers_of(blueprint) if breakers is None else breakers
         self._states: dict[str, FamilyState] = {}
         self._numbers: dict[str, CallNumbers] = {}
         self._on_table = on_table
         self.blueprint = blueprint
-        self.random = random.Random(seed)  # noqa: S311 (spreading load, not secrets)
         self.run = run
         self._source = source
         self._views: dict[str, View] = {}
@@ -305,6 +304,7 @@ class Client:
             on_end=lambda dead: self._lane_ended(name, dead),
             epoch=lambda: self._epoch(family),
             on_view=self._corrected,
+            lane_id=f"{self.random.getrandbits(128):032x}",
             traffic=self.observed.traffic(family),
         )
         self._lanes[name] = lane

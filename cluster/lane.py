@@ -70,6 +70,7 @@ class Lane:
         on_end: Called once when the lane has ended by itself, with whether the other end is dead.
         epoch: Of the view by which the other end was found. Default: there is none.
         on_view: Called with a newer view that the other end has told. Default: not needed.
+        lane_id: What the other end knows the lane by; never used twice. Default: a random one.
         traffic: Is told of the batches. Default: nobody is.
 
     Attributes:
@@ -88,6 +89,7 @@ class Lane:
         on_end: Callable[[bool], None] = lambda dead: None,
         epoch: Callable[[], int] = lambda: NO_EPOCH,
         on_view: Callable[[View], None] = lambda view: None,
+        lane_id: str | None = None,
         traffic: LaneTraffic | None = None,
     ) -> None:
         self.name = name
@@ -100,7 +102,7 @@ class Lane:
         self.ended = False
         self._link = link
         self._on_end = on_end
-        self._id = uuid.uuid4().hex
+        self._id = lane_id or uuid.uuid4().hex
         self._loop = asyncio.get_running_loop()
         self.used_at = self.heard_at = self._loop.time()
         self._deadlines = Deadlines(self._loop)

@@ -89,7 +89,7 @@ class _RemoteFrom(From):
             self.fail(Interrupted(reason))
 
     def _once(self) -> bool:
-        self.server.calls.discard(self)
+        self.server.calls.pop(self, None)
         if self.done:
             return False
         self.done = True

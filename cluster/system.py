@@ -22,9 +22,9 @@ from .client import Client
 from .family_channel import FamilyChannel
 from .named_channel import NamedChannel
 from .names import NAMESPACE, root_name
+from .ray_actors import create_root
 from .ray_directory import RayDirectory, ask_who_has
 from .ray_errors import in_one_line
-from .root import create_root
 from .telemetry import Telemetry
 
 if TYPE_CHECKING:

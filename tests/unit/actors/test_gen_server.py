@@ -485,6 +485,28 @@ def test_a_wrong_return_is_a_crash_that_names_the_value(value: object) -> None:
     assert run(main()) == ("bad_return_value", value)
 
 
+def test_a_monitored_start_that_is_given_up_leaves_no_down() -> None:
+    class Slow(GenServer):
+        async def init(self) -> None:
+            await asyncio.sleep(60)
+
+    async def main() -> list[object]:
+        async with quiet():
+            seen: list[object] = []
+
+            async def starter() -> None:
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(1.0):
+                        await gen_server.start_monitor(Slow)
+                process.send(process.self_pid(), "mine")
+                seen.append(await process.receive())
+
+            await process.wait_exit(process.spawn(starter))
+            return seen
+
+    assert run(main()) == ["mine"]
+
+
 @pytest.mark.parametrize(("by", "first"), [("pid", "Down"), ("name", "str")])
 def test_after_a_call_to_a_dead_pid_others_have_run_as_in_otp_after_one_to_a_name_they_have_not(
     by: str, first: str

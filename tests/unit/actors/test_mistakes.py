@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,21 +11,26 @@ import pytest
 from raybeam.actors import (
     CallFailed,
     ChildSpec,
+    EventHandler,
     Exit,
     GenServer,
     GenStatem,
     NextState,
+    Ok,
     Pid,
     Ref,
     Runtime,
     Supervisor,
     SupervisorSpec,
+    TaskSupervisor,
     UsageError,
     call,
+    gen_event,
     gen_server,
     process,
     query,
     registry,
+    task_supervisor,
 )
 from raybeam.actors.testing import run
 
@@ -42,6 +48,16 @@ class Lamp(GenServer):
 class PlainInit(GenServer):
     def init(self) -> None:  # type: ignore[override]
         return None
+
+
+class PlainHandler(EventHandler):
+    def init(self) -> None:  # type: ignore[override]
+        return None
+
+
+class PoorTime(GenServer):
+    async def init(self) -> Ok:
+        return Ok(timeout_s=untyped("1"))
 
 
 class PlainMachineInit(GenStatem):
@@ -76,6 +92,27 @@ async def seen(mistake: Callable[[], Awaitable[object]]) -> tuple[str, str]:
         except Exception as error:  # noqa: BLE001 (the test judges)
             told = f"{type(error).__name__}: {error}"
     return told, "\n".join(map(str, reports))
+
+
+async def waiting(**options: Any) -> object:
+    async def body() -> None:
+        await process.receive(**options)
+
+    return await process.wait_exit(process.spawn(body))
+
+
+async def handled() -> None:
+    await gen_event.add_handler(await gen_event.start(), PlainHandler)
+
+
+async def task(*work: Any) -> object:
+    supervisor = await gen_server.start(TaskSupervisor)
+
+    async def owner() -> None:
+        task = await task_supervisor.async_nolink(supervisor, *work)
+        await task.result()
+
+    return await process.wait_exit(process.spawn(owner))
 
 
 async def in_process(act: Callable[[], object]) -> object:
@@ -145,6 +182,17 @@ async def typed(method: str) -> object:
             lambda: process.wait_exit(process.spawn(untyped(plain), 3)),
             "plain() must be an async def; it is a plain def",
         ),
+        (
+            lambda: in_process(partial(gen_server.ref, untyped(int), "lamp")),
+            "UsageError: ref(<class 'int'>, ...): give",
+        ),
+        (lambda: gen_server.replace_state("lamp", untyped(5)), "UsageError: replace_state(..., 5): give a function"),
+        (lambda: gen_server.start(PoorTime), "OptionError: timeout_s='1': give seconds, 0 or more"),
+        (lambda: waiting(match="on"), "UsageError: receive('on'): give a function that says which messages to take"),
+        (lambda: waiting(timeout_s="1"), "UsageError: receive(timeout_s='1'): give the seconds to wait"),
+        (handled, "PlainHandler.init() must be an async def; it is a plain def"),
+        (lambda: task(plain, 3), "plain() must be an async def; it is a plain def"),
+        (lambda: task(5), "UsageError: 5 cannot be a task: give an async function and then its arguments"),
         (lambda: typed("wrong"), "Lamp.wrong() returned 'one', which is not what its annotation says: Input should be"),
     ],
 )
