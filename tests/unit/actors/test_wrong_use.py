@@ -441,3 +441,17 @@ def test_a_refused_call_says_why_and_when_to_come_again() -> None:
     assert str(Overloaded(("till", "pay"), 0.25, "rate")) == (
         "overloaded: refused, rate; try again after 0.25 s (calling ('till', 'pay'))"
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"max_concurrency": "x"}, "max_concurrency='x': at least 1 task"),
+        ({"max_concurrency": 0}, "max_concurrency=0: at least 1 task"),
+        ({"timeout_s": "x"}, "timeout_s='x': give"),
+        ({"on_timeout": "x"}, "on_timeout='x': use 'exit'"),
+    ],
+)
+def test_a_wrong_option_of_a_stream_is_told_at_once(options: Any, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        task_supervisor.async_stream_nolink("tasks", [1], asyncio.sleep, **options)
