@@ -1,5 +1,6 @@
 """Whole systems under faults, in one process and under virtual time: `docs/simulation.md` tells how to use it."""
 
+from . import faults
 from .cluster import Driver, SimulatedCluster
 from .faults import KINDS, Fault, FaultMix, FaultSchedule
 from .history import Event, Execution, History, Invocation
@@ -24,6 +25,7 @@ __all__ = [
     "Promise",
     "Scenario",
     "SimulatedCluster",
+    "faults",
     "note",
     "schedule_of",
     "simulate",

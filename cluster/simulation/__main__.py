@@ -104,7 +104,7 @@ def _show(console: Console, finding: Finding, path: str) -> None:
     for line in finding.lines[:LINES_SHOWN]:
         console.print(line, markup=False, soft_wrap=True)
     command = "python -m raybeam.cluster.simulation" + ("" if path == LEDGER else f" --scenario {path}")
-    console.print(f"\nReplay: {command} --seeds {finding.schedule.seed},", soft_wrap=True)
+    console.print(f"\nReplay: {command} --seeds {finding.schedule.seed}-{finding.schedule.seed}", soft_wrap=True)
     console.print(f"or save the schedule above: {command} --schedule FILE\n", soft_wrap=True)
 
 

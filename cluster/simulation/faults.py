@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from raybeam.actors import UsageError
+from raybeam.actors import OptionError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -170,6 +170,13 @@ class FaultMix:
     most: int = 7
     within_s: float = 4.5
     longest_s: float = 2.5
+
+    def __post_init__(self) -> None:
+        if not self.kinds or not all(kind in KINDS for kind in self.kinds):
+            known = ", ".join(kind.__name__ for kind in KINDS)
+            raise OptionError(f"kinds={self.kinds!r}: give some of the classes of faults; there are: {known}")
+        if not 0 <= self.least <= self.most:
+            raise OptionError(f"least={self.least!r}, most={self.most!r}: need 0 <= least <= most")
 
     def draw(self, random: Random, places: Places) -> tuple[Fault, ...]:
         """Draw the faults of one schedule, in the order of time."""

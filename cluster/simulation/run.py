@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
-from raybeam.actors import RaybeamError
+from raybeam.actors import CallFailed, ClusterError, RaybeamError, ServiceError
 from raybeam.actors.runtime import log
 
 from .cluster import Driver, SimulatedCluster
@@ -133,8 +133,10 @@ class _Simulation:
         self._driving[driver.name] = True
         try:
             await self._scenario.drive(driver)
-        except RaybeamError as error:
+        except (CallFailed, ServiceError, ClusterError) as error:  # what calls may come to under faults
             self._cluster.recorder.event("driver", f"{driver.name} ended: {error!r}")
+        except Exception as error:  # noqa: BLE001 (a mistake in the scenario: it would test nothing and pass)
+            self._cluster.recorder.history.errors.append(f"{driver.name} raised {type(error).__name__}: {error}")
         finally:
             self._driving[driver.name] = False
 

@@ -39,7 +39,10 @@ class Scenario:
     promises: ClassVar[Sequence[Promise]] = ()
 
     async def drive(self, driver: Driver) -> None:
-        """What a driver does; a driver that comes after a crash begins anew. Failures of calls are to be borne."""
+        """What a driver does; a driver that comes after a crash begins anew.
+
+        A call that fails may end it; any other exception is a mistake and breaks a promise.
+        """
         raise NotImplementedError
 
     async def probe(self, driver: Driver) -> None:

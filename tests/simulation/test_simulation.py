@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from raybeam.cluster.simulation import Outcome, simulate
-from raybeam.cluster.simulation.ledger import LedgerScenario
+from raybeam.actors import OptionError
+from raybeam.cluster.simulation import Driver, FaultMix, Outcome, simulate
+from raybeam.cluster.simulation.ledger import Ledger, LedgerScenario
 
 ROOT = Path(__file__).parents[2]
 DIGESTS = """
@@ -44,3 +45,23 @@ def test_a_seed_replays_exactly_in_other_processes_and_whatever_the_hash_seed() 
     here = [simulate(LedgerScenario(), seed).history.digest() for seed in range(460, 475)]
 
     assert seen == {f"{here}\n"}
+
+
+class Mistaken(LedgerScenario):
+    """Calls what is not there: it would test nothing."""
+
+    async def drive(self, driver: Driver) -> None:
+        driver.ref(Ledger).no_such_method()  # type: ignore[attr-defined]
+
+
+def test_a_scenario_that_makes_a_mistake_is_broken() -> None:
+    broken = simulate(Mistaken(), 1).broken
+
+    assert "raised AttributeError" in broken[0].text
+
+
+def test_a_mix_of_no_faults_is_refused() -> None:
+    with pytest.raises(OptionError, match="KillReplica"):
+        FaultMix(kinds=("KillReplica",))  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="need 0 <= least <= most"):
+        FaultMix(most=-1)
