@@ -13,6 +13,7 @@ from raybeam.actors import (
     CircuitOpen,
     ExactlyOnce,
     NoProcess,
+    Overloaded,
     Result,
     UsageError,
     current_context,
@@ -153,7 +154,7 @@ class FamilyChannel:
         message = envelope.dump_request(request)
         extra = envelope.pack_extra(current_context(), None)
         if self._pattern == "broadcast":
-            lanes = [self.client.lane_to(member.name, until) for member in await self._members(until, request)]
+            lanes = [self._lane_to(member.name, until, request) for member in await self._members(until, request)]
             for lane in await asyncio.gather(*lanes):
                 if lane is not None:
                     await self._cast(lane, message, until, request, extra)
@@ -164,6 +165,8 @@ class FamilyChannel:
                 lane = await self.client.lane(self.family, key, until)
             except TimeoutError:
                 raise CallTimeout((self.name, request), sent=False) from None
+            except Overloaded as refused:
+                raise Overloaded((self.name, request), refused.retry_after_s, refused.why) from None
             if await self._cast(lane, message, until, request, extra):
                 return
             await asyncio.sleep(AGAIN_S)
@@ -171,6 +174,12 @@ class FamilyChannel:
     async def _members(self, until: float, request: Invoke) -> tuple[Member, ...]:
         try:
             return await self.client.members(self.family, until)
+        except TimeoutError:
+            raise CallTimeout((self.name, request), sent=False) from None
+
+    async def _lane_to(self, name: str, until: float, request: Invoke) -> Lane | None:
+        try:
+            return await self.client.lane_to(name, until)
         except TimeoutError:
             raise CallTimeout((self.name, request), sent=False) from None
 
@@ -200,10 +209,7 @@ class FamilyChannel:
     ) -> object:
         payload, large = message
         described = (self.name, request)
-        try:
-            lane = await self.client.lane_to(name, until)
-        except TimeoutError:
-            raise CallTimeout(described, sent=False) from None
+        lane = await self._lane_to(name, until, request)
         if lane is None:
             raise NoProcess(described)
         return await lane.call(SERVICE, payload, until, described, extra, large)
@@ -231,8 +237,7 @@ class FamilyChannel:
             pause_s = delivery.hedge.pause_s(latency.quantile(delivery.hedge.quantile, began))
             if pause_s is not None and pause_s < delivery.timeout_s:
                 done, _ = await asyncio.wait(running, timeout=pause_s)
-                others = await client.members(self.family, until)
-                if not done and len(others) > 1 and self.may_repeat(observed):
+                if not done and client.replicas(self.family) > 1 and self.may_repeat(observed):
                     second = FamilyCall(self, request, delivery, until, observed, avoid=first.member)
                     if observed is not None:
                         observed.hedge()
