@@ -202,6 +202,8 @@ class FamilyCall:
         if failure.outcome is Outcome.UNKNOWN:
             self._doubt = failure
         if isinstance(failure, Overloaded):
+            if not self._channel.refuses_all_alike(failure):
+                return failure.retry_after_s
             assert self.member is not None
             self._client.shun(self.member, failure.retry_after_s)
             return 0.0  # another replica may take it at once

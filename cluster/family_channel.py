@@ -20,6 +20,7 @@ from raybeam.actors import (
 )
 from raybeam.actors.answer import time_left
 from raybeam.actors.interface import Delivery, Invoke, result_of
+from raybeam.actors.kernel.regulation.refusal import Refusal
 from raybeam.actors.kernel.retry import AT_MOST_ONCE
 
 from . import envelope
@@ -56,13 +57,16 @@ class FamilyChannel:
         state: What the client remembers of its calls to the family.
     """
 
-    __slots__ = ("_calls", "_pattern", "client", "family", "name", "state")
+    __slots__ = ("_by_caller", "_calls", "_pattern", "client", "family", "name", "state")
 
     def __init__(self, client: Client, family: str) -> None:
         self.client = client
         self.family = family
         self.name = f"{client.blueprint.name}/{family}"
-        self._pattern = client.blueprint.families[family].pattern
+        spec = client.blueprint.families[family]
+        self._pattern = spec.pattern
+        regulation = spec.regulation or spec.service_class().regulation
+        self._by_caller = regulation is not None and (regulation.priorities is not None or regulation.fair is not None)
         self.state = client.state(family)
         self._calls = client.observed.calls(family)
 
@@ -218,6 +222,13 @@ class FamilyChannel:
         breaker = self.state.breaker
         if breaker is not None and breaker.state is not BreakerState.OK:
             raise CircuitOpen((self.name, request), breaker.retry_after_s)
+
+    def refuses_all_alike(self, refused: Overloaded) -> bool:
+        """Whether a replica that has refused a call would refuse any other now: then it is left alone.
+
+        It may have room for calls of another tenant or priority, or for calls with more time.
+        """
+        return not self._by_caller and refused.why != Refusal.DEADLINE.value
 
     def may_repeat(self, observed: Observer | None) -> bool:
         """Take one repetition from the budget, if it has one left."""

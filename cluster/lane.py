@@ -318,6 +318,9 @@ class Lane:
             if self.traffic is not None:
                 self.traffic.lost()
             self._ended_by_itself(dead=True)
+        except asyncio.CancelledError:  # the event loop ends: nothing more is sent in it
+            self._ended_by_itself(dead=False)
+            raise
         except Exception as error:  # noqa: BLE001 (the other end runs another raybeam, or has a bug: callers are told)
             self._ended_by_itself(dead=False, why=f"{type(error).__name__}: {error}")
         else:

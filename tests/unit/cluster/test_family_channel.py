@@ -1,6 +1,7 @@
 """Calls to a family: every retry strategy keeps its promise, and the caller learns what became of the call."""
 
 import asyncio
+import gc
 from collections import Counter as Multiset
 
 import pytest
@@ -838,3 +839,17 @@ def test_a_broadcast_cast_to_a_replica_out_of_reach_is_told_as_a_timeout_of_the_
 
     assert not told.sent
     assert "note" in str(told)
+
+
+def test_an_event_loop_that_ends_under_calls_leaves_no_task_behind(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        shop = Shop(Stock)
+        await shop.up(0)
+        calls = [asyncio.ensure_future(shop.client.ref(Stock).once("order", 4.0)) for _ in range(2)]
+        await asyncio.sleep(0.1)
+        assert not any(call.done() for call in calls)
+
+    run(main())
+    gc.collect()
+
+    assert "Task was destroyed" not in caplog.text
