@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from raybeam.actors import Broadcast
-    from raybeam.actors.interface import Delivery, Invoke
+    from raybeam.actors.delivery import Delivery, Invoke
 
     from .client import Client
 

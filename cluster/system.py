@@ -13,7 +13,7 @@ import ray
 from ray.exceptions import ActorDiedError, ActorUnavailableError, GetTimeoutError, RayError
 
 from raybeam.actors import BlueprintError, ClusterError, GenServer, UsageError
-from raybeam.actors.interface import reference
+from raybeam.actors.reference import reference
 from raybeam.actors.runtime import log
 
 from .blueprint import Blueprint
