@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from raybeam.actors import CallFailed, Interrupted, InvalidArgumentsError, NoProcess, UnsendableAnswer
 from raybeam.actors.message import Call, Cast, From
+from raybeam.actors.runtime import log
 
 from . import envelope
 from .envelope import Answer, Row, Told
@@ -177,7 +178,11 @@ class Sessions:
         Returns when there are answers, a newer batch has come, or the hold time is over. A batch of a lane that was
         forgotten is not taken in: the reply is `envelope.FORGOTTEN`.
         """
-        sender, batch, messages, epoch, counts = envelope.load_batch(data)
+        try:
+            sender, batch, messages, epoch, counts = envelope.load_batch(data)
+        except envelope.LaneVersionError as error:
+            log.error("a batch is refused: %s", error)
+            raise
         session = self._sessions.get(sender)
         if session is None:
             if batch.begun:

@@ -853,3 +853,27 @@ def test_an_event_loop_that_ends_under_calls_leaves_no_task_behind(caplog: pytes
     gc.collect()
 
     assert "Task was destroyed" not in caplog.text
+
+
+def test_ends_of_different_versions_are_told_at_both(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> BaseException | None:
+        async with Runtime():
+            shop = Shop(Stock)
+            await shop.up(0)
+            load = envelope.load_batch
+
+            def load_as_later_version(data: bytes) -> object:
+                with monkeypatch.context() as later:
+                    later.setattr(envelope, "VERSION", envelope.VERSION + 1)
+                    return load(data)
+
+            monkeypatch.setattr(envelope, "load_batch", load_as_later_version)
+            result = await shop.client.ref(Stock).at_most_once.result("order")
+            await shop.client.close(UsageError("over"))
+            return result.error
+
+    told = f"lane protocol {envelope.VERSION} met {envelope.VERSION + 1}: run the same raybeam at both ends"
+    assert told in str(run(main()))
+    assert told in caplog.text
