@@ -61,6 +61,7 @@ class FamilyCall:
         "_numbers",
         "_observed",
         "_origin",
+        "_request",
         "described",
         "extra",
         "key",
@@ -86,6 +87,7 @@ class FamilyCall:
         self._origin: Origin | None = None
         self._numbers: CallNumbers | None = None
         self._doubt: CallFailed | None = None  # how the last attempt ended that may have been done
+        self._request = request
         self.described = (channel.name, request)
         self.payload, self.large = envelope.dump_request(request)
         self._observed = observed
@@ -135,7 +137,9 @@ class FamilyCall:
                 )
                 if isinstance(verdict, OutOfTime):
                     raise CallTimeout(self.described, sent=self._doubt is not None)
-                if isinstance(verdict, GiveUp) or (verdict.same and not client.has(self.member)):
+                if isinstance(verdict, GiveUp) or self._channel.state.refuses:
+                    raise self._told(error)
+                if verdict.same and not client.has(self.member):
                     raise self._told(error)
                 if verdict.counts and not self._channel.may_repeat(self._observed):
                     raise self._told(error)
@@ -147,6 +151,7 @@ class FamilyCall:
 
     async def _attempt(self) -> object:
         lane = await self._lane()
+        self._channel.check_breaker(self._request)
         self.member = lane.name
         return await lane.call(SERVICE, self.payload, self.until, self.described, self.extra, self.large)
 
@@ -196,9 +201,7 @@ class FamilyCall:
 
     def _learn(self, failure: CallFailed) -> float | None:
         """Take in how an attempt failed; when the callee may be asked again, if it has refused."""
-        breaker = self._channel.state.breaker
-        if breaker is not None and failure.outcome in (Outcome.UNKNOWN, Outcome.FAILED):
-            breaker.melt()
+        self._channel.state.failed(failure.outcome)
         if failure.outcome is Outcome.UNKNOWN:
             self._doubt = failure
         if isinstance(failure, Overloaded):

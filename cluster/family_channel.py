@@ -25,7 +25,6 @@ from raybeam.actors.result import result_of
 
 from . import envelope
 from .family_call import FamilyCall
-from .kernel.breaker import BreakerState
 from .names import SERVICE
 from .telemetry.client_calls import context_of_call
 
@@ -92,7 +91,7 @@ class FamilyChannel:
         until = began + _time_left(delivery)
         try:
             if self.state.breaker is not None:
-                self._check_breaker(request)
+                self.check_breaker(request)
             if delivery.retry is not AT_MOST_ONCE and not isinstance(delivery.retry, AtMostOnce):
                 self.state.earned += delivery.retry.budget
             if delivery.hedge is not None:
@@ -117,7 +116,13 @@ class FamilyChannel:
         return value
 
     async def ask_all(self, request: Invoke, delivery: Delivery) -> Broadcast[object]:
-        """Call every replica there is, each once, and gather what they answer until the deadline."""
+        """Call every replica there is, each once, and gather what they answer until the deadline.
+
+        Raises:
+            CircuitOpen: The family's breaker is open; nobody was called.
+            CallTimeout: There was no replica until the deadline.
+        """
+        self.check_breaker(request)
         began = self.client.now()
         until = began + _time_left(delivery)
         message = envelope.dump_request(request)
@@ -127,6 +132,8 @@ class FamilyChannel:
             observed = calls.begin(request.method) if calls.telemetry.on else None
             extra = envelope.pack_extra(context_of_call(observed), None)
             result = await result_of(self._ask_member(member.name, request, message, extra, until))
+            if isinstance(result.error, CallFailed):
+                self.state.failed(result.error.outcome)
             if observed is not None:
                 took_s = self.client.now() - began
                 if result.error is None:
@@ -155,7 +162,7 @@ class FamilyChannel:
     # -- inside --------------------------------------------------------------------------------------
 
     async def _tell(self, request: Invoke, delivery: Delivery) -> None:
-        self._check_breaker(request)
+        self.check_breaker(request)
         until = self.client.now() + _time_left(delivery)
         message = envelope.dump_request(request)
         extra = envelope.pack_extra(current_context(), None)
@@ -220,9 +227,14 @@ class FamilyChannel:
             raise NoProcess(described)
         return await lane.call(SERVICE, payload, until, described, extra, large)
 
-    def _check_breaker(self, request: Invoke) -> None:
+    def check_breaker(self, request: Invoke) -> None:
+        """Refuse a call while the family's breaker is open.
+
+        Raises:
+            CircuitOpen: It is.
+        """
         breaker = self.state.breaker
-        if breaker is not None and breaker.state is not BreakerState.OK:
+        if breaker is not None and self.state.refuses:
             raise CircuitOpen((self.name, request), breaker.retry_after_s)
 
     def refuses_all_alike(self, refused: Overloaded) -> bool:

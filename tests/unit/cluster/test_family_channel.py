@@ -32,6 +32,7 @@ from raybeam.actors import (
 )
 from raybeam.actors.testing import run
 from raybeam.cluster import envelope
+from raybeam.cluster.kernel.breaker import BreakerState
 from raybeam.cluster.kernel.ring import Ring
 from raybeam.cluster.kernel.views import Member, View, member_down, member_up
 
@@ -877,3 +878,46 @@ def test_ends_of_different_versions_are_told_at_both(
     told = f"lane protocol {envelope.VERSION} met {envelope.VERSION + 1}: run the same raybeam at both ends"
     assert told in str(run(main()))
     assert told in caplog.text
+
+
+def test_an_open_breaker_refuses_broadcasts_too_and_counts_their_failures() -> None:
+    async def main() -> tuple[BreakerState, type[BaseException] | None]:
+        async with Runtime():
+            shop = Shop(Stock, replicas=2, breaker={"melts": 1})
+            await shop.up(0)
+            await shop.up(1)
+            stock = shop.client.ref(Stock)
+            shop.client.breakers["stock"]._clock = asyncio.get_running_loop().time
+            await stock.hold.within(0.05).broadcast(0.2)
+            state, refused = shop.client.breakers["stock"].state, None
+            try:
+                await stock.name.broadcast()
+            except CircuitOpen as error:
+                refused = type(error)
+            await shop.client.close(UsageError("over"))
+            return state, refused
+
+    assert run(main()) == (BreakerState.BLOWN, CircuitOpen)
+
+
+def test_an_open_breaker_ends_repetitions() -> None:
+    async def main() -> tuple[Outcome, float]:
+        async with Runtime():
+            shop = Shop(Stock, breaker={"melts": 100})
+            replica = await shop.up(0)
+            stock = shop.client.ref(Stock)
+            replica.alive = False
+            asked = asyncio.ensure_future(stock.at_least_once.result("order"))
+            await asyncio.sleep(0.1)
+            shop.client.breakers["stock"].disable()
+            began = asyncio.get_running_loop().time()
+            await shop.up(0, 2)
+            outcome = (await asked).outcome
+            took_s = asyncio.get_running_loop().time() - began
+            await shop.client.close(UsageError("over"))
+            return outcome, took_s
+
+    outcome, took_s = run(main())
+
+    assert outcome is Outcome.UNKNOWN
+    assert took_s < 1.0
