@@ -42,6 +42,7 @@ from .errors import (
     MessageTooLarge,
     NoProcess,
     NotAProcessError,
+    OptionError,
     Overloaded,
     RaybeamError,
     RaybeamInternalError,
@@ -133,6 +134,7 @@ from .stage import GenStage
 from .supervisor import Supervisor
 from .supervisor_calls import ChildCounts, ChildError, ChildInfo, RestartWindow
 from .supervisor_report import SupervisorReport
+from .system_calls import Statistics
 from .task import Completed, Exited, Task, TaskReply
 from .task_supervisor import TaskSupervisor
 
@@ -284,6 +286,7 @@ __all__ = [
     "StartError",
     "ChildError",
     "InvalidSpecError",
+    "OptionError",
     "StartIgnored",
     "CallFailed",
     "CallTimeout",
@@ -298,4 +301,10 @@ __all__ = [
     "ServiceError",
     "ClusterError",
     "RaybeamInternalError",
+    "Statistics",
 ]
+
+
+def __dir__() -> list[str]:
+    """The public names: what `dir()` and completion show."""
+    return sorted(__all__)

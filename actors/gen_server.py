@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 from .answer import await_answer, fail_with_no_process, send_call, time_left
 from .behaviour import Behaviour
 from .errors import UsageError
+from .kernel.options import check_seconds
 from .local_channel import LocalChannel
 from .message import Cast
 from .method import Method, methods_of
@@ -196,7 +197,10 @@ async def request(
         CallTimeout: No answer in time; the outcome is unknown.
         Overloaded: The callee's mailbox is full; nothing was done.
         CallFailed: The callee ended without an answer; `cause` is its exit reason, or `"calling_self"`.
+        UsageError: `timeout_s` is no number of seconds, or below 0.
     """
+    if timeout_s is not DEFAULT_TIMEOUT_S:
+        check_seconds(timeout_s)
     runtime = current_runtime()
     cell = runtime.cell(destination)
     if cell is None:
@@ -209,7 +213,10 @@ async def request(
 
 
 def tell(destination: Destination, message: object) -> None:
-    """Send a cast, from any thread: OTP's `gen_server:cast`. To nobody it vanishes."""
+    """Send a cast: OTP's `gen_server:cast`. To nobody it vanishes.
+
+    It may be sent from another thread too, if that knows its runtime, see `raybeam.actors.process`.
+    """
     runtime = current_runtime()
     cell = runtime.cell(destination)
     if cell is not None:
@@ -220,13 +227,33 @@ def tell(destination: Destination, message: object) -> None:
 
 
 def ref(server: type[G], destination: Destination) -> G:
-    """A typed reference to a process of this runtime: has the marked methods of `server`."""
+    """A typed reference to a process of this runtime: has the marked methods of `server`.
+
+    Raises:
+        UsageError: `server` is no subclass of `GenServer`.
+    """
     given: object = server
     if not isinstance(given, type) or not issubclass(given, GenServer):
-        raise UsageError(
-            f"ref({given!r}, ...): give the class itself, derived from GenServer, and then the destination"
-        )
+        mend = "give the class itself, derived from GenServer, and then the destination"
+        if isinstance(given, type) and issubclass(given, Behaviour):
+            mend = "it has no marked methods; use gen_server.request(destination, message) and gen_server.tell"
+        raise UsageError(f"ref({given!r}, ...): {mend}")
     return reference(server, LocalChannel(current_runtime(), destination))
+
+
+_OTP_NAMES = {
+    "call": "request(destination, message)",
+    "cast": "tell(destination, message)",
+    "reply": "sender.reply(value), of the sender that handle_call() got",
+    "abcast": "tell(destination, message) for each",
+    "check_response": "a Response in handle_info(), with send_request(..., deliver=True)",
+}
+
+
+def __getattr__(name: str) -> NoReturn:
+    if name in _OTP_NAMES:
+        raise AttributeError(f"gen_server has no {name!r}: use {_OTP_NAMES[name]}; docs/otp.md has all names")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 __all__ = [

@@ -126,8 +126,8 @@ class Method(Generic[S, P, R]):
 def _in_thread(function: Callable[..., object], *args: object, **kwargs: object) -> object:
     try:
         return function(*args, **kwargs)
-    except StopIteration as error:  # no future can carry one: who waits would wait for ever
-        raise RuntimeError(f"{function.__qualname__}() raised StopIteration") from error
+    except (StopIteration, GeneratorExit) as error:  # no future can hand one on: each means something to who waits
+        raise RuntimeError(f"{function.__qualname__}() raised {type(error).__name__}") from error
 
 
 def _unchanged(value: object) -> object:

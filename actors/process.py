@@ -1,8 +1,12 @@
 """What any process can do: send, link, monitor, exit, receive. OTP's built-in functions.
 
 Functions that act on the caller need to run inside a process; the others only need a runtime. All but the `async` ones
-may be called from the threads that blocking handlers run in. What a process began before its end (a task of asyncio, a
-`finally`) cannot act for it any more: there they raise `ProcessKilled`.
+may be called from other threads too, and so may `gen_server.tell`, `gen_server.send_request`, `sender.reply` and
+`gen_event.notify`: in the threads that blocking handlers run in, and in any other one in which the caller's context was
+carried along (`context = contextvars.copy_context()` here, `context.run(function)` there), for the context says which
+runtime and which process acts. A thread without it has no runtime: they raise `NotAProcessError`. What a
+process began before its end (a task of asyncio, a `finally`) cannot act for it any more: there they raise
+`ProcessKilled`.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from .answer import await_answer
 from .cell import TaskCell
 from .delivery import is_time
 from .errors import NotAProcessError, ProcessKilled, UsageError
+from .kernel.options import check_seconds
 from .message import From, SystemCall
 from .pid import Pid, Via
 from .remote_cell import LOCATE, RemoteCell
@@ -94,7 +99,15 @@ def send(destination: Destination, message: object) -> None:
 
 @from_any_thread
 def send_after(delay_s: float, destination: Destination, message: object) -> asyncio.TimerHandle:
-    """Send a message `delay_s` seconds from now; the handle's `cancel()` calls it off (in the loop's thread)."""
+    """Send a message `delay_s` seconds from now; the handle's `cancel()` calls it off (in the loop's thread).
+
+    Raises:
+        UsageError: `delay_s` is no number of seconds, or below 0.
+    """
+    given: object = delay_s
+    if given is None:
+        raise UsageError("delay_s=None: give seconds, 0 or more")
+    check_seconds(delay_s, "delay_s")
     runtime = current_runtime()
 
     def fire() -> None:
@@ -107,7 +120,14 @@ def send_after(delay_s: float, destination: Destination, message: object) -> asy
 
 @from_any_thread
 def spawn(function: Callable[..., Awaitable[object]], *args: object) -> Pid:
-    """Start a process that runs `await function(*args)` and ends with it."""
+    """Start a process that runs `await function(*args)` and ends with it.
+
+    An exception that it does not catch ends it and is reported, as a `CrashReport`; `raise Exit(reason)` is no crash.
+    It tells who is linked or watches in any case.
+
+    Raises:
+        UsageError: `function` cannot be called. What is no async def crashes the process with one.
+    """
     return current_runtime().spawn(_body(function, args))
 
 
@@ -282,7 +302,10 @@ def call_cancelled() -> bool:
 
 async def wait_exit(destination: Destination) -> ExitReason:
     """Wait until a process has ended; its exit reason, `"noproc"` if it was not there."""
-    return await current_runtime().ended(destination)
+    runtime, own = current_runtime(), current_cell.get()
+    if own is not None and runtime.cell(destination) is own:
+        raise UsageError("a process cannot wait for its own end: return Stop(reason), or let another process wait")
+    return await runtime.ended(destination)
 
 
 async def receive(match: Callable[[object], bool] | None = None, timeout_s: float | None = None) -> object:
@@ -332,3 +355,28 @@ async def receive(match: Callable[[object], bool] | None = None, timeout_s: floa
 def _wake(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
+
+
+__all__ = [
+    "call_cancelled",
+    "deadline",
+    "demonitor",
+    "exit_process",
+    "is_alive",
+    "link",
+    "locate",
+    "monitor",
+    "receive",
+    "register",
+    "self_pid",
+    "send",
+    "send_after",
+    "spawn",
+    "spawn_link",
+    "spawn_monitor",
+    "trap_exit",
+    "unlink",
+    "unregister",
+    "wait_exit",
+    "whereis",
+]

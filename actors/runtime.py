@@ -52,7 +52,10 @@ def current_runtime() -> Runtime:
         return cell.runtime
     runtime = ambient_runtime.get()
     if runtime is None:
-        raise NotAProcessError("no runtime here: run this inside `async with Runtime():` or in a process")
+        raise NotAProcessError(
+            "no runtime here: run this inside `async with Runtime():` or in a process; in a thread of your own by "
+            "contextvars.copy_context().run(...), with the context of where it was started"
+        )
     return runtime
 
 

@@ -137,7 +137,9 @@ class StageCell(ServerCell):
                     await self._drive(event)
                 else:
                     await self._serve(request, message.sender if isinstance(message, Call) else None)
-            except Exception as error:  # noqa: BLE001 (let it crash: an event that cannot be sent, a bad selector)
+            except BaseException as error:  # an event that cannot be sent, a bad selector
+                if self.unwinds(error):
+                    raise
                 self.last_message = message
                 await self.stop(crashed(error))
         if self.stopping is not None and self.exit_reason is ALIVE:
@@ -215,9 +217,7 @@ class StageCell(ServerCell):
         self, name: str, function: Callable[..., Awaitable[object]], args: tuple[object, ...]
     ) -> object:
         """What a callback returns, without what only stages return: that is done."""
-        running = function(*args)
-        self.check_async(name, running)
-        result = await running
+        result = await self.begun(name, function, args)
         if isinstance(result, Emit) and self.exit_reason is ALIVE:
             self.emit(result.events, result.last)
             return result.result()

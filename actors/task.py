@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from .cell import crashed
 from .crash import CrashReport
-from .errors import CallFailed, CallTimeout, Exit, ProcessKilled, UsageError
+from .errors import CallFailed, CallTimeout, Exit, UsageError
 from .kernel.childspec import BRUTAL_KILL
 from .kernel.reason import KILL, KILLED, SHUTDOWN, ExitReason, is_normal_end
 from .kernel.server import ABSENT
@@ -82,11 +82,9 @@ class TaskBody(Generic[R]):
             value = await running
         except Exit as exit_:
             reason = exit_.reason
-        except (asyncio.CancelledError, ProcessKilled) as error:
-            if own_cell_dead_or_alive().is_ending():
+        except BaseException as error:
+            if own_cell_dead_or_alive().unwinds(error):
                 raise
-            reason = crashed(error)
-        except Exception as error:  # noqa: BLE001 (let it crash: the reason carries the error)
             reason = crashed(error)
         else:
             if self.tell is not None:

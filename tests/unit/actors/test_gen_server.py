@@ -871,3 +871,57 @@ def test_a_process_that_is_killed_while_it_waits_for_its_name_is_not_started() -
             return failed.value.reason
 
     assert run(main()) == "killed"
+
+
+class Doomed(GenServer):
+    async def init(self, how: str) -> object:
+        match how:
+            case "raises":
+                raise KeyError("doomed")
+            case "exits":
+                raise Exit("doomed")
+            case "stops":
+                return Stop("doomed")
+            case "errs":
+                return Error("doomed")
+            case _:
+                return Ignore()
+
+
+@pytest.mark.parametrize("how", ["raises", "exits", "stops"])
+@pytest.mark.parametrize("traps", [True, False])
+def test_a_failed_linked_start_ends_a_caller_that_does_not_trap_exits_as_in_otp(how: str, traps: bool) -> None:
+    reports: list[object] = []
+
+    async def main() -> tuple[list[object], object]:
+        seen: list[object] = []
+
+        async def caller() -> None:
+            process.trap_exit(traps)
+            try:
+                await gen_server.start_link(Doomed, how)
+            except StartError as error:
+                seen.append(error.reason)
+            with pytest.raises(TimeoutError):
+                seen.append(await process.receive(timeout_s=1))
+
+        async with Runtime(reports=reports.append):
+            return seen, await process.wait_exit(process.spawn(caller))
+
+    failure = Crashed(KeyError("doomed")) if how == "raises" else "doomed"
+    assert run(main()) == (([failure], "normal") if traps else ([], failure))
+    assert [getattr(report, "reason", None) for report in reports] == ([] if traps else [failure])
+
+
+@pytest.mark.parametrize("how", ["errs", "ignores"])
+def test_a_linked_start_that_is_refused_in_order_ends_nobody(how: str) -> None:
+    async def main() -> object:
+        async def caller() -> None:
+            with pytest.raises((StartError, StartIgnored)):
+                await gen_server.start_link(Doomed, how)
+            await asyncio.sleep(1)
+
+        async with quiet():
+            return await process.wait_exit(process.spawn(caller))
+
+    assert run(main()) == "normal"

@@ -187,7 +187,7 @@ async def typed(method: str) -> object:
             "UsageError: ref(<class 'int'>, ...): give",
         ),
         (lambda: gen_server.replace_state("lamp", untyped(5)), "UsageError: replace_state(..., 5): give a function"),
-        (lambda: gen_server.start(PoorTime), "ValueError: timeout_s='1': give seconds, 0 or more"),
+        (lambda: gen_server.start(PoorTime), "OptionError: timeout_s='1': give seconds, 0 or more"),
         (lambda: waiting(match="on"), "UsageError: receive('on'): give a function that says which messages to take"),
         (lambda: waiting(timeout_s="1"), "UsageError: receive(timeout_s='1'): give the seconds to wait"),
         (handled, "PlainHandler.init() must be an async def; it is a plain def"),

@@ -436,3 +436,22 @@ def test_a_wrong_option_names_its_mend(options: dict[str, str], named: str) -> N
     make: Callable[..., object] = RegistrySpec
     with pytest.raises(UsageError, match=named):
         make(**options)
+
+
+def test_a_registry_that_is_stopped_ends_nobody_and_one_that_is_shut_down_takes_its_processes_along() -> None:
+    async def lives_after(reason: str) -> bool:
+        names = await gen_server.start(Registry)
+        holder = await gen_server.start(Plain, names)
+        await gen_server.stop(names, reason)
+        await settle()
+        return process.is_alive(holder)
+
+    class Plain(GenServer):
+        async def init(self, names: Pid) -> None:
+            registry.register(names, "lamp")
+
+    async def main() -> list[bool]:
+        async with Runtime():
+            return [await lives_after("normal"), await lives_after("shutdown")]
+
+    assert run(main()) == [True, False]
