@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import fields
 from difflib import get_close_matches
@@ -79,14 +80,14 @@ class Family(_Strict):
     pattern: Literal["replicated", "singleton", "ring", "broadcast"] = "replicated"
     bounded_load: float | None = Field(default=None, gt=1)
     breaker: BreakerSpec | None = None
-    replicas: int = Field(default=1, ge=1, le=1000)
+    replicas: int = Field(default=1, ge=1, le=1000, strict=True)
     calls: tuple[Name, ...] = ()
     cpus: float = Field(default=0.1, gt=0)
     spread: Literal["spread", "strict_spread", "pack"] = "spread"
     restart: Literal["permanent", "transient", "temporary"] = "permanent"
-    max_restarts: int = Field(default=5, ge=0)
+    max_restarts: int = Field(default=5, ge=0, strict=True)
     period_s: float = Field(default=30.0, gt=0)
-    process_restarts: int = Field(default=3, ge=0)
+    process_restarts: int = Field(default=3, ge=0, strict=True)
     start_timeout_s: float = Field(default=60.0, gt=0)
     shutdown_s: float = Field(default=5.0, gt=0)
     regulation: Regulation | None = None
@@ -96,6 +97,16 @@ class Family(_Strict):
     def _importable(cls, service: object) -> object:
         resolve_service(service)
         return service
+
+    @pydantic.model_validator(mode="after")
+    def _args_that_init_takes(self) -> Family:
+        service = self.service_class()
+        signature = inspect.signature(service.init)
+        try:
+            signature.bind(service, *self.args)  # the class stands for `self`
+        except TypeError as error:
+            raise ValueError(f"args={self.args!r} do not fit {service.__name__}.init{signature}: {error}") from None
+        return self
 
     @pydantic.model_validator(mode="after")
     def _one_singleton(self) -> Family:
@@ -134,7 +145,7 @@ class Blueprint(_Strict):
     telemetry: TelemetryOptions = TelemetryOptions()
     driver_timeout_s: float = Field(default=10.0, ge=2.0)
     orphan_timeout_s: float = Field(default=60.0, ge=2.0)
-    max_restarts: int = Field(default=3, ge=0)
+    max_restarts: int = Field(default=3, ge=0, strict=True)
     period_s: float = Field(default=60.0, gt=0)
 
     @pydantic.model_validator(mode="after")

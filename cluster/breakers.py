@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class BreakerSwitch:
-    """The breaker of one family, for all calls from this handle; see `raybeam.cluster.kernel.breaker`.
+    """The breaker of one family, for all calls from this handle, from any thread; see `raybeam.cluster.kernel.breaker`.
 
     Args:
         spec: When it opens.
@@ -25,6 +26,7 @@ class BreakerSwitch:
     def __init__(self, spec: BreakerSpec, clock: Callable[[], float] = time.monotonic) -> None:
         self._breaker = Breaker(spec)
         self._clock = clock
+        self._lock = threading.Lock()
 
     @property
     def state(self) -> BreakerState:
@@ -38,19 +40,24 @@ class BreakerSwitch:
 
     def melt(self) -> None:
         """A call failed."""
-        self._breaker = self._breaker.melt(self._clock())
+        now = self._clock()
+        self._change(lambda breaker: breaker.melt(now))
 
     def reset(self) -> None:
         """Close it at once."""
-        self._breaker = self._breaker.reset()
+        self._change(Breaker.reset)
 
     def disable(self) -> None:
         """Refuse all calls until it is enabled."""
-        self._breaker = self._breaker.disable()
+        self._change(Breaker.disable)
 
     def enable(self) -> None:
         """Undo `disable`."""
-        self._breaker = self._breaker.enable()
+        self._change(Breaker.enable)
+
+    def _change(self, change: Callable[[Breaker], Breaker]) -> None:
+        with self._lock:  # the clients of several event loops have one switch, and the operator yet another thread
+            self._breaker = change(self._breaker)
 
 
 def breakers_of(blueprint: Blueprint) -> dict[str, BreakerSwitch]:

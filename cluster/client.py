@@ -76,7 +76,6 @@ class Client:
         telemetry: Where its calls are counted and traced. Default: nowhere.
 
     Attributes:
-        id: Unique name of this client, for calls that must be done once.
         observed: Where its calls are counted and traced.
         shunned: Replicas that have said that they are overloaded, and until when they want not to be asked.
     """
@@ -92,7 +91,6 @@ class Client:
         telemetry: Telemetry = NO_TELEMETRY,
     ) -> None:
         self.random = random.Random(seed)  # noqa: S311 (spreading load, not secrets)
-        self.id = f"{self.random.getrandbits(128):032x}"
         self.shunned: dict[str, float] = {}
         self.breakers = breakers_of(blueprint) if breakers is None else breakers
         self._states: dict[str, FamilyState] = {}
@@ -236,13 +234,19 @@ class Client:
         while True:
             if self._over is not None:
                 raise self._over
-            view = self._views.get(family)
-            members = () if view is None else view.members
-            if alive := tuple(member for member in members if member.health is not Health.DOWN):
+            if alive := self._alive(family):
                 return alive
             self._changed.clear()
             async with asyncio.timeout_at(until):
                 await self._changed.wait()
+
+    def replicas(self, family: str) -> int:
+        """How many replicas of a family calls may be sent to."""
+        return len(self._alive(family))
+
+    def _alive(self, family: str) -> tuple[Member, ...]:
+        view = self._views.get(family)
+        return () if view is None else tuple(member for member in view.members if member.health is not Health.DOWN)
 
     def state(self, family: str) -> FamilyState:
         """What this client remembers of its calls to a family."""
@@ -255,7 +259,7 @@ class Client:
         """The numbers of the calls that one replica must do once."""
         numbers = self._numbers.get(name)
         if numbers is None:
-            numbers = self._numbers[name] = CallNumbers()
+            numbers = self._numbers[name] = CallNumbers(self._unique_name())
         return numbers
 
     def shun(self, name: str, seconds: float) -> None:
@@ -268,6 +272,9 @@ class Client:
     def now(self) -> float:
         """The time of the loop."""
         return asyncio.get_running_loop().time()
+
+    def _unique_name(self) -> str:
+        return f"{self.random.getrandbits(128):032x}"
 
     def _unshun(self, name: str) -> None:
         if self.shunned.get(name, 0.0) <= self.now():
@@ -285,7 +292,7 @@ class Client:
         task = self._opening.get(name)
         if task is None:
             task = self._opening[name] = asyncio.get_running_loop().create_task(self._connect(name))
-            task.add_done_callback(lambda _: self._opening.pop(name, None))
+            task.add_done_callback(lambda opened: self._opened(name, opened))
         try:
             return await asyncio.shield(task)
         except LookupError:
@@ -295,16 +302,21 @@ class Client:
             await asyncio.sleep(LOOK_UP_AGAIN_S)
         return None
 
+    def _opened(self, name: str, task: asyncio.Task[Lane]) -> None:
+        self._opening.pop(name, None)
+        if not task.cancelled():
+            task.exception()  # taken: those that waited for it may have given up
+
     async def _connect(self, name: str) -> Lane:
         link = await self._source.link(name)
         family = next((view.family for view in self._views.values() if _has(view, name)), "")
         lane = Lane(
             link,
             name,
-            on_end=lambda dead: self._lane_ended(name, dead),
+            on_end=lambda dead: self._lane_ended(lane, dead),
             epoch=lambda: self._epoch(family),
             on_view=self._corrected,
-            lane_id=f"{self.random.getrandbits(128):032x}",
+            lane_id=self._unique_name(),
             traffic=self.observed.traffic(family),
         )
         self._lanes[name] = lane
@@ -324,10 +336,11 @@ class Client:
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
 
-    def _lane_ended(self, name: str, dead: bool) -> None:
-        self._lanes.pop(name, None)
+    def _lane_ended(self, lane: Lane, dead: bool) -> None:
+        if self._lanes.get(lane.name) is lane:  # a retired one may have a successor already
+            del self._lanes[lane.name]
         if dead:
-            self._suspect(name)
+            self._suspect(lane.name)
 
     def _epoch(self, family: str) -> int:
         view = self._views.get(family)

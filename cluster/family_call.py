@@ -24,6 +24,7 @@ from .telemetry.client_calls import context_of_call
 
 if TYPE_CHECKING:
     from raybeam.actors.delivery import Delivery, Invoke
+    from raybeam.actors.kernel.once import CallNumbers
 
     from .family_channel import FamilyChannel
     from .lane import Lane
@@ -56,9 +57,11 @@ class FamilyCall:
         "_channel",
         "_client",
         "_delivery",
-        "_maybe_done",
+        "_doubt",
+        "_numbers",
         "_observed",
         "_origin",
+        "_request",
         "described",
         "extra",
         "key",
@@ -82,7 +85,9 @@ class FamilyCall:
         self._delivery = delivery
         self._avoid = avoid
         self._origin: Origin | None = None
-        self._maybe_done = False
+        self._numbers: CallNumbers | None = None
+        self._doubt: CallFailed | None = None  # how the last attempt ended that may have been done
+        self._request = request
         self.described = (channel.name, request)
         self.payload, self.large = envelope.dump_request(request)
         self._observed = observed
@@ -109,13 +114,15 @@ class FamilyCall:
                         raise failure
                     return await self._attempt()
                 except TimeoutError:
-                    raise CallTimeout(self.described, sent=self._maybe_done) from None
+                    raise CallTimeout(self.described, sent=self._doubt is not None) from None
                 except _StateLost as lost:
                     raise Interrupted(lost.cause, self.described) from None
                 except _Shunned as shunned:
                     error: CallFailed = Overloaded(self.described, shunned.seconds)
                     retry_after_s: float | None = shunned.seconds
                 except CallFailed as failure:
+                    if failure.outcome is Outcome.NOT_SENT and self._doubt is not None and self._origin is not None:
+                        raise Interrupted(failure.cause, self.described) from None
                     error = failure
                     retry_after_s = self._learn(failure)
                 left_s = self.until - client.now()
@@ -125,15 +132,17 @@ class FamilyCall:
                     attempt,
                     left_s,
                     client.random,
-                    maybe_done=self._maybe_done,
+                    maybe_done=self._doubt is not None,
                     retry_after_s=retry_after_s,
                 )
                 if isinstance(verdict, OutOfTime):
-                    raise CallTimeout(self.described, sent=self._maybe_done)
-                if isinstance(verdict, GiveUp) or (verdict.same and not client.has(self.member)):
-                    raise error
+                    raise CallTimeout(self.described, sent=self._doubt is not None)
+                if isinstance(verdict, GiveUp) or self._channel.state.refuses:
+                    raise self._told(error)
+                if verdict.same and not client.has(self.member):
+                    raise self._told(error)
                 if verdict.counts and not self._channel.may_repeat(self._observed):
-                    raise error
+                    raise self._told(error)
                 if self._observed is not None:
                     self._observed.retry(error.outcome, verdict.delay_s)
                 await asyncio.sleep(verdict.delay_s)
@@ -142,13 +151,14 @@ class FamilyCall:
 
     async def _attempt(self) -> object:
         lane = await self._lane()
+        self._channel.check_breaker(self._request)
         self.member = lane.name
         return await lane.call(SERVICE, self.payload, self.until, self.described, self.extra, self.large)
 
     async def _lane(self) -> Lane:
         """The lane for the next attempt. Once a replica may have done a call exactly once, to no other."""
         client, delivery = self._client, self._delivery
-        if self._origin is not None and self._maybe_done:
+        if self._origin is not None and self._doubt is not None:
             assert self.member is not None
             lane = await client.lane_to(self.member, self.until)
             if lane is None:
@@ -173,31 +183,30 @@ class FamilyCall:
         while numbers.under_way >= window:
             await self._channel.state.wait_for_settled()
         self.member = lane.name
-        self._origin = Origin(self._client.id, numbers.take(), numbers.settled, life)
+        self._numbers = numbers
+        self._origin = Origin(numbers.client, numbers.take(), numbers.settled, life)
         self.extra = envelope.pack_extra(context_of_call(self._observed), self._origin)
 
     def _settle(self) -> None:
         """No answer to the numbered call is waited for any more."""
         if self._origin is not None:
-            assert self.member is not None
-            self._client.numbers(self.member).settle(self._origin.number)
+            assert self._numbers is not None
+            self._numbers.settle(self._origin.number)
             self._origin = None
             self._channel.state.settled()
 
-    def _learn(self, failure: CallFailed) -> float | None:
-        """Take in how an attempt failed; when the callee may be asked again, if it has refused.
+    def _told(self, error: CallFailed) -> CallFailed:
+        """What the caller is told: that the last attempt was not done says nothing of those before."""
+        return self._doubt if self._doubt is not None and error.outcome.surely_not_done else error
 
-        Raises:
-            _StateLost: It was not done, but an earlier attempt may have been, by a state that is gone now.
-        """
-        breaker = self._channel.state.breaker
-        if breaker is not None and failure.outcome in (Outcome.UNKNOWN, Outcome.FAILED):
-            breaker.melt()
+    def _learn(self, failure: CallFailed) -> float | None:
+        """Take in how an attempt failed; when the callee may be asked again, if it has refused."""
+        self._channel.state.failed(failure.outcome)
         if failure.outcome is Outcome.UNKNOWN:
-            self._maybe_done = True
-        elif failure.outcome is Outcome.NOT_SENT and self._maybe_done and self._origin is not None:
-            raise _StateLost(failure.cause)
+            self._doubt = failure
         if isinstance(failure, Overloaded):
+            if not self._channel.refuses_all_alike(failure):
+                return failure.retry_after_s
             assert self.member is not None
             self._client.shun(self.member, failure.retry_after_s)
             return 0.0  # another replica may take it at once

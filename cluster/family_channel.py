@@ -13,17 +13,18 @@ from raybeam.actors import (
     CircuitOpen,
     ExactlyOnce,
     NoProcess,
+    Overloaded,
     Result,
     UsageError,
     current_context,
 )
 from raybeam.actors.answer import time_left
+from raybeam.actors.kernel.regulation.refusal import Refusal
 from raybeam.actors.kernel.retry import AT_MOST_ONCE
 from raybeam.actors.result import result_of
 
 from . import envelope
 from .family_call import FamilyCall
-from .kernel.breaker import BreakerState
 from .names import SERVICE
 from .telemetry.client_calls import context_of_call
 
@@ -57,13 +58,16 @@ class FamilyChannel:
         state: What the client remembers of its calls to the family.
     """
 
-    __slots__ = ("_calls", "_pattern", "client", "family", "name", "state")
+    __slots__ = ("_by_caller", "_calls", "_pattern", "client", "family", "name", "state")
 
     def __init__(self, client: Client, family: str) -> None:
         self.client = client
         self.family = family
         self.name = f"{client.blueprint.name}/{family}"
-        self._pattern = client.blueprint.families[family].pattern
+        spec = client.blueprint.families[family]
+        self._pattern = spec.pattern
+        regulation = spec.regulation or spec.service_class().regulation
+        self._by_caller = regulation is not None and (regulation.priorities is not None or regulation.fair is not None)
         self.state = client.state(family)
         self._calls = client.observed.calls(family)
 
@@ -87,7 +91,7 @@ class FamilyChannel:
         until = began + _time_left(delivery)
         try:
             if self.state.breaker is not None:
-                self._check_breaker(request)
+                self.check_breaker(request)
             if delivery.retry is not AT_MOST_ONCE and not isinstance(delivery.retry, AtMostOnce):
                 self.state.earned += delivery.retry.budget
             if delivery.hedge is not None:
@@ -112,7 +116,13 @@ class FamilyChannel:
         return value
 
     async def ask_all(self, request: Invoke, delivery: Delivery) -> Broadcast[object]:
-        """Call every replica there is, each once, and gather what they answer until the deadline."""
+        """Call every replica there is, each once, and gather what they answer until the deadline.
+
+        Raises:
+            CircuitOpen: The family's breaker is open; nobody was called.
+            CallTimeout: There was no replica until the deadline.
+        """
+        self.check_breaker(request)
         began = self.client.now()
         until = began + _time_left(delivery)
         message = envelope.dump_request(request)
@@ -122,6 +132,8 @@ class FamilyChannel:
             observed = calls.begin(request.method) if calls.telemetry.on else None
             extra = envelope.pack_extra(context_of_call(observed), None)
             result = await result_of(self._ask_member(member.name, request, message, extra, until))
+            if isinstance(result.error, CallFailed):
+                self.state.failed(result.error.outcome)
             if observed is not None:
                 took_s = self.client.now() - began
                 if result.error is None:
@@ -150,12 +162,12 @@ class FamilyChannel:
     # -- inside --------------------------------------------------------------------------------------
 
     async def _tell(self, request: Invoke, delivery: Delivery) -> None:
-        self._check_breaker(request)
+        self.check_breaker(request)
         until = self.client.now() + _time_left(delivery)
         message = envelope.dump_request(request)
         extra = envelope.pack_extra(current_context(), None)
         if self._pattern == "broadcast":
-            lanes = [self.client.lane_to(member.name, until) for member in await self._members(until, request)]
+            lanes = [self._lane_to(member.name, until, request) for member in await self._members(until, request)]
             for lane in await asyncio.gather(*lanes):
                 if lane is not None:
                     await self._cast(lane, message, until, request, extra)
@@ -166,6 +178,8 @@ class FamilyChannel:
                 lane = await self.client.lane(self.family, key, until)
             except TimeoutError:
                 raise CallTimeout((self.name, request), sent=False) from None
+            except Overloaded as refused:
+                raise Overloaded((self.name, request), refused.retry_after_s, refused.why) from None
             if await self._cast(lane, message, until, request, extra):
                 return
             await asyncio.sleep(AGAIN_S)
@@ -173,6 +187,12 @@ class FamilyChannel:
     async def _members(self, until: float, request: Invoke) -> tuple[Member, ...]:
         try:
             return await self.client.members(self.family, until)
+        except TimeoutError:
+            raise CallTimeout((self.name, request), sent=False) from None
+
+    async def _lane_to(self, name: str, until: float, request: Invoke) -> Lane | None:
+        try:
+            return await self.client.lane_to(name, until)
         except TimeoutError:
             raise CallTimeout((self.name, request), sent=False) from None
 
@@ -202,18 +222,27 @@ class FamilyChannel:
     ) -> object:
         payload, large = message
         described = (self.name, request)
-        try:
-            lane = await self.client.lane_to(name, until)
-        except TimeoutError:
-            raise CallTimeout(described, sent=False) from None
+        lane = await self._lane_to(name, until, request)
         if lane is None:
             raise NoProcess(described)
         return await lane.call(SERVICE, payload, until, described, extra, large)
 
-    def _check_breaker(self, request: Invoke) -> None:
+    def check_breaker(self, request: Invoke) -> None:
+        """Refuse a call while the family's breaker is open.
+
+        Raises:
+            CircuitOpen: It is.
+        """
         breaker = self.state.breaker
-        if breaker is not None and breaker.state is not BreakerState.OK:
+        if breaker is not None and self.state.refuses:
             raise CircuitOpen((self.name, request), breaker.retry_after_s)
+
+    def refuses_all_alike(self, refused: Overloaded) -> bool:
+        """Whether a replica that has refused a call would refuse any other now: then it is left alone.
+
+        It may have room for calls of another tenant or priority, or for calls with more time.
+        """
+        return not self._by_caller and refused.why != Refusal.DEADLINE.value
 
     def may_repeat(self, observed: Observer | None) -> bool:
         """Take one repetition from the budget, if it has one left."""
@@ -233,8 +262,7 @@ class FamilyChannel:
             pause_s = delivery.hedge.pause_s(latency.quantile(delivery.hedge.quantile, began))
             if pause_s is not None and pause_s < delivery.timeout_s:
                 done, _ = await asyncio.wait(running, timeout=pause_s)
-                others = await client.members(self.family, until)
-                if not done and len(others) > 1 and self.may_repeat(observed):
+                if not done and client.replicas(self.family) > 1 and self.may_repeat(observed):
                     second = FamilyCall(self, request, delivery, until, observed, avoid=first.member)
                     if observed is not None:
                         observed.hedge()

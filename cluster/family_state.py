@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from raybeam.actors import Outcome
+
+from .kernel.breaker import BreakerState
 from .kernel.latency import RecentLatency
 from .kernel.retry_budget import RetryBudget
 
@@ -34,6 +37,16 @@ class FamilyState:
         self._budget, allowed = self._budget.deposit(self.earned).withdraw(now)
         self.earned = 0.0
         return allowed
+
+    @property
+    def refuses(self) -> bool:
+        """Whether the breaker is open."""
+        return self.breaker is not None and self.breaker.state is not BreakerState.OK
+
+    def failed(self, outcome: Outcome) -> None:
+        """An attempt has failed so: the breaker counts those that the callee had begun with, or may have."""
+        if self.breaker is not None and (outcome is Outcome.UNKNOWN or outcome is Outcome.FAILED):
+            self.breaker.melt()
 
     def latency_of(self, method: str) -> RecentLatency:
         """How long the latest calls of a method took."""

@@ -114,6 +114,7 @@ class Lane:
         self._flush_due = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._room = asyncio.Event()
+        self._casters = 0  # that wait until the other end takes more
         self._heard = 0
 
     @property
@@ -200,13 +201,7 @@ class Lane:
             NoProcess: The other end is dead.
         """
         if self._last >= self._state.limit and not self.ended:
-            try:
-                async with asyncio.timeout(timeout_s):
-                    while self._last >= self._state.limit and not self.ended:
-                        self._room.clear()
-                        await self._room.wait()
-            except TimeoutError:
-                raise Overloaded(described) from None
+            await self._wait_for_room(timeout_s, described)
         self._check_room(described)
         seq = self._offer((envelope.CAST, destination, payload, None, extra))
         if large:
@@ -225,11 +220,20 @@ class Lane:
     async def close(self) -> None:
         """End the lane; calls under way fail with `Disconnected`."""
         self._end()
-        self._deadlines.close()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _wait_for_room(self, timeout_s: float, described: object) -> None:
+        self._casters += 1  # a batch is kept under way for them: its reply tells of new room
+        self._step(Offered(self._last))
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self._last >= self._state.limit and not self.ended:
+                    self._room.clear()
+                    await self._room.wait()
+        except TimeoutError:
+            raise Overloaded(described) from None
+        finally:
+            self._casters -= 1
 
     def _check_room(self, described: object) -> None:
         if self.ended:
@@ -253,7 +257,7 @@ class Lane:
 
     def _step(self, event: SenderEvent) -> None:
         while True:
-            self._state, effects = send_step(self._state, event, len(self._waiting))
+            self._state, effects = send_step(self._state, event, len(self._waiting) + self._casters)
             for effect in effects:
                 if isinstance(effect, Send):
                     self._send(effect)
@@ -314,6 +318,9 @@ class Lane:
             if self.traffic is not None:
                 self.traffic.lost()
             self._ended_by_itself(dead=True)
+        except asyncio.CancelledError:  # the event loop ends: nothing more is sent in it
+            self._ended_by_itself(dead=False)
+            raise
         except Exception as error:  # noqa: BLE001 (the other end runs another raybeam, or has a bug: callers are told)
             self._ended_by_itself(dead=False, why=f"{type(error).__name__}: {error}")
         else:
@@ -357,6 +364,10 @@ class Lane:
 
     def _end(self, why: str | None = None) -> None:
         self.ended = True
+        for task in self._tasks:
+            if task is not asyncio.current_task():
+                task.cancel()
+        self._deadlines.close()
         self._room.set()
         for future in list(self._waiting.values()):
             if not future.done():

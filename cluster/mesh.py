@@ -68,7 +68,9 @@ class Mesh:
         self._dead: set[str] = set()
         self._known: dict[str, Connection] = {}
         self._wires: dict[str, _Wire] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+        self._greeting: set[asyncio.Task[None]] = set()
+        self._closing: set[asyncio.Task[None]] = set()
         self.distribution = runtime.distribution = Distribution(runtime, self)
 
     def follow(self, table: Table) -> None:
@@ -84,7 +86,9 @@ class Mesh:
             self.distribution.peer_up(name)
 
     def send(self, peer: str, signal: Signal) -> None:
-        """See `Transport.send`."""
+        """See `Transport.send`; dropped after `close`."""
+        if self._closed:
+            return
         try:
             payload = envelope.dump_signal(self._stamp(peer), signal)
         except InvalidArgumentsError as error:
@@ -92,7 +96,9 @@ class Mesh:
         self._wire(peer).send(payload)
 
     def receive(self, peer: str, payload: bytes) -> None:
-        """A signal has come from another replica."""
+        """A signal has come from another replica; dropped after `close`."""
+        if self._closed:
+            return
         carried, signal = envelope.load_signal(payload)
         self._known[peer], cut, verdict = arrived(self._known.get(peer, Connection()), carried)
         if cut:
@@ -111,11 +117,15 @@ class Mesh:
                 wire.send(envelope.dump_signal(self._stamp(peer), None))
 
     async def close(self) -> None:
-        """End all connections."""
+        """End all connections; none is made any more."""
+        self._closed = True
+        for greeting in self._greeting:
+            greeting.cancel()
         wires = list(self._wires.values())
         self._wires.clear()
         for wire in wires:
             await wire.close()
+        await asyncio.gather(*self._greeting, *self._closing, return_exceptions=True)
 
     # -- inside ------------------------------------------------------------------------------------
 
@@ -137,13 +147,14 @@ class Mesh:
         wire = self._wires.pop(peer, None)
         if wire is not None:
             wire.abandon()
+            _keep(self._closing, wire.close())
         self._known[peer] = lost(self._known.get(peer, Connection()))
         self.distribution.peer_lost(peer)
         if dead:
             self._dead.add(peer)
             self._members.discard(peer)
         else:
-            self._spawn(self._greet(peer))
+            _keep(self._greeting, self._greet(peer))
 
     async def _greet(self, peer: str) -> None:
         await asyncio.sleep(AGAIN_S)
@@ -151,10 +162,12 @@ class Mesh:
             self.distribution.peer_up(peer)
             self._wire(peer).send(envelope.dump_signal(self._stamp(peer), None))
 
-    def _spawn(self, running: Coroutine[object, object, None]) -> None:
-        task = asyncio.get_running_loop().create_task(running)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+
+def _keep(tasks: set[asyncio.Task[None]], running: Coroutine[object, object, None]) -> None:
+    """Run something in the background, which `tasks` has until it is over."""
+    task = asyncio.get_running_loop().create_task(running)
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
 
 
 class _Wire:
@@ -189,9 +202,8 @@ class _Wire:
             self._ended(dead=False)
 
     def abandon(self) -> None:
-        """Stop in the background; nothing of it is told any more."""
+        """Nothing of it is told any more."""
         self._over = True
-        self._mesh._spawn(self.close())
 
     async def close(self) -> None:
         """Stop."""

@@ -115,11 +115,14 @@ class NamedChannel:
         until = client.now() + delivery.timeout_s
         described = (repr(self), request)
         retry = AT_MOST_ONCE if isinstance(delivery.retry, AtMostOnce | ExactlyOnce) else delivery.retry
-        attempt, maybe_done = 0, False
+        attempt = 0
+        doubt: CallFailed | None = None  # how the last attempt ended that may have been done
         try:
             while True:
                 attempt += 1
-                pid = await self._who(until, described)
+                pid = await self._who(until)
+                if pid is None:
+                    raise doubt or NoProcess(described)
                 try:
                     lane = await client.lane_to(pid.runtime, until)
                     if lane is None:
@@ -129,28 +132,27 @@ class NamedChannel:
                     error = failure
                 if error.outcome is Outcome.NOT_SENT or error.outcome is Outcome.UNKNOWN:
                     self._pid = None  # the root may know another, or is about to
-                    maybe_done = maybe_done or error.outcome is Outcome.UNKNOWN
+                if error.outcome is Outcome.UNKNOWN:
+                    doubt = error
                 verdict = after_attempt(
                     retry,
                     error.outcome,
                     attempt,
                     until - client.now(),
                     client.random,
-                    maybe_done=maybe_done,
+                    maybe_done=doubt is not None,
                     retry_after_s=error.retry_after_s if isinstance(error, Overloaded) else None,
                 )
                 if isinstance(verdict, OutOfTime):
-                    raise CallTimeout(described, sent=maybe_done)
+                    raise CallTimeout(described, sent=doubt is not None)
                 if isinstance(verdict, GiveUp):
-                    raise error
+                    raise doubt if doubt is not None and error.outcome.surely_not_done else error
                 await asyncio.sleep(verdict.delay_s)
         except TimeoutError:
-            raise CallTimeout(described, sent=maybe_done) from None
+            raise CallTimeout(described, sent=doubt is not None) from None
 
-    async def _who(self, until: float, described: object) -> Pid:
+    async def _who(self, until: float) -> Pid | None:
         if self._pid is None:
             async with asyncio.timeout_at(until):
                 self._pid = await self._find(self._name)
-        if self._pid is None:
-            raise NoProcess(described)
         return self._pid

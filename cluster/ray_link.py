@@ -77,7 +77,9 @@ async def _exchanged(reply: Awaitable[Any]) -> Any:
         raise LinkLost(str(error)) from error
     except (ActorDiedError, RayActorError) as error:
         raise LinkDown(str(error)) from error
-    except RayTaskError:
+    except RayTaskError as error:
+        if isinstance(error.cause, Exception):  # as it was raised there, without the traceback in its text
+            raise error.cause from error
         raise
     except RayError as error:
         raise LinkLost(str(error)) from error

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from raybeam.actors import CallFailed, Interrupted, InvalidArgumentsError, NoProcess, UnsendableAnswer
 from raybeam.actors.message import Call, Cast, From
+from raybeam.actors.runtime import log
 
 from . import envelope
 from .envelope import Answer, Row, Told
@@ -109,6 +110,7 @@ class _Session:
         self.made = 0
         self.pending: dict[int, _RemoteFrom] = {}
         self.held: asyncio.Future[None] | None = None
+        self.greeted = False  # the newest batch wants its reply at once
         self.last_heard = 0.0
 
     def answer(self, answer: Answer) -> None:
@@ -176,7 +178,11 @@ class Sessions:
         Returns when there are answers, a newer batch has come, or the hold time is over. A batch of a lane that was
         forgotten is not taken in: the reply is `envelope.FORGOTTEN`.
         """
-        sender, batch, messages, epoch, counts = envelope.load_batch(data)
+        try:
+            sender, batch, messages, epoch, counts = envelope.load_batch(data)
+        except envelope.LaneVersionError as error:
+            log.error("a batch is refused: %s", error)
+            raise
         session = self._sessions.get(sender)
         if session is None:
             if batch.begun:
@@ -236,9 +242,7 @@ class Sessions:
     async def _hold(self, session: _Session) -> None:
         held: asyncio.Future[None] = self._runtime.loop.create_future()
         session.held = held
-        # With nothing to answer (casts only) there is nothing to wait for but the mailbox to drain.
-        patience_s = HOLD_S if session.pending else (DRAIN_S if self.depth() >= ROOM else 0.0)
-        timer = self._runtime.loop.call_later(patience_s, session.release)
+        timer = self._runtime.loop.call_later(self._patience_s(session), session.release)
         try:
             await held
             await asyncio.sleep(0)  # answers made in the same turn leave together
@@ -246,6 +250,18 @@ class Sessions:
             timer.cancel()
             if session.held is held:
                 session.held = None
+
+    def _patience_s(self, session: _Session) -> float:
+        """How long a batch may wait for answers: its reply tells also what the sender may send, and of the service."""
+        if session.greeted:
+            session.greeted = False
+            return 0.0
+        if session.state.accepted >= session.state.promised:  # the sender may not go on
+            return DRAIN_S
+        if session.pending:
+            return HOLD_S
+        # With nothing to answer (casts only) there is nothing to wait for but the mailbox to drain.
+        return DRAIN_S if self.depth() >= ROOM else 0.0
 
     def _deliver(self, session: _Session, seq: int, message: Row, large: LargeValues, now: float) -> None:
         kind, destination, payload, timeout_s, extra = message
@@ -286,7 +302,9 @@ class Sessions:
 
     def _take_in(self, session: _Session, kind: int, destination: object, payload: bytes) -> None:
         """A message that is for no process: a `HELLO` only wants a reply."""
-        if kind == envelope.CANCEL:
+        if kind == envelope.HELLO:
+            session.greeted = True
+        elif kind == envelope.CANCEL:
             assert isinstance(destination, str)
             cancelled = session.pending.get(int(destination))
             if cancelled is not None:

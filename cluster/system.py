@@ -19,7 +19,7 @@ from raybeam.actors.runtime import log
 from .blueprint import Blueprint
 from .breakers import BreakerSwitch, breakers_of
 from .client import Client
-from .family_channel import FamilyChannel
+from .driver_channel import DriverChannel
 from .named_channel import NamedChannel
 from .names import NAMESPACE, root_name
 from .ray_actors import create_root
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from ray.actor import ActorHandle
 
     from raybeam.actors import Pid
-    from raybeam.actors.delivery import Delivery, Invoke
-    from raybeam.actors.result import Broadcast
 
     from .status import SystemStatus
 
@@ -186,7 +184,7 @@ class System:
             BlueprintError: There is no such family.
         """
         name = self._client_here(self._loop).family_of(service, family)
-        return reference(service, _SystemChannel(self, name))
+        return reference(service, DriverChannel(self.name, name, self._client_here, self.run))
 
     def named(self, service: type[G], name: Hashable) -> G:
         """A typed reference to the process that has a name of the whole system, see `raybeam.cluster.global_names`.
@@ -349,44 +347,6 @@ class System:
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
-
-
-class _SystemChannel:
-    """The channel of a reference from a driver: uses the client of whichever event loop calls."""
-
-    __slots__ = ("_family", "_last", "_system")
-
-    def __init__(self, system: System, family: str) -> None:
-        self._system = system
-        self._family = family
-        self._last: tuple[asyncio.AbstractEventLoop, FamilyChannel] | None = None
-
-    def __repr__(self) -> str:
-        return f"{self._system.name}/{self._family}"
-
-    # Plain functions: a coroutine that only waits for another would cost as much as the rest of a call's way.
-
-    def ask(self, request: Invoke, delivery: Delivery) -> Coroutine[object, object, object]:
-        """See `FamilyChannel.ask`."""
-        return self._here().ask(request, delivery)
-
-    def tell(self, request: Invoke, delivery: Delivery) -> Coroutine[object, object, None]:
-        """See `FamilyChannel.tell`."""
-        return self._here().tell(request, delivery)
-
-    def ask_all(self, request: Invoke, delivery: Delivery) -> Coroutine[object, object, Broadcast[object]]:
-        """See `FamilyChannel.ask_all`."""
-        return self._here().ask_all(request, delivery)
-
-    def _here(self) -> FamilyChannel:
-        loop, last = asyncio.get_running_loop(), self._last
-        if last is None or last[0] is not loop:
-            last = self._last = (loop, FamilyChannel(self._system._client_here(loop), self._family))
-        return last[1]
-
-    def run(self, coroutine: Coroutine[object, object, R]) -> R:
-        """Run on the loop of the system's handle."""
-        return self._system.run(coroutine)
 
 
 def _ask(method: Any, *args: object, within_s: float = ROOT_ANSWERS_S) -> Any:

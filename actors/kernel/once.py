@@ -137,7 +137,14 @@ class OnceTable:
 class CallNumbers:
     """A caller's numbers for the calls that one callee must do once. Owned by the caller.
 
-    >>> numbers = CallNumbers()
+    Args:
+        client: Unique name of the caller; never used again once its numbers are forgotten, as they begin anew then.
+
+    Attributes:
+        client: See above.
+        settled: Nobody waits any more for the answers up to this number.
+
+    >>> numbers = CallNumbers("shop-1")
     >>> numbers.take(), numbers.take(), numbers.settled
     (1, 2, 0)
     >>> numbers.settle(2)
@@ -148,7 +155,8 @@ class CallNumbers:
     (2, 0)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, client: str) -> None:
+        self.client = client
         self._last = 0
         self._early: set[int] = set()
         self.settled = 0

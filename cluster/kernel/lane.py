@@ -129,7 +129,7 @@ def send_step(state: Sender, event: SenderEvent, waiting: int) -> tuple[Sender, 
     Args:
         state: Where it stands.
         event: What happened.
-        waiting: How many calls still wait for an answer: while there are some, a batch is kept under way.
+        waiting: How many callers wait for an answer, or for room: while there are some, a batch is kept under way.
     """
     match event:
         case Offered(last):

@@ -119,7 +119,7 @@ def repetitions_go_to_other_replicas(patch: pytest.MonkeyPatch) -> None:
     right = family_call.FamilyCall._lane
 
     async def choose(self: family_call.FamilyCall) -> lane.Lane:
-        self._maybe_done = False
+        self._doubt = None
         return await right(self)
 
     patch.setattr(family_call.FamilyCall, "_lane", choose)

@@ -13,6 +13,8 @@ from raybeam.cluster import Blueprint, HealthLimits
 class Stock(GenServer):
     """A service."""
 
+    async def init(self) -> None: ...
+
 
 def blueprint(**changes: object) -> dict[str, object]:
     return {"name": "shop", "families": {"stock": {"service": Stock}}} | changes
@@ -42,6 +44,9 @@ def test_defaults_are_filled_in() -> None:
         (blueprint(orphan_timeout=3), "orphan_timeout: no such field; did you mean 'orphan_timeout_s'?"),
         (blueprint(orphan_timeout_s=3), "must be above down_after_s=4.0"),
         (family(replicas=0), "families.stock.replicas: Input should be greater than or equal to 1 (got 0)"),
+        (family(replicas=True), "families.stock.replicas: Input should be a valid integer (got True)"),
+        (family(replicas="2"), "families.stock.replicas: Input should be a valid integer (got '2')"),
+        (family(args=(1, 2)), "args=(1, 2) do not fit Stock.init(self) -> None: too many positional arguments"),
         (family(replica=2), "families.stock.replica: no such field; did you mean 'replicas'?"),
         (family(pattern="singleton", replicas=2), "a singleton has 1 replica, not 2"),
         (family(service="no.such.module:Stock"), "cannot be imported: ModuleNotFoundError: No module named 'no'"),

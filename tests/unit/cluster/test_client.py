@@ -34,7 +34,8 @@ class Service(GenServer):
         return self.who
 
 
-BLUEPRINT = Blueprint.parse({"name": "shop", "families": {"stock": {"service": Service, "replicas": 2}}})
+FAMILY = {"service": Service, "replicas": 2, "args": ("who",)}
+BLUEPRINT = Blueprint.parse({"name": "shop", "families": {"stock": FAMILY}})
 
 
 class Replica:

@@ -1,6 +1,7 @@
 """Calls to a family: every retry strategy keeps its promise, and the caller learns what became of the call."""
 
 import asyncio
+import gc
 from collections import Counter as Multiset
 
 import pytest
@@ -13,6 +14,7 @@ from raybeam.actors import (
     ExactlyOnce,
     GenServer,
     Hedge,
+    Interrupted,
     InvalidArgumentsError,
     MessageTooLarge,
     Outcome,
@@ -30,10 +32,11 @@ from raybeam.actors import (
 )
 from raybeam.actors.testing import run
 from raybeam.cluster import envelope
+from raybeam.cluster.kernel.breaker import BreakerState
 from raybeam.cluster.kernel.ring import Ring
-from raybeam.cluster.kernel.views import member_down
+from raybeam.cluster.kernel.views import Member, View, member_down, member_up
 
-from .shop import Shop
+from .shop import Replica, Shop
 
 
 class NotEnough(ServiceError):
@@ -73,6 +76,12 @@ class Stock(GenServer):
     @call(retry=AtLeastOnce(), timeout_s=5.0)
     async def at_least_once(self, what: str) -> int:
         return self._did(what)
+
+    @call(retry=AtLeastOnce(), timeout_s=5.0)
+    async def held_at_least_once(self, what: str, seconds: float) -> int:
+        done = self._did(what)
+        await asyncio.sleep(seconds)
+        return done
 
     @query(timeout_s=5.0)
     async def count(self, what: str) -> int:
@@ -115,6 +124,31 @@ class Stock(GenServer):
     async def on_behalf_of(self) -> object:
         context = current_context()
         return None if context is None else (context.tenant, context.priority)
+
+
+class Roomy(Stock):
+    mailbox_limit = 1000
+
+
+class Patient(GenServer):
+    async def init(self) -> None:
+        self.noted = 0
+
+    @cast
+    async def pause(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    @cast
+    async def note(self) -> None:
+        self.noted += 1
+
+    @query(timeout_s=5.0, concurrent=True)
+    async def slow(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    @call(retry=ExactlyOnce(), timeout_s=5.0)
+    async def once(self) -> int:
+        return self.noted
 
 
 def test_a_call_exactly_once_is_done_once_whatever_is_lost_on_the_way() -> None:
@@ -538,10 +572,10 @@ def test_a_client_with_an_old_view_is_corrected_by_the_replica_that_it_calls() -
 def test_repetitions_are_a_share_of_the_calls() -> None:
     async def main() -> tuple[Multiset[Outcome], int]:
         async with Runtime():
-            shop = Shop(Stock, replicas=1)
+            shop = Shop(Roomy, replicas=1)
             replica = await shop.up(0)
             replica.delay_s = 0.05
-            calls = [asyncio.ensure_future(shop.client.ref(Stock).at_least_once.result("order")) for _ in range(400)]
+            calls = [asyncio.ensure_future(shop.client.ref(Roomy).at_least_once.result("order")) for _ in range(400)]
             await asyncio.sleep(0.02)
             shop.client._lanes["shop/stock/0#1"]._ended_by_itself(dead=False)
             outcomes = Multiset([(await each).outcome for each in calls])
@@ -635,3 +669,255 @@ def test_a_method_with_a_wrong_option_is_refused_where_it_is_defined() -> None:
 
         @call(retry="always")  # type: ignore[call-overload, untyped-decorator]
         async def give(self: GenServer, sku: str) -> None: ...
+
+
+def test_a_call_exactly_once_whose_state_was_lost_before_its_repetition_is_of_unknown_outcome() -> None:
+    """Its process was restarted in the same replica: the new one does not know what the old one did."""
+
+    async def main() -> tuple[BaseException | None, Outcome, int]:
+        async with Runtime():
+            shop = Shop(Stock)
+            replica = await shop.up(0)
+            stock = shop.client.ref(Stock)
+            await stock.once("warm")
+            asked = asyncio.ensure_future(stock.once.result("order", 1.0))
+            await asyncio.sleep(0.1)
+            replica.lose_replies = 1
+            replica.sessions._sessions.clear()
+            await replica.kill_service()
+            await asyncio.create_task(shop.serve(replica))
+            result = await asked
+            effects = replica.server.effects["order"]
+            await shop.client.close(UsageError("over"))
+            return result.error, result.outcome, effects
+
+    error, outcome, effects = run(main())
+
+    assert isinstance(error, Interrupted)
+    assert (outcome, effects) == (Outcome.UNKNOWN, 0)
+
+
+def test_a_replica_that_was_thought_gone_is_never_sent_a_number_twice() -> None:
+    async def main() -> list[int]:
+        async with Runtime():
+            shop = Shop(Stock)
+            await shop.up(0)
+            stock = shop.client.ref(Stock)
+            answers = [await stock.once("order") for _ in range(3)]
+            up = shop.table
+            gone = member_down(up, "stock", "shop/stock/0#1")
+            await shop.tell(gone)
+            await shop.tell(member_up(gone, "stock", Member("shop/stock/0#1", 0, 1)))
+            answers += [await stock.once("order") for _ in range(3)]
+            await shop.client.close(UsageError("over"))
+            return answers
+
+    assert run(main()) == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_repetition_that_is_refused_does_not_make_the_first_attempt_undone() -> None:
+    """`Overloaded` says "not done", which nobody knows of the attempt whose answer was lost."""
+
+    async def main() -> tuple[Outcome, int]:
+        async with Runtime():
+            shop = Shop(Stock, replicas=2)
+            first = await shop.up(0)
+            stock = shop.client.ref(Stock)
+            asked = asyncio.ensure_future(stock.held_at_least_once.result("order", 0.5))
+            await asyncio.sleep(0.1)
+            second = await shop.up(1)
+            del second
+            for _ in range(4):
+                shop.client.shun("shop/stock/1#1", 60.0)
+            first.alive = False
+            await shop.tell(member_down(shop.table, "stock", "shop/stock/0#1"))
+            result = await asked
+            await shop.client.close(UsageError("over"))
+            return result.outcome, first.server.effects["order"]
+
+    assert run(main()) == (Outcome.UNKNOWN, 1)
+
+
+def test_casts_go_on_when_a_full_mailbox_has_drained() -> None:
+    async def main() -> int:
+        async with Runtime():
+            shop = Shop(Patient)
+            replica = await shop.up(0)
+            patient = shop.client.ref(Patient)
+            await patient.pause(2.0)
+            for _ in range(2001):
+                await patient.note()
+            await asyncio.sleep(0.5)
+            noted: int = replica.server.noted
+            await shop.client.close(UsageError("over"))
+            return noted
+
+    assert run(main()) == 2001
+
+
+def test_casts_go_on_when_a_full_mailbox_has_drained_though_a_slow_call_is_under_way() -> None:
+    async def main() -> tuple[int, float]:
+        async with Runtime():
+            shop = Shop(Patient)
+            replica = await shop.up(0)
+            patient = shop.client.ref(Patient)
+            slow = asyncio.ensure_future(patient.slow(4.9))
+            await asyncio.sleep(0.1)
+            await patient.pause(1.0)
+            began = asyncio.get_running_loop().time()
+            for _ in range(2001):
+                await patient.note()
+            took_s = asyncio.get_running_loop().time() - began
+            await slow
+            noted: int = replica.server.noted
+            await shop.client.close(UsageError("over"))
+            return noted, took_s
+
+    noted, took_s = run(main())
+
+    assert noted == 2001
+    assert took_s < 1.5
+
+
+def test_a_call_exactly_once_does_not_wait_for_a_slow_call_sent_with_it() -> None:
+    """The life of the service's state is not known yet, and the answer of the slow call would tell it too late."""
+
+    async def main() -> float:
+        async with Runtime():
+            shop = Shop(Patient)
+            await shop.up(0)
+            patient = shop.client.ref(Patient)
+            await patient.note()
+            await asyncio.sleep(0.1)
+            shop.client._lanes["shop/stock/0#1"].life = 0  # as while the service was being restarted
+            slow = asyncio.ensure_future(patient.slow(3.0))
+            began = asyncio.get_running_loop().time()
+            await patient.once()
+            took_s = asyncio.get_running_loop().time() - began
+            await slow
+            await shop.client.close(UsageError("over"))
+            return took_s
+
+    assert run(main()) < 0.5
+
+
+def test_a_hedge_does_not_keep_an_answer_back_while_no_replica_is_known() -> None:
+    async def main() -> float:
+        async with Runtime():
+            shop = Shop(Stock)
+            await shop.up(0, 1, "slow")
+            stock = shop.client.ref(Stock)
+            began = asyncio.get_running_loop().time()
+            asked = asyncio.ensure_future(stock.hedged())
+            await asyncio.sleep(0.01)
+            shop.client._install(View("stock", shop.table.view("stock").epoch))
+            assert await asked == "slow"
+            took_s = asyncio.get_running_loop().time() - began
+            await shop.client.close(UsageError("over"))
+            return took_s
+
+    assert run(main()) < 2.5
+
+
+def test_a_broadcast_cast_to_a_replica_out_of_reach_is_told_as_a_timeout_of_the_call() -> None:
+    async def main() -> CallTimeout:
+        async with Runtime():
+            shop = Shop(Stock, pattern="broadcast")
+            shop.table = member_up(shop.table, "stock", Member("shop/stock/0#1", 0, 1))
+            await shop.tell(shop.table)
+
+            async def link(name: str) -> Replica:
+                await asyncio.sleep(60.0)
+                raise LookupError(name)
+
+            shop.directory.link = link  # type: ignore[method-assign]
+            with pytest.raises(CallTimeout) as told:
+                await shop.client.ref(Stock).note()
+            await shop.client.close(UsageError("over"))
+            return told.value
+
+    told = run(main())
+
+    assert not told.sent
+    assert "note" in str(told)
+
+
+def test_an_event_loop_that_ends_under_calls_leaves_no_task_behind(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        shop = Shop(Stock)
+        await shop.up(0)
+        calls = [asyncio.ensure_future(shop.client.ref(Stock).once("order", 4.0)) for _ in range(2)]
+        await asyncio.sleep(0.1)
+        assert not any(call.done() for call in calls)
+
+    run(main())
+    gc.collect()
+
+    assert "Task was destroyed" not in caplog.text
+
+
+def test_ends_of_different_versions_are_told_at_both(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> BaseException | None:
+        async with Runtime():
+            shop = Shop(Stock)
+            await shop.up(0)
+            load = envelope.load_batch
+
+            def load_as_later_version(data: bytes) -> object:
+                with monkeypatch.context() as later:
+                    later.setattr(envelope, "VERSION", envelope.VERSION + 1)
+                    return load(data)
+
+            monkeypatch.setattr(envelope, "load_batch", load_as_later_version)
+            result = await shop.client.ref(Stock).at_most_once.result("order")
+            await shop.client.close(UsageError("over"))
+            return result.error
+
+    told = f"lane protocol {envelope.VERSION} met {envelope.VERSION + 1}: run the same raybeam at both ends"
+    assert told in str(run(main()))
+    assert told in caplog.text
+
+
+def test_an_open_breaker_refuses_broadcasts_too_and_counts_their_failures() -> None:
+    async def main() -> tuple[BreakerState, type[BaseException] | None]:
+        async with Runtime():
+            shop = Shop(Stock, replicas=2, breaker={"melts": 1})
+            await shop.up(0)
+            await shop.up(1)
+            stock = shop.client.ref(Stock)
+            shop.client.breakers["stock"]._clock = asyncio.get_running_loop().time
+            await stock.hold.within(0.05).broadcast(0.2)
+            state, refused = shop.client.breakers["stock"].state, None
+            try:
+                await stock.name.broadcast()
+            except CircuitOpen as error:
+                refused = type(error)
+            await shop.client.close(UsageError("over"))
+            return state, refused
+
+    assert run(main()) == (BreakerState.BLOWN, CircuitOpen)
+
+
+def test_an_open_breaker_ends_repetitions() -> None:
+    async def main() -> tuple[Outcome, float]:
+        async with Runtime():
+            shop = Shop(Stock, breaker={"melts": 100})
+            replica = await shop.up(0)
+            stock = shop.client.ref(Stock)
+            replica.alive = False
+            asked = asyncio.ensure_future(stock.at_least_once.result("order"))
+            await asyncio.sleep(0.1)
+            shop.client.breakers["stock"].disable()
+            began = asyncio.get_running_loop().time()
+            await shop.up(0, 2)
+            outcome = (await asked).outcome
+            took_s = asyncio.get_running_loop().time() - began
+            await shop.client.close(UsageError("over"))
+            return outcome, took_s
+
+    outcome, took_s = run(main())
+
+    assert outcome is Outcome.UNKNOWN
+    assert took_s < 1.0

@@ -101,6 +101,7 @@ class Fabric:
         """The end of a replica's OS process."""
         replica = self.replicas.pop(name)
         replica.ended.set_result(None)
+        await replica.mesh.close()
 
     async def within(self, replica: Replica, function: Callable[[], Awaitable[T]]) -> T:
         async def body() -> T:
@@ -334,3 +335,20 @@ def test_a_stage_reads_from_another_replica_over_a_lane_that_loses_and_no_faster
         return await fabric.as_process(one, body)
 
     assert play(scene) == list(range(50))
+
+
+def test_a_closed_mesh_makes_no_connection_any_more() -> None:
+    async def scene(fabric: Fabric, one: Replica, two: Replica) -> tuple[list[str], int]:
+        far, near = two.runtime.spawn(sleeper), one.runtime.spawn(sleeper)
+        here = one.runtime.cell(near)
+        assert here is not None
+        one.runtime.link(here, far)
+        await asyncio.sleep(0.1)
+        fabric.losing = True
+        one.mesh._lost(TWO, dead=False)  # it would greet
+        await one.mesh.close()
+        one.runtime.finish(here, "killed")
+        await asyncio.sleep(5.0)
+        return list(one.mesh._wires), len(one.mesh._greeting)
+
+    assert play(scene) == ([], 0)

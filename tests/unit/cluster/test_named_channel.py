@@ -6,7 +6,19 @@ from typing import TypeVar
 
 import pytest
 
-from raybeam.actors import CallTimeout, Disconnected, GenServer, NoProcess, Pid, Runtime, call, cast, gen_server, query
+from raybeam.actors import (
+    CallTimeout,
+    Disconnected,
+    GenServer,
+    NoProcess,
+    Outcome,
+    Pid,
+    Runtime,
+    call,
+    cast,
+    gen_server,
+    query,
+)
 from raybeam.actors.reference import reference
 from raybeam.actors.runtime import ambient_runtime
 from raybeam.actors.testing import run
@@ -191,3 +203,17 @@ def test_a_root_that_does_not_answer_is_waited_for_until_the_deadline() -> None:
         return asyncio.get_running_loop().time()
 
     assert play(scene) == pytest.approx(5.0)
+
+
+def test_a_query_that_may_have_been_made_is_not_called_undone_as_nobody_has_the_name_any_more() -> None:
+    async def scene(shop: Shop) -> Outcome:
+        replica, pid = await shop.up("shop/stock/0#1")
+        shop.names["stock"] = pid
+        asked = asyncio.ensure_future(shop.stock.audit.result())
+        await asyncio.sleep(0.1)
+        del shop.names["stock"]
+        replica.alive = False
+        await shop.up("shop/stock/1#1")
+        return (await asked).outcome
+
+    assert play(scene) is Outcome.UNKNOWN

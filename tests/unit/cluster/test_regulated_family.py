@@ -116,3 +116,22 @@ def test_calls_that_waited_when_the_process_died_are_made_to_the_next_one() -> N
         return [type(answers[0]).__name__, answers[1]]
 
     assert run(main()) == ["Interrupted", "waits"]
+
+
+def test_what_is_refused_to_one_tenant_is_not_refused_to_another_by_the_caller_itself() -> None:
+    async def main() -> list[str]:
+        shop = Shop(Till)
+        replica = await shop.up(0)
+        till = shop.client.ref(Till)
+        calls = [asyncio.ensure_future(till.pay("busy", 1.0))]
+        await asyncio.sleep(0.1)
+        with calling_as(tenant="greedy"):
+            calls += [asyncio.ensure_future(till.pay.result(f"g{number}")) for number in range(6)]  # type: ignore[arg-type]
+        await asyncio.sleep(0.1)
+        with calling_as(tenant="modest"):
+            await till.pay("m1")
+        await asyncio.gather(*calls)
+        seen: list[str] = replica.server.seen
+        return seen
+
+    assert "m1" in run(main())
