@@ -28,7 +28,7 @@ def done(pace: Pace, took_s: float, in_flight: int, waiting: int, now: float) ->
     Args:
         pace: Before.
         took_s: What the call took, seconds.
-        in_flight: Calls that were under way when it began, itself included.
+        in_flight: Calls that were under way beside it, when it began or now, itself included.
         waiting: Calls that wait now.
         now: The time.
 

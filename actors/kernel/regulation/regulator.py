@@ -187,11 +187,12 @@ class Regulator(Generic[T]):
         """
         assert waiter.phase is Phase.UNDER_WAY
         waiter.phase = Phase.GONE
+        in_flight = max(waiter.in_flight, self._places.taken)  # others may have begun beside it since
         self._places.give_back()
         if learn:
             took_s = now - waiter.began_at
             self._places.learn(took_s, waiter.in_flight, now)
-            self._pace = pace.done(self._pace, took_s, waiter.in_flight, self._room.depth, now)
+            self._pace = pace.done(self._pace, took_s, in_flight, self._room.depth, now)
 
     def cancel(self, waiter: Waiter[T]) -> None:
         """The caller of a call that waits wants it no longer."""

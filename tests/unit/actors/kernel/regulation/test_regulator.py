@@ -139,6 +139,19 @@ def test_who_is_refused_is_told_when_the_queue_will_have_drained() -> None:
     assert refused.refused[0].retry_after_s == pytest.approx(3 * 0.2)
 
 
+def test_a_cold_process_with_several_places_is_not_taken_for_a_slow_one() -> None:
+    regulator: Regulator[str] = Regulator(Regulation(queue_limit=5, concurrency=5), 0.0)
+    arrive(regulator, 0.0, *(f"a{number}" for number in range(5)))
+    turns = [regulator.take(0.0).waiter for _ in range(5)]
+    arrive(regulator, 0.0, *(f"b{number}" for number in range(5)))
+    assert turns[0] is not None
+    regulator.done(turns[0], 0.1)
+
+    (refused,) = arrive(regulator, 0.1, "c1")
+
+    assert refused.refused[0].retry_after_s == pytest.approx(5 * 0.1 / 5)
+
+
 def test_a_standing_queue_refuses_at_once_and_drops_who_waited_too_long() -> None:
     regulator: Regulator[str] = Regulator(Regulation(codel=CoDel(0.1, 1.0)), 0.0)
     arrive(regulator, 0.0, "a0")
