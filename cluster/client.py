@@ -6,7 +6,7 @@ import asyncio
 import random
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from raybeam.actors import BlueprintError, GenServer, Overloaded, RaybeamError
+from raybeam.actors import BlueprintError, GenServer, Overloaded, RaybeamError, UsageError
 from raybeam.actors.kernel.once import CallNumbers
 from raybeam.actors.reference import reference
 from raybeam.actors.runtime import log
@@ -144,9 +144,12 @@ class Client:
     def family_of(self, service: type[GenServer], family: str | None = None) -> str:
         """The name of the family that runs a service."""
         families = self.blueprint.families
+        known = ", ".join(f"{name} ({each.service_class().__qualname__})" for name, each in families.items())
+        if not isinstance(service, type):
+            raise UsageError(f"ref({service!r}): give the class of the service, and the family's name after it")
         if family is not None:
             if family not in families:
-                raise BlueprintError(f"there is no family {family!r}; there are: {', '.join(families)}")
+                raise BlueprintError(f"there is no family {family!r} to call from here; there are: {known}")
             return family
         wanted = (service.__module__, service.__qualname__)
         found = [
@@ -154,10 +157,15 @@ class Client:
             for name, candidate in families.items()
             if (candidate.service_class().__module__, candidate.service_class().__qualname__) == wanted
         ]
-        if len(found) != 1:
-            which = f"several families ({', '.join(found)}) run" if found else "no family runs"
+        if not found:
             raise BlueprintError(
-                f"{which} {service.__qualname__}: name the family, ref({service.__qualname__}, 'name')"
+                f"no family runs {service.__qualname__} that may be called from here; there are: {known}. "
+                "A replica may call the families in `calls:` of its own"
+            )
+        if len(found) > 1:
+            raise BlueprintError(
+                f"several families ({', '.join(found)}) run {service.__qualname__}: "
+                f"name the family, ref({service.__qualname__}, 'name')"
             )
         return found[0]
 
