@@ -4,10 +4,14 @@ import pytest
 
 from raybeam.cluster.ray_errors import in_one_line
 
-CREATION = """The actor died because of an error raised in its creation task, \x1b[36mray::root:root.__init__()\x1b[39m (pid=7)
-  File "shop.py", line 3, in <module>
-    raise RuntimeError("this module needs a key")
-RuntimeError: this module needs a key"""
+CREATION = "\n".join(
+    [
+        "The actor died because of an error raised in its creation task, \x1b[36mray::root.__init__()\x1b[39m (pid=7)",
+        '  File "shop.py", line 3, in <module>',
+        '    raise RuntimeError("this module needs a key")',
+        "RuntimeError: this module needs a key",
+    ]
+)
 
 
 @pytest.mark.parametrize(
