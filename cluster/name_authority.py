@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from raybeam.actors import Down, GenServer, PeerDown, PeerUp, gen_server
 
-from .kernel.global_names import Authority, Collected, Event, RuntimeLost, ServerLost, Tell, Watch
+from .kernel.global_names import Authority, Collected, Event, RuntimeFound, RuntimeLost, ServerLost, Tell, Watch
 from .kernel.name_protocol import Said, State
 from .sealed_names import seal, unseal
 
@@ -68,8 +68,8 @@ class NameAuthority(GenServer):
                 self._step(ServerLost(self._watched.pop(ref)))
             case PeerDown(runtime):
                 self._step(RuntimeLost(runtime))
-            case PeerUp():
-                return None  # it speaks for itself
+            case PeerUp(runtime):
+                self._step(RuntimeFound(runtime))
             case _:
                 return await super().handle_info(message)
         return None

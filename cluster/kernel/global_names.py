@@ -51,7 +51,14 @@ class ServerLost:
 
 @dataclass(frozen=True, slots=True)
 class RuntimeLost:
-    """A runtime is gone: nothing is expected of it any more."""
+    """A runtime is gone: nothing is expected of it any more, and what it said before may be late and is not heard."""
+
+    runtime: str
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeFound:
+    """The connection to a runtime is there, again perhaps: it is heard."""
 
     runtime: str
 
@@ -61,7 +68,7 @@ class Collected:
     """The time for collecting is over."""
 
 
-Event: TypeAlias = State | Said | ServerLost | RuntimeLost | Collected
+Event: TypeAlias = State | Said | ServerLost | RuntimeLost | RuntimeFound | Collected
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +135,7 @@ class Authority:
         self._early: dict[str, dict[tuple[int, int], Saying]] = {}  # words that have overtaken others
         self._deferred: list[tuple[str, int]] = []
         self._changed: dict[Hashable, None] = {}
+        self._lost: set[str] = set()
         self._expected = set(expected)
         self._collecting = bool(self._expected)
 
@@ -154,6 +162,8 @@ class Authority:
         """
         effects: list[Effect] = []
         match event:
+            case State(server) | Said(server) if server.runtime in self._lost:
+                pass
             case State():
                 effects.extend(self._state(event, random))
             case Said(server, session, number, saying):
@@ -166,7 +176,10 @@ class Authority:
                     self._lose(server.runtime)
                     self._expect_no_more(server.runtime)
             case RuntimeLost(runtime):
+                self._lost.add(runtime)
                 self._expect_no_more(runtime)
+            case RuntimeFound(runtime):
+                self._lost.discard(runtime)
             case Collected():
                 self._expected.clear()
                 self._stop_collecting()

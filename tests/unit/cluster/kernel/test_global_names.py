@@ -3,7 +3,7 @@
 from random import Random
 
 from raybeam.actors import Pid
-from raybeam.cluster.kernel.global_names import Authority, Collected, RuntimeLost, ServerLost, Tell
+from raybeam.cluster.kernel.global_names import Authority, Collected, RuntimeFound, RuntimeLost, ServerLost, Tell
 from raybeam.cluster.kernel.name_protocol import (
     Claim,
     Decide,
@@ -36,7 +36,7 @@ class Root:
         self.authority = Authority(expected)
         self.told: dict[str, list[Told]] = {}
 
-    def take(self, event: State | Said | ServerLost | RuntimeLost | Collected) -> None:
+    def take(self, event: State | Said | ServerLost | RuntimeLost | RuntimeFound | Collected) -> None:
         for effect in self.authority.step(event, Random(1)):
             if isinstance(effect, Tell):
                 self.told.setdefault(effect.server.runtime, []).append(effect.told)
@@ -99,6 +99,22 @@ def test_it_waits_no_longer_for_who_is_lost_and_not_for_ever() -> None:
         root.take(end)
 
         assert root.verdicts(TWO) == [Granted(1)]
+
+
+def test_late_words_of_a_lost_runtime_harm_nobody_until_it_is_found_again() -> None:
+    root = Root("one", "two")
+    root.hold(TWO)
+    root.say(TWO, 1, Want(claim(TWO)))
+    root.take(RuntimeLost("one"))
+    root.hold(ONE, claim(ONE))
+    root.say(ONE, 1, Want(claim(ONE, number=2)))
+    assert root.authority.table() == {"n": claim(TWO).pid}
+    assert root.verdicts(TWO) == [Granted(1)]
+
+    root.take(ServerLost(TWO))
+    root.take(RuntimeFound("one"))
+    root.hold(ONE, claim(ONE), session=2)
+    assert root.authority.table() == {"n": claim(ONE).pid}
 
 
 def test_a_lost_name_server_takes_its_names_along_unless_another_speaks_already() -> None:
