@@ -1,0 +1,13 @@
+"""A cluster on paper: requests, replicas and machines as discrete events, with a policy in charge."""
+
+from .clairvoyant import Clairvoyant, clairvoyant
+from .family import Calls, Family
+from .run import Run, Timeline
+from .score import score
+from .simulation import simulate
+from .world import Faults, Sensor, World
+
+__all__ = [
+    "simulate", "World", "Family", "Calls", "Faults", "Sensor", "Run", "Timeline",
+    "clairvoyant", "Clairvoyant", "score",
+]  # fmt: skip
