@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.installed-bench
 ARGS ?=
 
-.PHONY: run test lint bench demo-report clean
+.PHONY: run test lint bench bench-autoscaling demo-report clean
 
 run: $(STAMP)  ## play the storm's day; ARGS="workload.day=2013-07-10 summary=out.json" overrides
 	@$(BIN)/raybeam run $(ARGS)
@@ -23,6 +23,9 @@ lint: $(STAMP)
 
 bench: $(BENCH_STAMP)  ## ratios against named peers, and goals of our own
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-autoscaling: $(BENCH_STAMP)  ## scaling policies on many traces; ARGS="--quick" plays one seed, "--json FILE" keeps the rows
+	@$(BIN)/python -m benchmarks.autoscaling $(ARGS)
 
 demo-report: $(STAMP)  ## a short form of the run, and its report at build/report.html
 	@$(BIN)/raybeam run workload.until_min=480 workload.speedup=2880 report=build/report.html $(ARGS)

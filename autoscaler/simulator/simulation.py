@@ -38,10 +38,10 @@ class Simulation:
         self.crews = [
             Crew(family, world, sensor, self.horizon_s, Random(f"{seed} {family.name}")) for family in families
         ]
+        self.order = [self.crews[place] for place in in_order_of_calls(families)]
         named = {crew.family.name: crew for crew in self.crews}
         for crew in self.crews:
             crew.callees = [(named[call.to].station, call) for call in crew.family.calls]
-        self.order = [self.crews[place] for place in in_order_of_calls(families)]
 
     def run(self) -> dict[str, Run]:
         """Play it to the end."""

@@ -33,6 +33,7 @@ class Station:
         self.services = list(services)
         self.waits: list[float] = []
         self.retries: deque[int] = deque()
+        self._killed_s = 0.0
         self.slots = slots
         self._free: list[tuple[float, int]] = []
         self._holds: dict[int, int] = {}
@@ -102,8 +103,9 @@ class Station:
         while self.retries and free and free[0][0] < until:
             index = self.retries.popleft()
             at, slot = free[0]
-            self.waits[index] = at - self.arrivals[index]
-            end = at + self.services[index]
+            start = max(at, self._killed_s)
+            self.waits[index] = start - self.arrivals[index]
+            end = start + self.services[index]
             heapreplace(free, (end, slot))
             self._holds[slot] = index
             self._count(end, self.services[index], 1)
@@ -140,6 +142,7 @@ class Station:
 
     def kill(self, replica: int, now: float) -> None:
         """A replica dies; what it was serving starts anew elsewhere, before all others."""
+        self._killed_s = now
         taken = self._draining.pop(replica, None) or self._remove(replica)
         lost = []
         for at, slot in taken:

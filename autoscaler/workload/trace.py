@@ -26,8 +26,8 @@ class Trace:
     Raises:
         UsageError: It is empty or not in order, or a number is negative, NaN or infinite.
 
-    >>> Trace("three", [0.5, 1.0, 1.5], [0.1, 0.1, 0.4], 10.0).offered
-    0.06
+    >>> Trace("three", [0.5, 1.0, 1.5], [0.25, 0.25, 0.5], 10.0).offered
+    0.1
     >>> Trace("backwards", [1.0, 0.5], [0.1, 0.1], 10.0)
     Traceback (most recent call last):
     raybeam.actors.errors.UsageError: trace 'backwards': request 1 comes at 0.5 s, before the one ahead of it (1.0 s)

@@ -1,0 +1,102 @@
+"""Plays every policy on a trace, and tells the figures."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.autoscaling.keda import Keda
+from benchmarks.autoscaling.knative import Kpa
+from benchmarks.autoscaling.scenarios import SCENARIOS, Scenario
+from benchmarks.autoscaling.serve import Serve
+from benchmarks.autoscaling.static import Static, best_size
+from raybeam.autoscaler.simulator import Clairvoyant, Family, Run, clairvoyant, score, simulate
+
+if TYPE_CHECKING:
+    from raybeam.autoscaler.kernel.policy import Policy
+    from raybeam.autoscaler.workload import Trace
+
+IN_HINDSIGHT = "static in hindsight"
+
+
+def policies() -> dict[str, Policy[Any]]:
+    """All that take part, each in one configuration for all traces; the static fleet is chosen for each trace."""
+    return {
+        "Serve": Serve(),
+        "Serve, tuned": Serve(0.8, {"upscale_delay_s": 0.0, "downscale_delay_s": 60.0, "look_back_period_s": 15.0}),
+        "KPA": Kpa(),
+        "KEDA": Keda(),
+        "KEDA, tuned": Keda(per_slot=1.0, stabilisation_s=60.0, cooldown_s=60.0),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One policy on one trace."""
+
+    policy: str
+    trace: str
+    seed: int
+    score: float
+    cost: float
+    late_1s: float
+    late_5s: float
+    p99_wait_s: float
+    replica_hours: float
+    machine_hours: float
+    actions: int
+    reversals_per_hour: float
+    recovery_s: float | None
+    cost_ratio: float
+    smooth: bool = field(default=False)
+
+    def as_json(self) -> dict[str, object]:
+        """For a file."""
+        return asdict(self)
+
+
+def play(number: int, seed: int) -> list[Row]:
+    """Every policy on one of `SCENARIOS`."""
+    scenario = SCENARIOS[number]
+    trace = scenario.make(seed)
+    best = clairvoyant(scenario.world, trace, scenario.slots)
+    rows = [
+        _row(name, scenario, trace, seed, run_of(scenario, trace, policy, seed), best)
+        for name, policy in policies().items()
+    ]
+
+    def scored(size: int) -> float:
+        return score(run_of(scenario, trace, Static(size), seed, size), best)
+
+    size = best_size(trace.offered / scenario.slots, best.peak, scored)
+    static = run_of(scenario, trace, Static(size), seed, size)
+    return [*rows, _row(IN_HINDSIGHT, scenario, trace, seed, static, best)]
+
+
+def run_of(scenario: Scenario, trace: Trace, policy: Policy[Any], seed: int, initial: int | None = None) -> Run:
+    """One run."""
+    first = scenario.initial(trace) if initial is None else initial
+    quota = scenario.world.max_machines * scenario.world.places
+    family = Family("family", trace, policy, slots=scenario.slots, initial=first, max_replicas=quota)
+    runs = simulate(scenario.world, family, faults=scenario.faults, sensor=scenario.sensor, seed=seed)
+    return runs["family"]
+
+
+def _row(policy: str, scenario: Scenario, trace: Trace, seed: int, run: Run, best: Clairvoyant) -> Row:
+    return Row(
+        policy,
+        scenario.name,
+        seed,
+        score(run, best),
+        run.cost,
+        run.late(1.0),
+        run.late(5.0),
+        run.wait_s(0.99),
+        run.replica_s / 3600,
+        run.machine_s / 3600,
+        run.actions,
+        run.reversals_per_hour,
+        None if trace.onset_s is None else run.recovery_s(trace.onset_s),
+        run.cost / best.cost,
+        scenario.smooth,
+    )
