@@ -1,6 +1,6 @@
 """A cluster on paper: requests, replicas and machines as discrete events, with a policy in charge."""
 
-from .clairvoyant import Clairvoyant, clairvoyant
+from .clairvoyant import Clairvoyant, clairvoyant, first_fit
 from .family import Calls, Family
 from .run import Run, Timeline
 from .score import score
@@ -9,5 +9,5 @@ from .world import Faults, Sensor, World
 
 __all__ = [
     "simulate", "World", "Family", "Calls", "Faults", "Sensor", "Run", "Timeline",
-    "clairvoyant", "Clairvoyant", "score",
+    "clairvoyant", "first_fit", "Clairvoyant", "score",
 ]  # fmt: skip

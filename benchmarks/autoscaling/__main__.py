@@ -102,7 +102,17 @@ def _by_trace(rows: Sequence[Row]) -> Table:
 
 def _by_policy(rows: Sequence[Row]) -> Table:
     table = Table(title="score: 1 is a clairvoyant's, less is better")
-    for column in ("policy", "mean", "smooth traces", "worst trace", "", "cost ratio", "% > 1 s", "reversals/h"):
+    for column in (
+        "policy",
+        "mean",
+        "smooth traces",
+        "worst trace",
+        "",
+        "cost ratio",
+        "% > 1 s",
+        "reversals/h",
+        "by first fit",
+    ):
         table.add_column(column, justify="left" if column in ("policy", "") else "right")
     groups: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
@@ -125,6 +135,7 @@ def _by_policy(rows: Sequence[Row]) -> Table:
             f"{mean(row.cost_ratio for row in of):.2f}",
             f"{mean(row.late_1s for row in of):.2f}",
             f"{mean(row.reversals_per_hour for row in of):.0f}",
+            f"{mean(row.score_first_fit for row in of):.2f}",
         )
     return table
 

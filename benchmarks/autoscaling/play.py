@@ -10,7 +10,7 @@ from benchmarks.autoscaling.knative import Kpa
 from benchmarks.autoscaling.scenarios import SCENARIOS, Scenario
 from benchmarks.autoscaling.serve import Serve
 from benchmarks.autoscaling.static import Static, best_size
-from raybeam.autoscaler.simulator import Clairvoyant, Family, Run, clairvoyant, score, simulate
+from raybeam.autoscaler.simulator import Clairvoyant, Family, Run, clairvoyant, first_fit, score, simulate
 
 if TYPE_CHECKING:
     from raybeam.autoscaler.kernel.policy import Policy
@@ -48,6 +48,7 @@ class Row:
     reversals_per_hour: float
     recovery_s: float | None
     cost_ratio: float
+    score_first_fit: float
     smooth: bool = field(default=False)
 
     def as_json(self) -> dict[str, object]:
@@ -59,18 +60,18 @@ def play(number: int, seed: int) -> list[Row]:
     """Every policy on one of `SCENARIOS`."""
     scenario = SCENARIOS[number]
     trace = scenario.make(seed)
-    best = clairvoyant(scenario.world, trace, scenario.slots)
+    bills = tuple(bill(scenario.world, trace, scenario.slots) for bill in (clairvoyant, first_fit))
     rows = [
-        _row(name, scenario, trace, seed, run_of(scenario, trace, policy, seed), best)
+        _row(name, scenario, trace, seed, run_of(scenario, trace, policy, seed), *bills)
         for name, policy in policies().items()
     ]
 
     def scored(size: int) -> float:
-        return score(run_of(scenario, trace, Static(size), seed, size), best)
+        return score(run_of(scenario, trace, Static(size), seed, size), bills[0])
 
-    size = best_size(trace.offered / scenario.slots, best.peak, scored)
+    size = best_size(trace.offered / scenario.slots, bills[0].peak, scored)
     static = run_of(scenario, trace, Static(size), seed, size)
-    return [*rows, _row(IN_HINDSIGHT, scenario, trace, seed, static, best)]
+    return [*rows, _row(IN_HINDSIGHT, scenario, trace, seed, static, *bills)]
 
 
 def run_of(scenario: Scenario, trace: Trace, policy: Policy[Any], seed: int, initial: int | None = None) -> Run:
@@ -82,7 +83,9 @@ def run_of(scenario: Scenario, trace: Trace, policy: Policy[Any], seed: int, ini
     return runs["family"]
 
 
-def _row(policy: str, scenario: Scenario, trace: Trace, seed: int, run: Run, best: Clairvoyant) -> Row:
+def _row(
+    policy: str, scenario: Scenario, trace: Trace, seed: int, run: Run, best: Clairvoyant, packed: Clairvoyant
+) -> Row:
     return Row(
         policy,
         scenario.name,
@@ -98,5 +101,6 @@ def _row(policy: str, scenario: Scenario, trace: Trace, seed: int, run: Run, bes
         run.reversals_per_hour,
         None if trace.onset_s is None else run.recovery_s(trace.onset_s),
         run.cost / best.cost,
+        score(run, packed),
         scenario.smooth,
     )
