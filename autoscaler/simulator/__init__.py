@@ -6,8 +6,10 @@ from .run import Run, Timeline
 from .score import score
 from .simulation import simulate
 from .world import Faults, Sensor, World
+from .yardsticks import Static, Utilisation
 
 __all__ = [
     "simulate", "World", "Family", "Calls", "Faults", "Sensor", "Run", "Timeline",
     "clairvoyant", "first_fit", "Clairvoyant", "score",
+    "Static", "Utilisation",
 ]  # fmt: skip

@@ -9,8 +9,18 @@ from benchmarks.autoscaling.keda import Keda
 from benchmarks.autoscaling.knative import Kpa
 from benchmarks.autoscaling.scenarios import SCENARIOS, Scenario
 from benchmarks.autoscaling.serve import Serve
-from benchmarks.autoscaling.static import Static, best_size
-from raybeam.autoscaler.simulator import Clairvoyant, Family, Run, clairvoyant, first_fit, score, simulate
+from benchmarks.autoscaling.static import best_size
+from raybeam.autoscaler.simulator import (
+    Clairvoyant,
+    Family,
+    Run,
+    Static,
+    Utilisation,
+    clairvoyant,
+    first_fit,
+    score,
+    simulate,
+)
 
 if TYPE_CHECKING:
     from raybeam.autoscaler.kernel.policy import Policy
@@ -22,6 +32,7 @@ IN_HINDSIGHT = "static in hindsight"
 def policies() -> dict[str, Policy[Any]]:
     """All that take part, each in one configuration for all traces; the static fleet is chosen for each trace."""
     return {
+        "utilisation 70 %": Utilisation(),
         "Serve": Serve(),
         "Serve, tuned": Serve(0.8, {"upscale_delay_s": 0.0, "downscale_delay_s": 60.0, "look_back_period_s": 15.0}),
         "KPA": Kpa(),
