@@ -36,6 +36,6 @@ def write_table(path: Path, columns: Sequence[str], rows: Sequence[Sequence[obje
         parquet.write_table(table({name: [row[place] for row in rows] for place, name in enumerate(columns)}), path)
         return
     with path.open("w", newline="") as file:
-        writer = csv.writer(file)
+        writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)
