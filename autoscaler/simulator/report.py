@@ -62,7 +62,7 @@ def draw_run(run: Run, slots: int, interval_s: float, title: str, path: Path) ->
             figure.add_trace(go.Scatter(x=times, y=values, name=label, mode="lines", line=style), row=row, col=1)
         figure.update_yaxes(title_text=name, rangemode="tozero", gridcolor=GRID, row=row, col=1)
     figure.update_xaxes(title_text="seconds", row=len(panes), col=1)
-    _write(figure, title, path, 820)
+    _write(figure, title, path, 820, "x unified")
 
 
 def draw_front(points: Sequence[tuple[str, float, float]], title: str, path: Path) -> None:
@@ -102,7 +102,7 @@ def draw_front(points: Sequence[tuple[str, float, float]], title: str, path: Pat
     )
     figure.update_xaxes(title_text="cost / clairvoyant's cost", gridcolor=GRID)
     figure.update_yaxes(title_text="% waiting over 1 s", rangemode="tozero", gridcolor=GRID)
-    _write(figure, title, path, 560)
+    _write(figure, title, path, 560, "closest")
 
 
 def front(points: Sequence[tuple[str, float, float]]) -> list[tuple[str, float, float]]:
@@ -121,7 +121,7 @@ def front(points: Sequence[tuple[str, float, float]]) -> list[tuple[str, float, 
     ]
 
 
-def _write(figure: object, title: str, path: Path, height: int) -> None:
+def _write(figure: object, title: str, path: Path, height: int, hover: str) -> None:
     from plotly.io import to_html
 
     figure.update_layout(  # type: ignore[attr-defined]  # plotly has no types
@@ -130,8 +130,9 @@ def _write(figure: object, title: str, path: Path, height: int) -> None:
         font={"family": "system-ui, sans-serif", "color": INK},
         margin={"l": 70, "r": 20, "t": 20, "b": 50},
         legend={"orientation": "h", "y": 1.06},
-        hovermode="x unified",
+        hovermode=hover,
     )
     drawn = to_html(figure, full_html=False, include_plotlyjs="inline")
-    page = f"<!doctype html><meta charset='utf-8'><title>{escape(title)}</title><h3>{escape(title)}</h3>{drawn}"
+    head = f"<!doctype html><meta charset='utf-8'><title>{escape(title)}</title>"
+    page = f"{head}<h3 style='font-family: system-ui, sans-serif'>{escape(title)}</h3>{drawn}"
     path.write_text(page, encoding="utf-8")
