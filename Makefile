@@ -5,15 +5,20 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.installed-bench
 ARGS ?=
+SEEDS ?= 10000
 
-.PHONY: run test lint bench bench-autoscaling demo-report clean
+.PHONY: run test simulate lint bench bench-autoscaling demo-report clean
 
 run: $(STAMP)  ## play the storm's day; ARGS="workload.day=2013-07-10 summary=out.json" overrides
 	@$(BIN)/raybeam run $(ARGS)
 
 test: $(STAMP)  ## all rings of tests, the conformance scenarios and real Ray included
 	$(BIN)/pytest -m "not ray" -q
+	$(BIN)/python tests/conformance/run.py tests/conformance/data/*.jsonl
 	$(BIN)/pytest -m ray -v
+
+simulate: $(STAMP)  ## whole systems under drawn faults: SEEDS=10000 (a count), SEEDS=17,18, SEEDS=500-600
+	@$(BIN)/python -m raybeam.cluster.simulation --seeds $(SEEDS) $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

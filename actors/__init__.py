@@ -65,6 +65,16 @@ from .kernel.hedge import Hedge
 from .kernel.mailbox import Overflow
 from .kernel.outcome import Outcome
 from .kernel.reason import Crashed
+from .kernel.regulation.codel import CoDel
+from .kernel.regulation.counters import RegulationCounters
+from .kernel.regulation.damper import Damper, Sample
+from .kernel.regulation.deadline import DeadlineDrop
+from .kernel.regulation.fair_queue import Fair
+from .kernel.regulation.gradient import Gradient
+from .kernel.regulation.priority import Priorities
+from .kernel.regulation.refusal import Refusal
+from .kernel.regulation.regulation import Regulation
+from .kernel.regulation.token_bucket import Rate
 from .kernel.retry import AtLeastOnce, AtMostOnce, ExactlyOnce
 from .kernel.server import Error, Ignore, NoReply, Ok, Reply, Stop
 from .kernel.stage_dispatchers import BroadcastDispatcher, DemandDispatcher, Dispatcher, PartitionDispatcher
@@ -210,6 +220,17 @@ __all__ = [
     "Broadcast",
     "AtMostOnce",
     "Overflow",
+    "Regulation",
+    "CoDel",
+    "Rate",
+    "Gradient",
+    "Priorities",
+    "Fair",
+    "DeadlineDrop",
+    "Damper",
+    "Sample",
+    "Refusal",
+    "RegulationCounters",
     "Ok",
     "Ignore",
     "Error",

@@ -27,6 +27,9 @@ def send_call(
     """Put a call into a mailbox of this runtime; its answer comes to the future of the returned `From`.
 
     When the caller does nothing but wait (`waits`), an idle callee may serve the call at once.
+
+    Raises:
+        CallTimeout: No time is left to the call that the caller serves.
     """
     caller = current_cell.get()
     if cell is caller:
@@ -35,6 +38,10 @@ def send_call(
     if sender is None:
         sender = From(loop.create_future(), cell, None if caller is None else caller.pid)
     now = loop.time()
+    if caller is not None and (caller.serving is not None or caller.beside is not None):
+        timeout_s = time_left(timeout_s)
+        if timeout_s is not None and timeout_s <= 0:
+            raise CallTimeout((cell.pid, message))
     deadline = None if timeout_s is None else now + timeout_s
     reserved = waits and runtime.carriers.reserve(cell)
     cell.deliver_call(Call(message, sender, deadline, drop_expired, now, current_context()))
@@ -42,18 +49,39 @@ def send_call(
         try:
             runtime.carriers.lend(cell, caller)
         except ProcessKilled:
-            sender.abandon()
+            _give_up(sender, drop_expired)
             raise
     return sender
 
 
-async def await_answer(sender: From, timeout_s: float | None, described: object) -> object:
+def time_left(timeout_s: float | None) -> float | None:
+    """The time for a call that is made now: at most what is left to the call that its caller serves.
+
+    Only typed calls, which are dropped when they have expired, pass their deadline on.
+
+    Args:
+        timeout_s: The time-out of the call itself, `None` for ever.
+    """
+    cell = current_cell.get()
+    if cell is None or (cell.serving is None and cell.beside is None):
+        return timeout_s
+    call = cell.call_served()
+    if call is None or not call.drop_expired or call.deadline is None:
+        return timeout_s
+    left_s = call.deadline - cell.runtime.now()
+    return left_s if timeout_s is None or left_s < timeout_s else timeout_s
+
+
+async def await_answer(
+    sender: From, timeout_s: float | None, described: object, *, drop_expired: bool = False
+) -> object:
     """The answer to a call whose message is on its way.
 
     Args:
         sender: What the callee answers to.
         timeout_s: Seconds to wait, `None` for ever. Then the call is abandoned: a late answer is dropped.
         described: `(destination, request)`, for the error.
+        drop_expired: Whether the callee need not do it when nobody waits any more: then it is cancelled.
 
     Raises:
         CallTimeout: The deadline passed.
@@ -71,17 +99,24 @@ async def await_answer(sender: From, timeout_s: float | None, described: object)
         return await future
     except CallFailed as failure:
         if isinstance(failure, CallTimeout):
-            sender.abandon()
+            _give_up(sender, drop_expired)
         if failure.call is not None:
             raise
         if isinstance(failure, NoProcess | CallTimeout | Disconnected):
             raise type(failure)(described) from None
         if isinstance(failure, Overloaded):
-            raise Overloaded(described, failure.retry_after_s) from None
+            raise Overloaded(described, failure.retry_after_s, failure.why) from None
         raise CallFailed(failure.cause, described) from None
     except asyncio.CancelledError:
-        sender.abandon()
+        _give_up(sender, drop_expired)
         raise
     finally:
         if deadline is not None:
             deadline.call_off()
+
+
+def _give_up(sender: From, drop_expired: bool) -> None:
+    if drop_expired:
+        sender.cancel()
+    else:
+        sender.abandon()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from .errors import InvalidArgumentsError, ServiceError, UsageError
 from .kernel.mailbox import Overflow
+from .kernel.regulation.regulation import Regulation
 
 if TYPE_CHECKING:
     from .behaviour_cell import BehaviourCell
@@ -19,11 +20,12 @@ class Behaviour:
 
     **Options**, as class attributes: `mailbox_limit` (calls that may wait; more are refused with `Overloaded`;
     default 1000; `None`: any number) and `mailbox_overflow` (which one is refused; default `Overflow.REJECT`, the new
-    one).
+    one). Or `regulation`, a `Regulation`, which takes the place of both (default none); `start` may give another one.
     """
 
     mailbox_limit: ClassVar[int | None] = 1000
     mailbox_overflow: ClassVar[Overflow] = Overflow.REJECT
+    regulation: ClassVar[Regulation | None] = None
     _cell: BehaviourCell[Any]
 
     def __init_subclass__(cls, **options: object) -> None:
@@ -38,11 +40,20 @@ class Behaviour:
         if not isinstance(cls.mailbox_overflow, Overflow):
             policies = ", ".join(f"Overflow.{policy.name}" for policy in Overflow)
             raise UsageError(f"{cls.__name__}.mailbox_overflow={cls.mailbox_overflow!r}: give one of {policies}")
+        if not isinstance(cls.regulation, Regulation | None):
+            raise UsageError(f"{cls.__name__}.regulation={cls.regulation!r}: give a Regulation, or None for none")
 
     @classmethod
     def _new_cell(cls, runtime: Runtime, pid: Pid, parent: Pid | None) -> BehaviourCell[Any]:
         """The cell that runs a new instance of this class."""
         raise UsageError(f"{cls.__name__}: derive it from a behaviour such as GenServer or GenStatem")
+
+    @classmethod
+    def _new_regulated_cell(
+        cls, runtime: Runtime, pid: Pid, parent: Pid | None, regulation: Regulation
+    ) -> BehaviourCell[Any]:
+        """The cell that runs a new, regulated instance of this class."""
+        raise UsageError(f"{cls.__name__} cannot be regulated: only a GenServer or a GenStatem can")
 
     @property
     def pid(self) -> Pid:

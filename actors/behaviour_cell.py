@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 from .behaviour import Behaviour
 from .cell import ALIVE, Cell, crashed
 from .crash import CrashReport
-from .errors import Exit, Overloaded
+from .errors import CallTimeout, Exit, Overloaded
 from .kernel.mailbox import Overflow, victim
 from .message import Call, ExitMessage
 from .once import OnceCalls
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .runtime import Runtime
 
 B = TypeVar("B", bound=Behaviour)
+CLOCK_ERROR_S = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +61,21 @@ class BehaviourCell(Cell, Generic[B]):
         server: The instance of the user's class.
         suspended: Whether only system calls are served.
         held: What came while suspended.
+        cancelled: Calls cancelled since those that wait were last looked through.
         messages_handled: Messages taken from the mailbox.
         started_at: Loop time of the start.
         last_message: What it handled when it failed, for the crash report.
         once: What it remembers of calls that it must do once, `None` before the first.
     """
 
-    __slots__ = ("held", "last_message", "messages_handled", "once", "server", "started_at", "suspended")
+    __slots__ = ("cancelled", "held", "last_message", "messages_handled", "once", "server", "started_at", "suspended")
 
     def __init__(self, runtime: Runtime, pid: Pid, parent: Pid | None, server: B) -> None:
         super().__init__(runtime, pid, parent)
         self.server = server
         self.suspended = False
         self.held: deque[object] | None = None
+        self.cancelled = 0
         self.messages_handled = 0
         self.started_at = runtime.now()
         self.last_message: object = None
@@ -86,12 +89,37 @@ class BehaviourCell(Cell, Generic[B]):
     def deliver_call(self, call: Call) -> None:
         """Accept a call, or refuse one when as many wait as may."""
         limit = self.server.mailbox_limit
-        if limit is not None and self.queued_calls >= limit and not self._make_room():
+        if limit is not None and self.queued_calls >= limit and not self._sweep() and not self._make_room():
             call.sender.fail(Overloaded())
             return
-        self.calls.add(call.sender)
+        self.calls[call.sender] = None
         self.queued_calls += 1
         self.deliver(call)
+
+    def cancel_call(self, sender: From) -> None:
+        """A caller gives its call up: what waits is skipped when its turn comes, what runs beside is cancelled."""
+        if sender in self.calls:
+            self.cancelled += 1
+            if self.beside is not None:
+                self.beside.cancel(sender)
+
+    def nobody_waits(self, call: Call) -> bool:
+        """Whether a call that waits is not to be begun, as it was cancelled."""
+        return call.drop_expired and not call.sender.wanted()
+
+    def _sweep(self) -> bool:
+        """Take out what was cancelled, when it is much of what waits; whether that made room."""
+        if self.cancelled * 4 < self.queued_calls:
+            return False
+        self.cancelled = 0
+        before = self.queued_calls
+        for queue in (self.held, self.mailbox, None if self.beside is None else self.beside.backlog):
+            if queue:
+                kept = [message for message in queue if not (type(message) is Call and self.nobody_waits(message))]
+                self.queued_calls -= len(queue) - len(kept)
+                queue.clear()
+                queue.extend(kept)
+        return self.queued_calls < before
 
     def _make_room(self) -> bool:
         """Refuse a call that waits, as the overflow policy says; whether there was one to refuse."""
@@ -127,7 +155,8 @@ class BehaviourCell(Cell, Generic[B]):
 
     def waiting_calls(self) -> list[From]:
         """The calls that the process has not begun with, those held while it is suspended included."""
-        held = [message.sender for message in self.held or () if type(message) is Call]
+        backlog = () if self.beside is None else self.beside.backlog
+        held = [message.sender for message in (*(self.held or ()), *backlog) if type(message) is Call]
         return [*held, *super().waiting_calls()]
 
     def known_before(self, call: Call) -> bool:
@@ -180,6 +209,12 @@ class BehaviourCell(Cell, Generic[B]):
 
     def _from_parent(self, message: object) -> bool:
         return type(message) is ExitMessage and message.pid == self.parent
+
+    def gave_up(self, error: BaseException, call: Call | None) -> bool:
+        """Whether a handler failed as the deadline of its own call passed under way: an answer, not its fault."""
+        if call is None or not call.drop_expired or call.deadline is None or not isinstance(error, CallTimeout):
+            return False
+        return self.runtime.now() >= call.deadline - CLOCK_ERROR_S
 
 
 def start_message(

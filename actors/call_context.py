@@ -45,6 +45,16 @@ enter_context = _current.set
 
 
 @contextlib.contextmanager
+def serving_as(context: CallContext) -> Iterator[None]:
+    """Calls made in this block are made in the context of a call that is served."""
+    _current.set(context)
+    try:
+        yield
+    finally:
+        _current.set(None)  # not what was before: the task serves others next
+
+
+@contextlib.contextmanager
 def calling_as(*, tenant: str | None = None, priority: str | None = None) -> Iterator[CallContext]:
     """Calls made in this block are made for `tenant`, with `priority`; what is not given stays as it is."""
     context = current_context() or NOBODY

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from .message import Call
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from .concurrent_calls import ConcurrentCalls
     from .kernel.reason import ExitReason
     from .message import From
     from .pid import Pid, Ref, RemoteName
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
 ALIVE = object()
 MESSAGES_PER_TURN = 64
+
+call_beside: contextvars.ContextVar[Call | None] = contextvars.ContextVar("raybeam_call_beside", default=None)
+"""The call that this task serves beside the turn of its process: a concurrent query."""
 
 
 class Cell:
@@ -31,13 +36,16 @@ class Cell:
         exit_reason: `ALIVE` while it lives.
         scheduled: Whether the cell is queued for a carrier or is being run by one.
         carrier: The task that runs the cell at the moment.
-        calls: Calls accepted and not answered yet, in the mailbox or deferred.
+        calls: Calls accepted and not answered yet, in the mailbox or deferred, in the order of arrival.
+        serving: The call that is served in the process' turn just now.
+        beside: The queries that are served beside its turn; `None` before the first.
         watchers: Who monitors this process: a pid, or a function for the runtime's own use.
         watching: Monitors that this process holds.
     """
 
     __slots__ = (
         "__weakref__",
+        "beside",
         "calls",
         "carrier",
         "exit_reason",
@@ -49,6 +57,7 @@ class Cell:
         "queued_calls",
         "runtime",
         "scheduled",
+        "serving",
         "trap_exit",
         "watchers",
         "watching",
@@ -62,8 +71,10 @@ class Cell:
         self.links: set[Pid] = set()
         self.watchers: dict[Ref, Pid | Callable[[ExitReason], object]] | None = None
         self.watching: dict[Ref, Pid | RemoteName] | None = None
-        self.calls: set[From] = set()
+        self.calls: dict[From, None] = {}
         self.queued_calls = 0
+        self.serving: Call | None = None
+        self.beside: ConcurrentCalls | None = None
         self.names: tuple[str, ...] = ()
         self.trap_exit = False
         self.exit_reason: ExitReason = ALIVE
@@ -105,9 +116,18 @@ class Cell:
 
     def deliver_call(self, call: Call) -> None:
         """Put a call into the mailbox; subclasses bound how many may wait."""
-        self.calls.add(call.sender)
+        self.calls[call.sender] = None
         self.queued_calls += 1
         self.deliver(call)
+
+    def cancel_call(self, sender: From) -> None:
+        """A caller gives its call up; `From.cancel` tells what comes of it."""
+
+    def call_served(self) -> Call | None:
+        """The call that the running code serves."""
+        if self.beside is not None and (call := call_beside.get()) is not None:
+            return call
+        return self.serving
 
     def is_ending(self) -> bool:
         """Whether a cancellation means the process or its carrier, and is not an error of its code's own."""

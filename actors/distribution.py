@@ -74,7 +74,7 @@ class Distribution:
         self._asked: dict[int, tuple[RemoteCell, From]] = {}
         self._answering: dict[str, dict[int, RemoteFrom]] = {}  # by peer: its calls of processes here
         self._watched: dict[str, dict[Ref, Pid]] = {}  # by peer: its monitors of processes here
-        self._watchers: set[Pid] = set()
+        self._watchers: dict[Pid, None] = {}
 
     # -- from this runtime -------------------------------------------------------------------------
 
@@ -96,7 +96,7 @@ class Distribution:
     def ask(self, cell: RemoteCell, ask: Ask, sender: From) -> None:
         """Send a call and keep who waits for its answer."""
         number = next(self._numbers)
-        cell.calls.add(sender)
+        cell.calls[sender] = None
         self._asked[number] = (cell, sender)
         sender.future.add_done_callback(lambda done: self._settled(number, done, timed=ask.timeout_s is not None))
         numbered = Ask(
@@ -130,7 +130,7 @@ class Distribution:
 
     def monitor_peers(self, pid: Pid) -> None:
         """Have a process of this runtime told by `PeerUp` and `PeerDown`; those known are told at once."""
-        self._watchers.add(pid)
+        self._watchers[pid] = None
         for peer in self.peers:
             self._tell(pid, PeerUp(peer))
 
@@ -211,7 +211,7 @@ class Distribution:
         sender = RemoteFrom(self, peer, ask.number, cell, ask.caller)
         self._answering.setdefault(peer, {})[ask.number] = sender
         if ask.operation is not None:
-            cell.calls.add(sender)
+            cell.calls[sender] = None
             cell.deliver(SystemCall(ask.operation, ask.request, sender))
             return
         now = runtime.now()
@@ -243,7 +243,7 @@ class Distribution:
         if asked is None:
             return None
         cell, sender = asked
-        cell.calls.discard(sender)
+        cell.calls.pop(sender, None)
         self.remember(cell)
         return cell
 
@@ -291,7 +291,7 @@ class Distribution:
         watchers, cell.watchers = cell.watchers or {}, None
         for ref, watcher in watchers.items():
             self.runtime.tell_watcher(watcher, Down(ref, _address(cell), NOCONNECTION))
-        linked = list(cell.links)
+        linked = sorted(cell.links)
         cell.links.clear()
         for pid in linked:
             self.runtime.exit_signal(cell.pid, pid, NOCONNECTION, via_link=True)
@@ -299,7 +299,7 @@ class Distribution:
     def _tell(self, pid: Pid, message: PeerUp | PeerDown) -> None:
         cell = self.runtime.cell(pid)
         if cell is None:
-            self._watchers.discard(pid)
+            self._watchers.pop(pid, None)
         else:
             cell.deliver(message)
 

@@ -272,16 +272,18 @@ class Overloaded(CallFailed):
 
     Attributes:
         retry_after_s: Seconds after which it makes sense to try again.
+        why: What refused it: `"queue_full"`, or another value of `Refusal` when the callee is regulated.
     """
 
     outcome = Outcome.REJECTED
 
-    def __init__(self, call: object = None, retry_after_s: float = 0.1) -> None:
+    def __init__(self, call: object = None, retry_after_s: float = 0.1, why: str = "queue_full") -> None:
         super().__init__("overloaded", call)
         self.retry_after_s = retry_after_s
+        self.why = why
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (type(self), (self.call, self.retry_after_s))
+        return (type(self), (self.call, self.retry_after_s, self.why))
 
 
 class ServiceError(RaybeamError):

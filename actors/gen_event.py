@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from .kernel.event import HandlerId
     from .kernel.reason import ExitReason
     from .message import From
-    from .pid import Pid
+    from .pid import Pid, Ref
     from .runtime import Runtime
 
 
@@ -310,6 +310,16 @@ async def start_link(
     return await gen_server.start_link(manager, *args, name=name, timeout_s=timeout_s)
 
 
+async def start_monitor(
+    manager: type[GenEvent] = GenEvent,
+    *args: object,
+    name: str | None = None,
+    timeout_s: float | None = None,
+) -> tuple[Pid, Ref]:
+    """Like `start`, monitored by the calling process, which becomes the parent; see `gen_server.start_monitor`."""
+    return await gen_server.start_monitor(manager, *args, name=name, timeout_s=timeout_s)
+
+
 __all__ = [
     "GenEvent",
     "HandlerRequest",
@@ -326,6 +336,7 @@ __all__ = [
     "send_request",
     "start",
     "start_link",
+    "start_monitor",
     "statistics",
     "stop",
     "suspend",

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 from threading import get_ident
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from .answer import await_answer, send_call
+from .answer import await_answer, send_call, time_left
 from .behaviour import Behaviour
-from .behaviour_cell import Refused, Start, start_message
-from .errors import NoProcess, RaybeamError, StartError, StartIgnored, UsageError
-from .interface import Broadcast, Delivery, Invoke, Method, methods_of, reference, result_of
-from .kernel.server import CallResult, Ignore, InitResult, Result
+from .errors import NoProcess, UsageError
+from .interface import Method, methods_of, reference
+from .local_channel import LocalChannel
 from .message import Cast
-from .pid import AwaitedResolver, Via
-from .process import own_cell
+from .regulated_cell import RegulatedServerCell, regulation_counters
 from .requests import RequestId, multi_call, receive_response, send_request, wait_response
-from .runtime import current_cell, current_runtime, log
+from .runtime import current_runtime, log
 from .server_cell import ServerCell
+from .start import start, start_link, start_monitor
 from .system_calls import change_code, get_state, replace_state, resume, statistics, stop, suspend
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Hashable
-
-    from .behaviour_cell import Outcome
-    from .cell import Cell
-    from .kernel.reason import ExitReason
+    from .behaviour_cell import BehaviourCell
+    from .kernel.regulation.regulation import Regulation
+    from .kernel.server import CallResult, InitResult, Result
     from .message import From
-    from .pid import Destination, Name, Pid
+    from .pid import Destination, Pid
     from .runtime import Runtime
 
 G = TypeVar("G", bound="GenServer")
-R = TypeVar("R")
 DEFAULT_TIMEOUT_S = 5.0
 
 
@@ -87,11 +82,12 @@ class GenServer(Behaviour):
 
     `Ok`, `Reply` and `NoReply` take `timeout_s` (seconds without a message until `handle_timeout`; default
     never), `continue_with` (calls `handle_continue` before anything else; default no) and `hibernate`
-    (accepted, does nothing).
+    (lets other processes run before the next message).
 
     **Options**, as class attributes: `mailbox_limit` (calls that may wait; more are refused with `Overloaded`;
     default 1000; `None`: any number) and `mailbox_overflow` (which one is refused; default `Overflow.REJECT`, the new
-    one).
+    one). `regulation` takes the place of both: a `Regulation` with CoDel, rate, concurrency limit, priorities, fair
+    queue, damper (default none; see docs/regulation.md).
 
     **When not to use it.** For plain computation (call a function), to protect one value that only one process
     uses, or to arrange code. Use it where state outlives a call, where things happen at the same time, or
@@ -112,6 +108,14 @@ class GenServer(Behaviour):
     @classmethod
     def _new_cell(cls, runtime: Runtime, pid: Pid, parent: Pid | None) -> ServerCell:
         return ServerCell(runtime, pid, parent, cls())
+
+    @classmethod
+    def _new_regulated_cell(
+        cls, runtime: Runtime, pid: Pid, parent: Pid | None, regulation: Regulation
+    ) -> BehaviourCell[Any]:
+        if getattr(cls._new_cell, "__func__", None) is not getattr(GenServer._new_cell, "__func__", None):
+            raise UsageError(f"{cls.__name__} cannot be regulated: it takes what comes in an order of its own")
+        return RegulatedServerCell(runtime, pid, parent, cls(), regulation)
 
     async def _boot(self, result: InitResult) -> InitResult:
         """What the engine does with the result of `init`; behaviours built on this one do more."""
@@ -156,138 +160,6 @@ class GenServer(Behaviour):
 _RESERVED = frozenset(name for name in dir(GenServer) if not name.startswith("_"))
 
 
-async def start(
-    server: type[Behaviour],
-    *args: object,
-    name: Name | None = None,
-    timeout_s: float | None = None,
-    **kwargs: object,
-) -> Pid:
-    """Start a server that nobody is linked to; returns when its `init` is done. Cancelled before, it is killed.
-
-    Args:
-        server: The behaviour class, made without arguments.
-        *args: For `init`.
-        name: A name to register: a local one, or one of a registry. Default: none.
-        timeout_s: Seconds that `init` may take; then it is killed. Default: for ever.
-        **kwargs: For `init`.
-
-    Raises:
-        StartError: `init` failed, took too long, or the name is taken (reason `("already_started", pid)`).
-        StartIgnored: `init` returned `Ignore()`.
-    """
-    return await _start(server, args, kwargs, name, timeout_s, parent=None)
-
-
-async def start_link(
-    server: type[Behaviour],
-    *args: object,
-    name: Name | None = None,
-    timeout_s: float | None = None,
-    **kwargs: object,
-) -> Pid:
-    """Like `start`, linked to the calling process, which becomes the parent.
-
-    Raises:
-        NotAProcessError: The caller is not a process; use `start`.
-    """
-    return await _start(server, args, kwargs, name, timeout_s, parent=own_cell())
-
-
-async def _start(
-    server: type[Behaviour],
-    args: tuple[object, ...],
-    kwargs: dict[str, object],
-    name: Name | None,
-    timeout_s: float | None,
-    parent: Cell | None,
-) -> Pid:
-    runtime = current_runtime()
-    given: object = server
-    if not isinstance(given, type) or not issubclass(given, Behaviour):
-        mend = "give the class itself, derived from a behaviour such as GenServer; its arguments follow"
-        raise UsageError(f"cannot start {server!r}: {mend}")
-    awaited = name.resolver if isinstance(name, Via) and isinstance(name.resolver, AwaitedResolver) else None
-    if name is not None and awaited is None and (holder := runtime.whereis(name)) is not None:
-        raise StartError(("already_started", holder))
-    cell = server._new_cell(runtime, runtime.new_pid(), None if parent is None else parent.pid)
-    runtime.add(cell, link_to=parent, name=name if awaited is None else None)
-    message, outcome = start_message(runtime, args, kwargs)
-    if awaited is not None:
-        assert isinstance(name, Via)
-        await _claim(cell, message, awaited, name.key)
-    else:
-        reserved = runtime.carriers.reserve(cell)
-        cell.deliver(message)
-        if reserved:
-            runtime.carriers.lend(cell, current_cell.get())
-    result = outcome.result() if outcome.done() else await _outcome(cell, outcome, timeout_s)
-    if result is None:
-        return cell.pid
-    if isinstance(result, Ignore):
-        raise StartIgnored
-    raise StartError(result.reason, result.mend)
-
-
-async def _claim(cell: Cell, message: Start, resolver: AwaitedResolver, key: Hashable) -> None:
-    """Get a new process its name; only then it runs, and what is sent to the name meanwhile waits behind its start."""
-    runtime = cell.runtime
-    cell.scheduled = True  # no carrier runs it yet
-    cell.deliver(message)
-    reason: ExitReason = "killed"
-    try:
-        holder = await resolver.claim_name(runtime, key, cell)
-        reason = None if holder is None else ("already_started", holder)
-    except RaybeamError as error:
-        reason = ("name_not_registered", str(error))
-    finally:
-        if reason is not None and cell.alive:
-            if cell.parent is not None:
-                runtime.unlink(cell, cell.parent)
-            runtime.finish(cell, reason)
-    if reason is not None:
-        raise StartError(reason)
-    if cell.alive:
-        runtime.make_ready(cell)
-
-
-async def _outcome(cell: Cell, outcome: asyncio.Future[Outcome], timeout_s: float | None) -> Outcome:
-    """Wait until the `init` of a new process is done, or the process has ended early, or the time is over."""
-    runtime = cell.runtime
-    if not cell.alive:
-        return Refused(cell.exit_reason)
-    watch = runtime.watch(cell, lambda reason: runtime.loop.call_soon(_ended_early, outcome, reason))
-    timer = None if timeout_s is None else runtime.loop.call_later(timeout_s, _start_timeout, cell, outcome)
-    try:
-        return await outcome
-    except asyncio.CancelledError:
-        starter = current_cell.get()
-        if starter is None or starter.alive:  # who gave up will never know the pid
-            _kill_unstarted(cell)
-        raise
-    finally:
-        cell.unwatched_by(watch)
-        if timer is not None:
-            timer.cancel()
-
-
-def _ended_early(outcome: asyncio.Future[Outcome], reason: ExitReason) -> None:
-    if not outcome.done():  # what `init` itself said goes first
-        outcome.set_result(Refused(reason))
-
-
-def _start_timeout(cell: Cell, outcome: asyncio.Future[Outcome]) -> None:
-    if not outcome.done():
-        outcome.set_result(Refused("timeout"))
-        _kill_unstarted(cell)
-
-
-def _kill_unstarted(cell: Cell) -> None:
-    if cell.parent is not None:
-        cell.runtime.unlink(cell, cell.parent)
-    cell.runtime.exit(None, cell.pid, "kill")
-
-
 async def request(
     destination: Destination,
     message: object,
@@ -317,7 +189,7 @@ async def request(
     sender = send_call(runtime, cell, message, timeout_s, drop_expired, waits=True)
     if sender.future.done() and sender.future.exception() is None:
         return sender.future.result()
-    return await await_answer(sender, timeout_s, (destination, message))
+    return await await_answer(sender, time_left(timeout_s), (destination, message), drop_expired=drop_expired)
 
 
 def tell(destination: Destination, message: object) -> None:
@@ -329,41 +201,6 @@ def tell(destination: Destination, message: object) -> None:
             cell.deliver(Cast(message))
         else:
             runtime.deliver(cell, Cast(message))
-
-
-class LocalChannel:
-    """The channel of a reference to a process of this runtime."""
-
-    __slots__ = ("_destination", "_runtime")
-
-    def __init__(self, runtime: Runtime, destination: Destination) -> None:
-        self._runtime = runtime
-        self._destination = destination
-
-    def __repr__(self) -> str:
-        return str(self._destination)
-
-    async def ask(self, request: Invoke, delivery: Delivery) -> object:
-        """Call the process; see `request`."""
-        cell = self._runtime.cell(self._destination)
-        if cell is None:
-            raise NoProcess((self._destination, request))
-        sender = send_call(self._runtime, cell, request, delivery.timeout_s, drop_expired=True, waits=True)
-        return await await_answer(sender, delivery.timeout_s, (self._destination, request))
-
-    async def ask_all(self, request: Invoke, delivery: Delivery) -> Broadcast[object]:
-        """Call the process: here it is all there is."""
-        return Broadcast({0: await result_of(self.ask(request, delivery))})
-
-    async def tell(self, request: Invoke, delivery: Delivery) -> None:
-        """Cast to the process."""
-        cell = self._runtime.cell(self._destination)
-        if cell is not None:
-            cell.deliver(Cast(request))
-
-    def run(self, coroutine: Coroutine[object, object, R]) -> R:
-        """Run a call from another thread than the runtime's."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._runtime.loop).result()
 
 
 def ref(server: type[G], destination: Destination) -> G:
@@ -379,12 +216,14 @@ __all__ = [
     "multi_call",
     "receive_response",
     "ref",
+    "regulation_counters",
     "replace_state",
     "request",
     "resume",
     "send_request",
     "start",
     "start_link",
+    "start_monitor",
     "statistics",
     "stop",
     "suspend",

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from .behaviour import Behaviour
 from .errors import CallbackError, UsageError
-from .gen_server import start, start_link
+from .gen_server import start, start_link, start_monitor
+from .regulated_cell import RegulatedStatemCell
 from .statem_cell import StatemCell
 
 if TYPE_CHECKING:
+    from .behaviour_cell import BehaviourCell
+    from .kernel.regulation.regulation import Regulation
     from .kernel.statem_actions import FirstState, StateResult
     from .kernel.statem_events import StateEvent
     from .pid import Pid
@@ -57,7 +60,8 @@ class GenStatem(Behaviour):
     **A failure and its outcome.** Nothing is ignored by default: an event that no case of the state function matches
     (it returns `None`) is a crash, as is any exception: `terminate` runs, the process ends, waiting callers get
     `CallFailed`, its supervisor starts a new one in its first state. Only a `ServiceError` raised at a call is an
-    answer: the caller gets it, the state stays.
+    answer: the caller gets it, the state stays. When a state enter call crashes, `terminate` finds `self.state` as it
+    was before the transition; the attributes stay as the callbacks have left them.
 
     **Where events come from**, in the order in which they are handled: inserted by `NextEvent`; postponed until
     the state changed; time-outs of 0 seconds; then the mailbox. All of them are `StateEvent`s: `CallEvent`,
@@ -95,7 +99,8 @@ class GenStatem(Behaviour):
     - `state_enter`: whether the state function is also called with `EnterEvent(old_state)` when the state is
       entered, the first one included, before any other event. It may set time-outs and reply, but not change the
       state, postpone or insert events. Default no.
-    - `mailbox_limit`, `mailbox_overflow`: as for `GenServer`. Postponed calls do not count.
+    - `mailbox_limit`, `mailbox_overflow`, `regulation`: as for `GenServer`. Postponed calls do not count as waiting,
+      but as under way.
 
     **When not to use it.** When what happens does not depend on a state, `GenServer` is simpler. It has no marked
     methods (`@call`): its callers use `gen_server.request` and `gen_server.tell`.
@@ -117,6 +122,12 @@ class GenStatem(Behaviour):
     @classmethod
     def _new_cell(cls, runtime: Runtime, pid: Pid, parent: Pid | None) -> StatemCell:
         return StatemCell(runtime, pid, parent, cls())
+
+    @classmethod
+    def _new_regulated_cell(
+        cls, runtime: Runtime, pid: Pid, parent: Pid | None, regulation: Regulation
+    ) -> BehaviourCell[Any]:
+        return RegulatedStatemCell(runtime, pid, parent, cls(), regulation)
 
     @property
     def state(self) -> Any:
@@ -146,4 +157,4 @@ class GenStatem(Behaviour):
 
 GenStatem._reserved = frozenset(dir(GenStatem))
 
-__all__ = ["GenStatem", "start", "start_link"]
+__all__ = ["GenStatem", "start", "start_link", "start_monitor"]

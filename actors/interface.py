@@ -25,6 +25,7 @@ from typing import (
 )
 
 import pydantic
+from pydantic_core import ArgsKwargs
 
 from .errors import InvalidArgumentsError, RaybeamError, UnknownMethodError, UsageError
 from .kernel.outcome import Outcome
@@ -48,6 +49,10 @@ class Invoke(NamedTuple):
     method: str
     args: tuple[object, ...]
     kwargs: dict[str, object]
+
+
+new_invoke = cast("Callable[[type[Invoke], tuple[object, ...]], Invoke]", tuple.__new__)
+"""Makes an `Invoke` as `Invoke._make` does, at half the cost: there is one to each call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,9 +194,10 @@ class Method(Generic[S, P, R]):
         self.function = function
         self.delivery = delivery
         self.name = getattr(function, "__name__", "?")
+        self.concurrent = False
         self.blocking = not inspect.iscoroutinefunction(function)
         functools.update_wrapper(self, function)  # type: ignore[arg-type]  # a descriptor stands in for the function
-        self._validate: Callable[..., tuple[tuple[object, ...], dict[str, object]]] | None = None
+        self._validate: Callable[[ArgsKwargs], tuple[tuple[object, ...], dict[str, object]]] | None = None
         self._validate_result: Callable[[object], object] | None = None
 
     @overload
@@ -219,9 +225,10 @@ class Method(Generic[S, P, R]):
             result = hints.pop("return", None)
             functools.update_wrapper(capture, self.function)
             capture.__annotations__ = hints
-            self._validate = pydantic.validate_call(capture)
+            checked = pydantic.TypeAdapter[object](capture)  # type: ignore[arg-type]  # a function is a type to pydantic
+            self._validate = checked.validator.validate_python
             if result is not None and result is not type(None) and result is not object:
-                self._validate_result = pydantic.TypeAdapter(result).validate_python
+                self._validate_result = pydantic.TypeAdapter(result).validator.validate_python
             else:
                 self._validate_result = _unchanged
         except (NameError, TypeError, pydantic.PydanticUserError) as error:
@@ -241,18 +248,19 @@ class Method(Generic[S, P, R]):
             assert self._validate is not None
             assert self._validate_result is not None
         try:
-            args, kwargs = self._validate(service, *request.args, **request.kwargs)
+            args, kwargs = self._validate(ArgsKwargs((service, *request.args), request.kwargs))
         except pydantic.ValidationError as error:
             raise InvalidArgumentsError(self._explain(error)) from None
-        return self._run(args, kwargs)
+        return self._run(service, args, kwargs)
 
-    async def _run(self, args: tuple[object, ...], kwargs: dict[str, object]) -> R:
+    async def _run(self, service: GenServer, args: tuple[object, ...], kwargs: dict[str, object]) -> R:
         assert self._validate_result is not None
         function = cast("Callable[..., object]", self.function)
         if self.blocking:
-            context = contextvars.copy_context()
+            context, beside = contextvars.copy_context(), service._cell.beside
+            executor = beside.threads() if self.concurrent and beside is not None else None
             result: object = await asyncio.get_running_loop().run_in_executor(
-                None, functools.partial(context.run, _in_thread, function, *args, **kwargs)
+                executor, functools.partial(context.run, _in_thread, function, *args, **kwargs)
             )
         else:
             result = await cast("Awaitable[object]", function(*args, **kwargs))
@@ -317,7 +325,7 @@ class _Remote:
         self._delivery = delivery
 
     def __call__(self, *args: object, **kwargs: object) -> Coroutine[object, object, object]:
-        request = Invoke(self._name, args, kwargs)
+        request = new_invoke(Invoke, (self._name, args, kwargs))
         if self._delivery.kind == "cast":
             return self._channel.tell(request, self._delivery)
         return self._channel.ask(request, self._delivery)
@@ -334,8 +342,11 @@ class _Remote:
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            return self._channel.run(self(*args, **kwargs))
+            return self._channel.run(self._in_loop(args, kwargs))
         raise UsageError(f"{self._name}.sync() would block the event loop: await {self._name}(...) instead")
+
+    async def _in_loop(self, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+        return await self(*args, **kwargs)
 
     def within(self, timeout_s: float) -> _Remote:
         if not _is_deadline(timeout_s):
@@ -418,6 +429,17 @@ def _decorator(
     return cast("_Decorator", decorate)
 
 
+def _beside(decorate: _Decorator) -> _Decorator:
+    """The same, for a method that is served beside the turn of its process."""
+
+    def decorate_concurrent(function: Callable[..., object]) -> object:
+        method: Method[object, ..., object] = decorate(function)
+        method.concurrent = True
+        return method
+
+    return cast("_Decorator", decorate_concurrent)
+
+
 def _is_deadline(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
 
@@ -439,7 +461,9 @@ def call(function: Callable[Concatenate[S, P], Awaitable[R]], /) -> Method[S, P,
 @overload
 def call(function: Callable[Concatenate[S, P], R], /) -> Method[S, P, R]: ...
 @overload
-def call(*, timeout_s: float = 5.0, retry: Retry = AT_MOST_ONCE, key: str | None = None) -> _Decorator: ...
+def call(
+    *, timeout_s: float = 5.0, retry: Retry = AT_MOST_ONCE, key: str | None = None, concurrent: bool = False
+) -> _Decorator: ...
 def call(
     function: object = None,
     /,
@@ -447,6 +471,7 @@ def call(
     timeout_s: float = 5.0,
     retry: Retry = AT_MOST_ONCE,
     key: str | None = None,
+    concurrent: bool = False,
 ) -> object:
     """Mark a method as a call: it may change state, and its caller waits for the answer.
 
@@ -460,10 +485,17 @@ def call(
         retry: What the caller does when the outcome is unknown: `AtMostOnce()`, `AtLeastOnce(...)` or
             `ExactlyOnce(...)`. Default: nothing (at most once).
         key: Name of the argument that says which replica of a `ring` family the call belongs to. Default: none.
+        concurrent: For queries only.
 
     Raises:
-        UsageError: A deadline that is not above 0, or an argument that the method does not have.
+        UsageError: A deadline that is not above 0, an argument that the method does not have, or `concurrent`.
     """
+    if concurrent:
+        raise UsageError(
+            "@call(concurrent=True): a call may change state, and state changes one call at a time. If it only reads, "
+            "mark it with @query(concurrent=True); if it waits long for others, take it apart: a concurrent query that "
+            "waits, and a call that changes the state with what came of it"
+        )
     decorate = _decorator("call", timeout_s, retry, key)
     return decorate if function is None else decorate(function)  # type: ignore[call-overload]
 
@@ -474,7 +506,12 @@ def query(function: Callable[Concatenate[S, P], Awaitable[R]], /) -> Method[S, P
 def query(function: Callable[Concatenate[S, P], R], /) -> Method[S, P, R]: ...
 @overload
 def query(
-    *, timeout_s: float = 5.0, retry: Retry = ..., key: str | None = None, hedge: Hedge | None = None
+    *,
+    timeout_s: float = 5.0,
+    retry: Retry = ...,
+    key: str | None = None,
+    hedge: Hedge | None = None,
+    concurrent: bool = False,
 ) -> _Decorator: ...
 def query(
     function: object = None,
@@ -484,6 +521,7 @@ def query(
     retry: Retry | None = None,
     key: str | None = None,
     hedge: Hedge | None = None,
+    concurrent: bool = False,
 ) -> object:
     """Mark a method as a query: it only reads, so it is safe to do again, and is (at least once) until its deadline.
 
@@ -495,8 +533,14 @@ def query(
         retry: As for `call`. Default `AtLeastOnce()`.
         key: As for `call`.
         hedge: Ask a second replica when the first takes unusually long, `Hedge(...)`. Default: do not.
+        concurrent: Whether it is served in a task of its own (or a thread, if it is a plain `def`), beside the turn of
+            its process, which goes on with the next message at once. It begins in its turn, so it sees what was done
+            before; what is done while it waits for something, it sees too. At most 1000 are under way in a process (32
+            in threads), or as many as its regulation says; more wait. Default no: one message at a time.
     """
     decorate = _decorator("query", timeout_s, AtLeastOnce() if retry is None else retry, key, hedge)
+    if concurrent:
+        decorate = _beside(decorate)
     return decorate if function is None else decorate(function)  # type: ignore[call-overload]
 
 

@@ -57,7 +57,7 @@ class From:
         if get_ident() != self.server.runtime.thread_id:  # for each answer: `handed_over` without its call
             self.handed_over(self.reply, value)
             return
-        self.server.calls.discard(self)
+        self.server.calls.pop(self, None)
         if not self.future.done():
             self.future.set_result(value)
 
@@ -65,15 +65,19 @@ class From:
         """Answer by raising `error` at the caller."""
         if self.handed_over(self.fail, error):
             return
-        self.server.calls.discard(self)
+        self.server.calls.pop(self, None)
         if not self.future.done():
             self.future.set_exception(error)
 
     def abandon(self) -> None:
         """The caller waits no longer."""
-        self.server.calls.discard(self)
+        self.server.calls.pop(self, None)
         if not self.future.cancel() and not self.future.cancelled():
             self.future.exception()  # taken, as asyncio complains of errors that nobody takes
+
+    def wanted(self) -> bool:
+        """Whether anybody waits for the answer still."""
+        return self in self.server.calls
 
     def handed_over(self, act: Callable[[T], None], argument: T) -> bool:
         """Whether this is another thread than that of the callee's loop; then the loop does `act(argument)`."""
@@ -84,7 +88,13 @@ class From:
         return True
 
     def cancel(self) -> None:
-        """The caller waits no longer, and says so while the call may still wait to be done."""
+        """The caller wants it no longer, and it need not be done.
+
+        A call that waits and may be dropped (`drop_expired`: all typed calls) is never begun, a `concurrent` query is
+        cancelled, and any other handler goes on but can ask `process.call_cancelled()`. Nothing happens when it is
+        answered already. Whoever carries calls from elsewhere calls this when their caller gives up.
+        """
+        self.server.cancel_call(self)
         self.abandon()
 
     def never_begun(self, reason: ExitReason) -> None:

@@ -78,6 +78,9 @@ class _OnceFrom(From):
         if not self.handed_over(self.fail, error):
             self._finish(False, error)
 
+    def wanted(self) -> bool:
+        return any(sender.wanted() for sender in self.senders)
+
     def abandon(self) -> None:
         for sender in self.senders:
             sender.abandon()

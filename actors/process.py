@@ -232,6 +232,28 @@ def whereis(name: Name) -> Pid | None:
     return None if holder is None else holder.pid
 
 
+def deadline() -> float | None:
+    """When the caller of the call that is served here gives up, as loop time; `None`: it never does, or none is served.
+
+    Calls made on behalf of a typed call get at most what is left until then, whatever their own time-out.
+    """
+    call = own_cell().call_served()
+    return None if call is None else call.deadline
+
+
+def call_cancelled() -> bool:
+    """Whether nobody waits any more for the answer to the call that is served here: a long handler may ask, and stop.
+
+    Its caller has cancelled it, its time is over, or it is answered already.
+    """
+    cell = own_cell()
+    call = cell.call_served()
+    if call is None:
+        return False
+    expired = call.drop_expired and call.deadline is not None and cell.runtime.now() > call.deadline
+    return expired or not call.sender.wanted()
+
+
 async def wait_exit(destination: Destination) -> ExitReason:
     """Wait until a process has ended; its exit reason, `"noproc"` if it was not there."""
     return await current_runtime().ended(destination)

@@ -48,7 +48,7 @@ class RemoteCell(Cell):
         """Send a call; its answer comes back to its sender."""
         timeout_s = None if call.deadline is None else max(0.0, call.deadline - self.runtime.now())
         ask = Ask(self.target, 0, call.request, call.sender.caller, timeout_s, call.drop_expired)
-        self.calls.add(call.sender)
+        self.calls[call.sender] = None
         self.distribution.ask(self, ask, call.sender)
 
     def linked_by(self, pid: Pid) -> None:
@@ -123,7 +123,7 @@ class RemoteFrom(From):
     def abandon(self) -> None:
         """Nobody waits for the answer any more."""
         self.done = True
-        self.server.calls.discard(self)
+        self.server.calls.pop(self, None)
         self.distribution.answered(self)
         if self.timer is not None:
             self.timer.cancel()

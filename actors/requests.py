@@ -28,16 +28,18 @@ class RequestId:
         message: What was asked.
     """
 
-    __slots__ = ("_sender", "destination", "message")
+    __slots__ = ("_over", "_sender", "destination", "message")
 
     def __init__(self, destination: Destination, message: object) -> None:
         self.destination = destination
         self.message = message
         self._sender: From | None = None
+        self._over = False
 
     @from_any_thread
     def abandon(self) -> None:
         """Want the answer no longer: it will never be seen."""
+        self._over = True
         if self._sender is not None:
             self._sender.abandon()
 
@@ -50,6 +52,8 @@ class RequestId:
 
 class Response:
     """In the mailbox: a request sent with `deliver=True` has its answer.
+
+    A callee that answers more than once is seen to, as in OTP, until `answer()` is called: that ends the request.
 
     Attributes:
         request: Which request.
@@ -64,12 +68,13 @@ class Response:
         self.error = error
 
     def answer(self) -> object:
-        """The answer.
+        """The answer; the request is over with it.
 
         Raises:
             CallFailed: There is none; `cause` says why.
             Exception: The answer is an error of the service.
         """
+        self.request._over = True
         if self.error is not None:
             raise self.error
         return self._value
@@ -88,7 +93,7 @@ class _DeliveredFrom(From):
     def reply(self, value: object) -> None:
         if self.handed_over(self.reply, value):
             return
-        if not self.future.done():
+        if not self._request._over:
             self._deliver(value)
         super().reply(value)
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from .kernel.reason import ExitReason
+    from .kernel.regulation.damper import Sample
     from .pid import Destination, Name
 
 log = logging.getLogger("raybeam")
@@ -85,6 +86,7 @@ class Runtime(Links):
         thread_id: Of the thread that the loop runs in; 0 while the runtime is not open.
         on_served: Called after each call: the process, seconds waited, seconds served. Default: nobody is.
         distribution: The connections to other runtimes. Default: none; processes elsewhere are `noproc`.
+        load: How loaded the machine is, for the dampers of regulated processes. Default: what the OS tells.
         on_ended: Called with pid and exit reason when a process ends, before anybody else learns of it. Default: nobody
             is.
 
@@ -118,6 +120,7 @@ class Runtime(Links):
         self.reports = reports
         self.on_served: Callable[[Cell, float, float], None] | None = None
         self.on_ended: Callable[[Pid, ExitReason], None] | None = None
+        self.load: Callable[[], Sample] | None = None
         self.loop = _NOT_OPEN
         self.thread_id = 0
         self.deadlines: Deadlines
@@ -289,12 +292,14 @@ class Runtime(Links):
             sender.server_ended(reason)
         cell.calls.clear()
         cell.mailbox.clear()
+        if cell.beside is not None:
+            cell.beside.close()
         if cell.watching:
             for ref, target in cell.watching.items():
                 watched = self.cell(target)
                 if watched is not None:
                     watched.unwatched_by(ref)
-        for linked in cell.links:
+        for linked in sorted(cell.links):  # a set has another order each time
             self.queue_exit_signal(cell.pid, linked, reason)
         if cell.watchers:
             for ref, watcher in list(cell.watchers.items()):

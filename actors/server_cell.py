@@ -8,7 +8,9 @@ from types import CoroutineType
 from typing import TYPE_CHECKING
 
 from .behaviour_cell import BehaviourCell, Refused, Start
+from .call_context import serving_as
 from .cell import ALIVE, crashed
+from .concurrent_calls import CONCURRENT_LIMIT, ConcurrentCalls, Failed
 from .errors import CallbackError, CallTimeout, Exit, InvalidArgumentsError, ProcessKilled, UsageError
 from .interface import Invoke, serve
 from .kernel.reason import is_normal_end
@@ -18,9 +20,10 @@ from .runtime import log
 from .system_calls import serve_system_call
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from .gen_server import GenServer
+    from .interface import Method
     from .kernel.reason import ExitReason
     from .message import From
     from .pid import Pid
@@ -38,20 +41,34 @@ class ServerCell(BehaviourCell["GenServer"]):
         self.timer: asyncio.TimerHandle | None = None
         self.timeout_s: float | None = None
 
-    async def handle(self, message: object) -> None:
-        """Do what one message asks for."""
+    def handle(self, message: object) -> Coroutine[object, object, None]:
+        """Do what one message asks for. Not a coroutine of its own: a call, which is most, needs one less."""
         kind = type(message)
-        if self.suspended and kind is not SystemCall and not self._from_parent(message):
-            self.hold(message)
-            return
+        if self.suspended and kind is not SystemCall and kind is not Failed and not self._from_parent(message):
+            return self._hold(message)
         self.messages_handled += 1
         if self.timeout_s is not None:
             self.disarm()
             if kind is not SystemCall:  # after a system call the time-out begins anew, as in OTP
                 self.timeout_s = None
         if kind is Call:
-            await self._handle_call(message)  # type: ignore[arg-type]  # a Call
-        elif kind is Cast:
+            if message.context is None:  # type: ignore[attr-defined]  # a Call
+                return self._handle_call(message)  # type: ignore[arg-type]
+            return self._handle_call_in_context(message)  # type: ignore[arg-type]
+        return self._handle_other(message)
+
+    async def _hold(self, message: object) -> None:
+        self.hold(message)
+
+    async def _handle_call_in_context(self, call: Call) -> None:
+        assert call.context is not None
+        with serving_as(call.context):
+            await self._handle_call(call)
+
+    async def _handle_other(self, message: object) -> None:
+        """Do what a message that is no call asks for."""
+        kind = type(message)
+        if kind is Cast:
             request = message.request  # type: ignore[attr-defined]  # a Cast
             if type(request) is Invoke:
                 await self._callback("handle_cast", self._invoke_cast, (request,), request)
@@ -64,6 +81,9 @@ class ServerCell(BehaviourCell["GenServer"]):
             await self._start(message)  # type: ignore[arg-type]  # a Start
         elif kind is Timeout:
             await self._callback("handle_timeout", self.server.handle_timeout, (), message)
+        elif kind is Failed:
+            self.last_message = message.request  # type: ignore[attr-defined]  # a Failed
+            await self.stop(message.reason)  # type: ignore[attr-defined]
         elif self._from_parent(message):
             await self.stop(message.reason)  # type: ignore[attr-defined]  # an ExitMessage
         else:
@@ -105,23 +125,40 @@ class ServerCell(BehaviourCell["GenServer"]):
         request, runtime = call.request, self.runtime
         on_served = runtime.on_served
         started = runtime.loop.time() if on_served is not None or call.drop_expired else 0.0
-        if call.drop_expired and call.deadline is not None and started > call.deadline:
-            call.sender.fail(CallTimeout())
-            return
+        if call.drop_expired:
+            if call.deadline is not None and started > call.deadline:
+                call.sender.fail(CallTimeout())
+                return
+            if call.sender not in self.calls:  # cancelled while it waited
+                return
         if call.origin is not None and self.known_before(call):
             return
         sender = call.sender
         if type(request) is Invoke:
-            await self._invoke(request, sender)
+            method = self.server.interface.get(request.method)
+            if method is not None and method.concurrent:
+                if self.beside is None:
+                    self.beside = ConcurrentCalls(self, self.concurrent_limit())
+                self.beside.begin(call, method)
+                await asyncio.sleep(0)  # its task begins before anything that comes after it
+                return
+            self.serving = call
+            await self._invoke(method, request, sender)
         else:
+            self.serving = call
             await self._callback("handle_call", self.server.handle_call, (request, sender), request, sender)
+        self.serving = None
         if on_served is not None:
             runtime.observe(on_served, self, started - call.enqueued_at, runtime.loop.time() - started)
 
-    async def _invoke(self, request: Invoke, sender: From) -> None:
+    def concurrent_limit(self) -> int:
+        """How many concurrent queries may be under way."""
+        return CONCURRENT_LIMIT
+
+    async def _invoke(self, method: Method[object, ..., object] | None, request: Invoke, sender: From) -> None:
         """A call of a marked method: the value is the answer."""
         try:
-            running = serve(self.server, request)
+            running = serve(self.server, request) if method is None else method.serve(self.server, request)
         except InvalidArgumentsError as error:
             sender.fail(error)
             return
@@ -160,6 +197,9 @@ class ServerCell(BehaviourCell["GenServer"]):
         try:
             result = await self.begun(name, function, args)
         except Exit as exit_:
+            if sender is not None and self.gave_up(exit_, self.serving):
+                sender.fail(CallTimeout())
+                return
             reason: ExitReason = exit_.reason
         except (asyncio.CancelledError, ProcessKilled) as error:
             if self.is_ending():
@@ -173,7 +213,7 @@ class ServerCell(BehaviourCell["GenServer"]):
         else:
             if type(result) is Reply and sender is not None:
                 sender.reply(result.value)
-                if result.timeout_s is not None or result.continue_with is not ABSENT:
+                if result.timeout_s is not None or result.continue_with is not ABSENT or result.hibernate:
                     await self.go_on(result)
                 return
             if result is None and name != "handle_call":
@@ -216,9 +256,14 @@ class ServerCell(BehaviourCell["GenServer"]):
         elif result.timeout_s is not None:
             self.timeout_s = result.timeout_s
             self._arm()
+        elif result.hibernate:
+            await asyncio.sleep(0)  # as in OTP, what others have under way comes in before the next message
 
     def _arm(self) -> None:
         if self.timeout_s is not None and not self.mailbox and not self.suspended and self.exit_reason is ALIVE:
+            if self.timeout_s == 0:  # passes at once, before what other processes have under way comes in
+                self.deliver(TIMEOUT_MESSAGE)
+                return
             context = contextvars.Context()  # the current one would keep this process in memory, disarmed or not
             self.timer = self.runtime.loop.call_later(self.timeout_s, self._time_out, context=context)
 

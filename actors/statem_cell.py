@@ -7,13 +7,14 @@ import contextvars
 from typing import TYPE_CHECKING, Final, cast
 
 from .behaviour_cell import BehaviourCell, Refused, Start
+from .call_context import serving_as
 from .cell import ALIVE, crashed
 from .errors import CallbackError, CallTimeout, Exit, ProcessKilled, UsageError
 from .kernel import statem
 from .kernel.reason import NORMAL, is_normal_end
 from .kernel.server import ABSENT, Error, Ignore, Stop
 from .kernel.statem_actions import KeepState, NextState, ReplyTo
-from .kernel.statem_events import CallEvent, CastEvent, InfoEvent
+from .kernel.statem_events import CallEvent, CastEvent, EnterEvent, InfoEvent
 from .kernel.statem_timers import Arm, Disarm
 from .message import Call, Cast, SystemCall
 from .system_calls import serve_system_call
@@ -72,7 +73,12 @@ class StatemCell(BehaviourCell["GenStatem"]):
             return
         self.messages_handled += 1
         if kind is Call:
-            await self._handle_call(cast("Call", message))
+            call = cast("Call", message)
+            if call.context is None:
+                await self._handle_call(call)
+            else:
+                with serving_as(call.context):
+                    await self._handle_call(call)
         elif kind is Cast:
             await self._advance(CastEvent(cast("Cast", message).request))
         elif kind is SystemCall:
@@ -93,12 +99,17 @@ class StatemCell(BehaviourCell["GenStatem"]):
     async def _handle_call(self, call: Call) -> None:
         loop, on_served = self.runtime.loop, self.runtime.on_served
         started = loop.time() if on_served is not None or call.drop_expired else 0.0
-        if call.drop_expired and call.deadline is not None and started > call.deadline:
-            call.sender.fail(CallTimeout())
-            return
+        if call.drop_expired:
+            if call.deadline is not None and started > call.deadline:
+                call.sender.fail(CallTimeout())
+                return
+            if call.sender not in self.calls:  # cancelled while it waited
+                return
         if call.origin is not None and self.known_before(call):
             return
+        self.serving = call
         await self._advance(CallEvent(call.request, call.sender))
+        self.serving = None
         if on_served is not None:
             self.runtime.observe(on_served, self, started - call.enqueued_at, loop.time() - started)
 
@@ -149,16 +160,19 @@ class StatemCell(BehaviourCell["GenStatem"]):
             try:
                 result = await self._callback(event)
             except Exit as exit_:
-                await self._end(event, exit_.reason, exit_.reason)
-                return
+                if type(event) is not CallEvent or not self.gave_up(exit_, self.serving):
+                    await self._crash(event, exit_.reason, exit_.reason)
+                    return
+                event.sender.fail(CallTimeout())
+                result = KEEP_STATE
             except (asyncio.CancelledError, ProcessKilled) as error:
                 if self.is_ending():
                     raise
-                await self._end(event, error, crashed(error))
+                await self._crash(event, error, crashed(error))
                 return
             except Exception as error:  # noqa: BLE001 (an answer, or let it crash)
                 if type(event) is not CallEvent or not self.server.is_answer(error):
-                    await self._end(event, error, crashed(error))
+                    await self._crash(event, error, crashed(error))
                     return
                 event.sender.fail(error)
                 result = KEEP_STATE
@@ -220,6 +234,8 @@ class StatemCell(BehaviourCell["GenStatem"]):
             case _:
                 by_state = self.server.callback_mode == "state_functions"
                 name = f"{self.description()}.{self.machine.state if by_state else 'handle_event'}()"
+                if isinstance(event, EnterEvent):  # the machine is back in the state before
+                    name = f"a state enter call of {self.description()}"
                 return f"{name} returned None for {event!r}: no case matches it; KeepState() ignores an event"
 
     def _timer_over(self, message: TimerOver) -> None:
@@ -229,6 +245,11 @@ class StatemCell(BehaviourCell["GenStatem"]):
     async def stop(self, reason: ExitReason) -> None:
         """Run `terminate`, end."""
         await self._end(None, reason, reason)
+
+    async def _crash(self, event: StateEvent, told: object, reason: ExitReason) -> None:
+        """End, because the callback of `event` failed."""
+        self.machine = statem.undone(self.machine)
+        await self._end(event, told, reason)
 
     async def _end(self, event: StateEvent | None, told: object, reason: ExitReason) -> None:
         """End, because of what came of `event`; `terminate` gets the bare reason, without the traceback."""

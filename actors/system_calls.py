@@ -44,7 +44,7 @@ class SystemCell(Protocol):
     started_at: float
     messages_handled: int
     mailbox: deque[object]
-    calls: set[From]
+    calls: dict[From, None]
 
     async def stop(self, reason: ExitReason) -> None:
         """End with `reason`, after `terminate`."""
@@ -82,7 +82,7 @@ async def system_call(
         raise CallingSelf(described)
     future: asyncio.Future[object] = runtime.loop.create_future()
     sender = From(future, cell, None if caller is None else caller.pid)
-    cell.calls.add(sender)
+    cell.calls[sender] = None
     cell.deliver(SystemCall(operation, argument, sender))
     return await await_answer(sender, timeout_s, described)
 

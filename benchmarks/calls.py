@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import time
 from dataclasses import asdict, dataclass
@@ -29,20 +30,21 @@ from raybeam.cluster import System, calm_collector
 from raybeam.cluster.local import LocalCluster, LocalClusterOptions, connect
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     Add: TypeAlias = Callable[[bytes], Awaitable[int]]
     Figures: TypeAlias = list[list[tuple[float, ...]]]
+    Load: TypeAlias = tuple[str, int]
 
 ROUNDS = 5
 PAYLOADS = {"small": b"x" * 16, "1MB": b"x" * 1_000_000}
 SYSTEMS = ("raybeam", "ray-actor", "ray-serve")
 CALLS = {
-    # payload, callers: calls of each caller in a round, by system; about one second each, Serve more
+    # payload, callers: calls of each caller in a round, by system; one or two seconds each
     ("small", 1): (300, 300, 100),
     ("small", 10): (200, 60, 20),
     ("small", 100): (100, 15, 3),
-    ("small", 1000): (60, 2, 1),
+    ("small", 1000): (150, 4, 1),
     ("small", 10_000): (6, 1, 1),
     ("1MB", 1): (60, 60, 40),
     ("1MB", 10): (20, 20, 8),
@@ -102,19 +104,25 @@ async def load(add: Add, data: bytes, callers: int, each: int) -> tuple[float, .
     )
 
 
-async def rounds(adds: Sequence[Add], payload: str, callers: int) -> Figures:
-    """The figures of all rounds, by system."""
-    data = PAYLOADS[payload]
-    figures: Figures = [[] for _ in adds]
-    for add in adds:
-        await load(add, data, min(callers, 100), 1)
-    for _ in range(FEWER_ROUNDS.get(callers, ROUNDS)):
-        for add, each, found in zip(adds, CALLS[payload, callers], figures, strict=True):
-            found.append(await load(add, data, callers, each))
-    return figures
+def played(adds: Sequence[Add], loads: Sequence[Load], numbers: Sequence[int]) -> dict[Load, Figures]:
+    """Play each load once for each of some systems, `numbers` of `SYSTEMS`."""
+
+    async def main() -> dict[Load, Figures]:
+        figures: dict[Load, Figures] = {}
+        for add in adds:
+            await load(add, PAYLOADS["small"], 100, 1)
+        for payload, callers in loads:
+            figures[payload, callers] = []
+            for add, number in zip(adds, numbers, strict=True):
+                each = CALLS[payload, callers][number]
+                figures[payload, callers].append([await load(add, PAYLOADS[payload], callers, each)])
+        return figures
+
+    return asyncio.run(main())
 
 
-def serve_handle() -> Any:
+@contextlib.contextmanager
+def serve_handle() -> Iterator[Any]:
     """A Serve deployment of one replica that takes as many requests as come."""
     from ray import serve
 
@@ -122,27 +130,35 @@ def serve_handle() -> Any:
     deployment: Any = serve.deployment(
         BareCounter, num_replicas=1, max_ongoing_requests=20_000, ray_actor_options={"num_cpus": 0.1}
     )
-    return serve.run(deployment.bind(), name="bench", route_prefix=None).add
+    yield serve.run(deployment.bind(), name="bench", route_prefix=None).add
+    serve.shutdown()  # type: ignore[no-untyped-call]
 
 
-def run_all(loads: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Figures]:
-    """All figures, by payload and callers."""
+def run_all(loads: Sequence[Load]) -> dict[Load, Figures]:
+    """All figures, by payload and callers.
+
+    Serve is there in its own turns only: its controller works all the time, also for nobody.
+    """
     blueprint = {"name": "bench", "families": {"counter": {"service": Counter}}}
     options = LocalClusterOptions(machines=1, cpus_per_machine=4, dashboard=False)
     with LocalCluster(options) as cluster, connect(cluster.connection), System.start(blueprint) as system:
         bare_class: Any = ray.remote(BareCounter)
         bare = bare_class.options(max_concurrency=20_000, num_cpus=0.1).remote()
-        served = serve_handle()
+        adds = (system.ref(Counter).add, bare.add.remote)
         calm_collector()  # the pauses of this driver's collector would be those of all three
-        adds = (system.ref(Counter).add, bare.add.remote, served.remote)
+        figures: dict[Load, Figures] = {each: [[] for _ in SYSTEMS] for each in loads}
+        for turn in range(ROUNDS):
+            due = [(payload, callers) for payload, callers in loads if turn < FEWER_ROUNDS.get(callers, ROUNDS)]
+            found = [played(adds, due, (0, 1))]
+            with serve_handle() as served:
+                found.append(played((served.remote,), due, (2,)))
+            for each in due:
+                for so_far, of_round in zip(figures[each], found[0][each] + found[1][each], strict=True):
+                    so_far.extend(of_round)
+        return figures
 
-        async def main() -> dict[tuple[str, int], Figures]:
-            return {(payload, callers): await rounds(adds, payload, callers) for payload, callers in loads}
 
-        return asyncio.run(main())
-
-
-def rows_of(figures: dict[tuple[str, int], Figures]) -> list[Row]:
+def rows_of(figures: dict[Load, Figures]) -> list[Row]:
     """One row for each system and load."""
     return [
         Row(system, callers, payload, *(round(median(column), 3) for column in zip(*found, strict=True)))
@@ -151,10 +167,10 @@ def rows_of(figures: dict[tuple[str, int], Figures]) -> list[Row]:
     ]
 
 
-def ratios_of(figures: dict[tuple[str, int], Figures]) -> list[Ratio]:
+def ratios_of(figures: dict[Load, Figures]) -> list[Ratio]:
     """What is to be reached."""
 
-    def ratio(what: str, load: tuple[str, int], peer: int, column: int, goal: float, more: bool = True) -> Ratio:
+    def ratio(what: str, load: Load, peer: int, column: int, goal: float, more: bool = True) -> Ratio:
         ours, theirs = figures[load][0], figures[load][peer]
         named = "Serve handle" if peer == 2 else "bare async actor"
         return Ratio(

@@ -17,19 +17,21 @@ class Goal:
     Attributes:
         what: What was measured, with its unit.
         figures: One a round.
-        goal: The figure that the median may reach at most.
+        goal: The figure that the median may reach at most, or must reach at least.
+        more_is_better: Whether it must be reached at least. Default: at most.
     """
 
     what: str
     figures: Sequence[float]
     goal: float
+    more_is_better: bool = False
 
     @property
     def reached(self) -> bool:
         """Whether the goal is reached."""
-        return median(self.figures) <= self.goal
+        return median(self.figures) >= self.goal if self.more_is_better else median(self.figures) <= self.goal
 
     def row(self) -> tuple[str, ...]:
         """For a table: the columns of a `Ratio`, those of the peer empty."""
-        figure, goal = f"{median(self.figures):,.3g}", f"<= {self.goal:g}"
+        figure, goal = f"{median(self.figures):,.3g}", f"{'>=' if self.more_is_better else '<='} {self.goal:g}"
         return (self.what, figure, "", "", "", goal, "reached" if self.reached else "missed")

@@ -10,6 +10,7 @@ from .global_names import Global, GlobalNameConflict
 from .kernel.breaker import BreakerSpec, BreakerState
 from .kernel.health import HealthLimits
 from .system import System
+from .telemetry import TelemetryOptions, configure_sdk, in_trace_of_call
 
 __all__ = [
     "Blueprint",
@@ -20,7 +21,10 @@ __all__ = [
     "GlobalNameConflict",
     "HealthLimits",
     "System",
+    "TelemetryOptions",
     "calm_collector",
+    "configure_sdk",
     "global_names",
+    "in_trace_of_call",
     "peers",
 ]

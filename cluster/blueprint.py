@@ -10,14 +10,35 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
-from raybeam.actors import BlueprintError, GenServer
+from raybeam.actors import (
+    BlueprintError,
+    CoDel,
+    Damper,
+    DeadlineDrop,
+    Fair,
+    GenServer,
+    Gradient,
+    Priorities,
+    Rate,
+    Regulation,
+)
 
 from .import_path import import_object
 from .kernel.breaker import BreakerSpec
 from .kernel.health import HealthLimits
+from .telemetry.options import TelemetryOptions
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
 LONGEST_SHOWN = 120
+REGULATION_PARTS: dict[str, type[CoDel | Rate | Gradient | Priorities | Fair | DeadlineDrop | Damper]] = {
+    "codel": CoDel,
+    "rate": Rate,
+    "concurrency": Gradient,
+    "priorities": Priorities,
+    "fair": Fair,
+    "deadlines": DeadlineDrop,
+    "damper": Damper,
+}
 
 
 class _Strict(BaseModel):
@@ -49,6 +70,8 @@ class Family(_Strict):
             gives up and is replaced whole. Default 3.
         start_timeout_s: Seconds that a replica may take to come up. Default 60.
         shutdown_s: Seconds that a replica may take to end in order; then it is killed. Default 5.
+        regulation: How each replica is protected from more calls than it can serve: a `Regulation`, or its fields as a
+            mapping. Default: what the class of the service says.
     """
 
     service: Any
@@ -66,6 +89,7 @@ class Family(_Strict):
     process_restarts: int = Field(default=3, ge=0)
     start_timeout_s: float = Field(default=60.0, gt=0)
     shutdown_s: float = Field(default=5.0, gt=0)
+    regulation: Regulation | None = None
 
     @pydantic.field_validator("service")
     @classmethod
@@ -94,6 +118,8 @@ class Blueprint(_Strict):
         families: The families by name.
         health: How long silence of a replica is borne: `HealthLimits`, or its fields as a mapping. Default: `beat_s`
             0.5, `unknown_after_s` 1.5, `down_after_s` 4.
+        telemetry: What is measured and traced: `TelemetryOptions`, or its fields as a mapping. Default: metrics for
+            Ray's dashboard, metrics and spans for an OpenTelemetry SDK that is configured.
         driver_timeout_s: Seconds without a sign of life from any driver after which a system that is not detached
             ends. Default 10.
         orphan_timeout_s: Seconds without a sign of life from the root after which a replica ends itself. Must be
@@ -105,6 +131,7 @@ class Blueprint(_Strict):
     name: Name
     families: dict[Name, Family] = Field(min_length=1)
     health: HealthLimits = HealthLimits()
+    telemetry: TelemetryOptions = TelemetryOptions()
     driver_timeout_s: float = Field(default=10.0, ge=2.0)
     orphan_timeout_s: float = Field(default=60.0, ge=2.0)
     max_restarts: int = Field(default=3, ge=0)
@@ -160,7 +187,9 @@ def resolve_service(service: object) -> type[GenServer]:
 def _problems(error: pydantic.ValidationError) -> list[str]:
     lines = []
     for problem in error.errors(include_url=False):
-        where = ".".join(str(part) for part in problem["loc"] if part != "[key]")
+        if _is_of_another_form(problem["loc"], problem["input"]):
+            continue
+        where = ".".join(_told(problem["loc"]))
         message = problem["msg"].removeprefix("Value error, ")
         if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
             known = _fields_at(problem["loc"])
@@ -174,13 +203,39 @@ def _problems(error: pydantic.ValidationError) -> list[str]:
     return lines
 
 
+def _told(location: tuple[int | str, ...]) -> list[str]:
+    """A place without the names that pydantic gives to keys and to the forms of `concurrency`."""
+    match location:
+        case ("families", family, "regulation", "concurrency", _, *rest):
+            return ["families", str(family), "regulation", "concurrency", *map(str, rest)]
+        case _:
+            return [str(part) for part in location if part != "[key]"]
+
+
+def _is_of_another_form(location: tuple[int | str, ...], got: object) -> bool:
+    """Whether a problem is that `concurrency`, a number or a `Gradient`, is not the one of them that it is not."""
+    match location:
+        case ("families", _, "regulation", "concurrency", "int"):
+            return isinstance(got, Mapping)
+        case ("families", _, "regulation", "concurrency", _):
+            return not isinstance(got, Mapping)
+        case _:
+            return False
+
+
 def _fields_at(location: tuple[int | str, ...]) -> list[str]:
     """The fields that exist where a problem is."""
     match location:
         case ("health", _):
             return [field.name for field in fields(HealthLimits)]
+        case ("telemetry", _):
+            return [field.name for field in fields(TelemetryOptions)]
         case ("families", _, "breaker", _):
             return [field.name for field in fields(BreakerSpec)]
+        case ("families", _, "regulation", str(part), *_, _) if part in REGULATION_PARTS:
+            return [field.name for field in fields(REGULATION_PARTS[part])]
+        case ("families", _, "regulation", _):
+            return [field.name for field in fields(Regulation)]
         case ("families", _, _):
             return list(Family.model_fields)
         case _:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import uuid
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from raybeam.actors import BlueprintError, GenServer, Overloaded, RaybeamError
@@ -19,12 +18,15 @@ from .kernel.health import Health
 from .kernel.routing import Router, router
 from .kernel.views import Member, Table, View, newer
 from .lane import NO_EPOCH, Lane
+from .telemetry.client_telemetry import ClientTelemetry
+from .telemetry.telemetry import NO_TELEMETRY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
     from .blueprint import Blueprint
     from .lane import Link
+    from .telemetry.telemetry import Telemetry
 
 LOOK_UP_AGAIN_S = 0.2
 LAST_ANSWERS_S = 0.5
@@ -71,9 +73,11 @@ class Client:
         seed: Seeds the choice of replicas and the jitter. Default: from the OS.
         on_table: Gets each newer table of the directory. Default: nobody does.
         breakers: The breakers of families that have one. Default: those of the blueprint, for this client alone.
+        telemetry: Where its calls are counted and traced. Default: nowhere.
 
     Attributes:
         id: Unique name of this client, for calls that must be done once.
+        observed: Where its calls are counted and traced.
         shunned: Replicas that have said that they are overloaded, and until when they want not to be asked.
     """
 
@@ -85,15 +89,16 @@ class Client:
         seed: int | None = None,
         on_table: Callable[[Table], None] = lambda table: None,
         breakers: Mapping[str, BreakerSwitch] | None = None,
+        telemetry: Telemetry = NO_TELEMETRY,
     ) -> None:
-        self.id = uuid.uuid4().hex
+        self.random = random.Random(seed)  # noqa: S311 (spreading load, not secrets)
+        self.id = f"{self.random.getrandbits(128):032x}"
         self.shunned: dict[str, float] = {}
         self.breakers = breakers_of(blueprint) if breakers is None else breakers
         self._states: dict[str, FamilyState] = {}
         self._numbers: dict[str, CallNumbers] = {}
         self._on_table = on_table
         self.blueprint = blueprint
-        self.random = random.Random(seed)  # noqa: S311 (spreading load, not secrets)
         self.run = run
         self._source = source
         self._views: dict[str, View] = {}
@@ -104,6 +109,7 @@ class Client:
         self._watching: asyncio.Task[None] | None = None
         self._retiring: set[asyncio.Task[None]] = set()
         self._over: RaybeamError | None = None
+        self.observed = ClientTelemetry(telemetry, blueprint, self._lanes, self.breakers)
 
     def open(self) -> None:
         """Begin to follow the directory."""
@@ -298,6 +304,8 @@ class Client:
             on_end=lambda dead: self._lane_ended(name, dead),
             epoch=lambda: self._epoch(family),
             on_view=self._corrected,
+            lane_id=f"{self.random.getrandbits(128):032x}",
+            traffic=self.observed.traffic(family),
         )
         self._lanes[name] = lane
         return lane

@@ -7,7 +7,8 @@ Each message's payload is pickled on its own, so that one that cannot be read fa
 from __future__ import annotations
 
 import pickle
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
+from sys import getsizeof
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ray import cloudpickle
 
@@ -19,16 +20,14 @@ from raybeam.actors import (
     ServiceError,
     UnsendableAnswer,
 )
-from raybeam.actors.interface import Invoke
+from raybeam.actors.interface import Invoke, new_invoke
 from raybeam.actors.kernel.once import Origin
 
 from .kernel.connection import Stamp
 from .kernel.lane import Replied, Send
-from .large import LargeCounts, LargeValues, put_back, set_aside, too_large
+from .large import LARGE_BYTES, LargeCounts, LargeValues, put_back, set_aside, too_large
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from raybeam.actors import Pid
     from raybeam.actors.signals import Signal
 
@@ -85,8 +84,14 @@ def dump_request(request: Invoke) -> tuple[bytes, LargeValues]:
         InvalidArgumentsError: An argument cannot be pickled.
         MessageTooLarge: It is larger than `MAX_MESSAGE_BYTES`, or its large arguments than `MAX_LARGE_BYTES`.
     """
-    args, kwargs, large = set_aside(request.args, request.kwargs)
-    data = dump((request.method, args, kwargs))
+    method, args, kwargs = request
+    large: LargeValues = ()
+    if kwargs or sum(map(getsizeof, args)) > LARGE_BYTES:  # most calls are small: they pay for this look only
+        args, kwargs, large = set_aside(args, kwargs)
+    data = dump((method, args, kwargs))
+    if len(data) > LARGE_BYTES and not large:  # a view, say, whose size does not tell
+        args, kwargs, large = set_aside(args, kwargs)
+        data = dump((method, args, kwargs)) if large else data
     if len(data) > MAX_MESSAGE_BYTES:
         raise MessageTooLarge(f"{request.method}: its arguments take {too_large(len(data), MAX_MESSAGE_BYTES)}")
     return data, large
@@ -98,19 +103,16 @@ def dump_answer(value: object) -> tuple[bytes, LargeValues]:
     Raises:
         UnsendableAnswer: It cannot be pickled, or is larger than `MAX_MESSAGE_BYTES` or `MAX_LARGE_BYTES`.
     """
+    large: LargeValues = ()
     try:
-        (value,), _, large = set_aside((value,), {})
+        if getsizeof(value) > LARGE_BYTES:
+            (value,), _, large = set_aside((value,), {})
         data = dump(value)
     except (InvalidArgumentsError, MessageTooLarge) as error:
         raise UnsendableAnswer(str(error)) from None
     if len(data) > MAX_MESSAGE_BYTES:
         raise UnsendableAnswer(f"it takes {too_large(len(data), MAX_MESSAGE_BYTES)}")
     return data, large
-
-
-_new_invoke = cast(
-    "Callable[[type[Invoke], tuple[object, ...]], Invoke]", tuple.__new__
-)  # as `_make`, without its cost
 
 
 def load_request(data: bytes, large: LargeValues = ()) -> Invoke:
@@ -120,7 +122,7 @@ def load_request(data: bytes, large: LargeValues = ()) -> Invoke:
     if large:
         method, args, kwargs = request
         request = (method, *put_back(args, kwargs, large))
-    return _new_invoke(Invoke, request)
+    return new_invoke(Invoke, request)
 
 
 def dump(value: object) -> bytes:

@@ -1,48 +1,38 @@
-"""The keeper of a replica: a light process in the root that stands for one Ray actor.
+"""The keeper of a replica: a light process in the root that stands for one replica, on Ray an actor.
 
-It creates the actor, watches it through a pending call and heartbeats, tells the directory, and ends when the
-actor does. So the supervisor above it is an ordinary one: to restart the keeper is to restart the replica.
+It creates the replica, watches it through a pending call and heartbeats, tells the directory, and ends when the
+replica does. So the supervisor above it is an ordinary one: to restart the keeper is to restart the replica.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
-
-import ray
-from ray.exceptions import ActorUnavailableError, RayError
+from typing import TYPE_CHECKING, Protocol
 
 from raybeam.actors import GenServer, Ok, Stop, process
 
+from .host import HostError, Unavailable
 from .kernel.health import Health, HealthLimits, Pulse, check, heard, not_asked
 from .kernel.views import Member
 from .names import ReplicaName
-from .placement import living_machines
-from .ray_errors import in_one_line
-from .replica import Beat, End, create_replica
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
-
-    from ray.actor import ActorHandle
 
     from raybeam.actors.kernel.reason import ExitReason
     from raybeam.actors.kernel.server import Result
 
     from .blueprint import Blueprint
+    from .host import ReplicaHandle, RootHost
+    from .replica import Beat
 
 
 class Records(Protocol):
     """Where a keeper tells what it sees."""
 
-    async def next_incarnation(self, family: str, index: int) -> int:
-        """A number that no replica at this place had before."""
-        ...
-
-    def adoptable(self, family: str, index: int) -> tuple[ReplicaName, ActorHandle[Any]] | None:
+    def adoptable(self, family: str, index: int) -> tuple[ReplicaName, ReplicaHandle] | None:
         """A living replica at this place from before a restart of the root; taken at most once."""
         ...
 
@@ -62,16 +52,12 @@ class Records(Protocol):
         """What it told at a heartbeat."""
         ...
 
-    async def placement(self, family: str, index: int) -> object:
-        """Ray's scheduling strategy for the replica at this place."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class _Came:
     """The replica serves."""
 
-    handle: ActorHandle[Any]
+    handle: ReplicaHandle
     machine: str
     adopted: bool
 
@@ -91,7 +77,7 @@ class _Ended:
 class Keeper(GenServer):
     """Keeps one replica."""
 
-    async def init(self, blueprint: Blueprint, family: str, index: int, records: Records) -> Ok:
+    async def init(self, blueprint: Blueprint, family: str, index: int, records: Records, host: RootHost) -> Ok:
         """Remember what to keep; the replica is created afterwards, so replicas come up side by side."""
         process.trap_exit(True)
         limits = blueprint.health
@@ -99,10 +85,11 @@ class Keeper(GenServer):
         self.family = family
         self.index = index
         self.records = records
+        self.host = host
         self.limits = HealthLimits(limits.beat_s, limits.unknown_after_s, limits.down_after_s)
-        self.handle: ActorHandle[Any] | None = None
+        self.handle: ReplicaHandle | None = None
         self.name: ReplicaName | None = None
-        self.creation: asyncio.Future[ActorHandle[Any]] | None = None
+        self.creation: asyncio.Future[ReplicaHandle] | None = None
         self.came_up = False
         self.machine = ""
         self.told_down = False
@@ -116,7 +103,7 @@ class Keeper(GenServer):
             self.name, self.handle = adopted
             self._spawn(self._adopt(self.handle))
             return None
-        incarnation = await self.records.next_incarnation(self.family, self.index)
+        incarnation = await self.host.next_incarnation(self.family, self.index)
         self.name = ReplicaName(self.blueprint.name, self.family, self.index, incarnation)
         self._spawn(self._bring_up(self.name))
         return None
@@ -145,18 +132,18 @@ class Keeper(GenServer):
         for task in self.tasks:
             task.cancel()
         if self.handle is None and self.creation is not None:
-            with contextlib.suppress(RayError, ValueError):  # then there is nothing to end
+            with contextlib.suppress(HostError):  # then there is nothing to end
                 self.handle = await self.creation
         if reason in ("shutdown", "normal") and self.handle is not None and self.came_up:
             shutdown_s = self.blueprint.families[self.family].shutdown_s
             try:
                 async with asyncio.timeout(shutdown_s):
-                    await self.handle.stop.remote()
-            except (TimeoutError, RayError):
+                    await self.handle.stop()
+            except (TimeoutError, HostError):
                 self.runtime.report(f"{self.name} did not end in order within {shutdown_s} s: killed")
             self._tell_down("stopped")
         if self.handle is not None:
-            await asyncio.to_thread(ray.kill, self.handle)
+            await self.handle.kill()
 
     # -- watching, in tasks beside the process -----------------------------------------------------
 
@@ -174,83 +161,85 @@ class Keeper(GenServer):
         timeout_s = self.blueprint.families[self.family].start_timeout_s
         try:
             async with asyncio.timeout(timeout_s):
-                placement = await self.records.placement(self.family, self.index)
-                self.creation = asyncio.ensure_future(create_replica(name, self.blueprint, placement))
-                self.handle = await asyncio.shield(self.creation)  # cancelled, the actor would come all the same
+                placement = await self.host.placement(self.family, self.index)
+                self.creation = asyncio.ensure_future(self.host.create(name, self.blueprint, placement))
+                self.handle = await asyncio.shield(self.creation)  # cancelled, it would come all the same
                 starting = asyncio.ensure_future(self._renew_while_starting(self.handle))
                 try:
-                    machine = await self.handle.start.remote()
+                    machine = await self.handle.start()
                 finally:
                     starting.cancel()
         except TimeoutError:
             self._tell(_Failed(f"did not come up within {timeout_s} s"))
-        except (RayError, ValueError) as error:
-            self._tell(_Failed(in_one_line(error)))
+        except HostError as error:
+            self._tell(_Failed(str(error)))
         else:
             self._tell(_Came(self.handle, machine, adopted=False))
 
-    async def _renew_while_starting(self, handle: ActorHandle[Any]) -> None:
+    async def _renew_while_starting(self, handle: ReplicaHandle) -> None:
         """A service may take longer to start than a lease lasts."""
         while True:
-            with contextlib.suppress(RayError):
-                await handle.renew.remote()
+            with contextlib.suppress(HostError):
+                await handle.renew()
             await asyncio.sleep(self.limits.beat_s)
 
-    async def _adopt(self, handle: ActorHandle[Any]) -> None:
+    async def _adopt(self, handle: ReplicaHandle) -> None:
         try:
             async with asyncio.timeout(self.limits.down_after_s):
-                machine = await handle.machine.remote()
-        except (TimeoutError, RayError) as error:
-            self._tell(_Failed(in_one_line(error)))
+                machine = await handle.machine()
+        except TimeoutError:
+            self._tell(_Failed(f"did not answer within {self.limits.down_after_s} s after the root restarted"))
+        except HostError as error:
+            self._tell(_Failed(str(error)))
         else:
             came = _Came(handle, machine, adopted=True)
             self._tell(came if machine else _Failed("was not up when the root restarted"))
 
-    async def _hold_lifeline(self, handle: ActorHandle[Any]) -> None:
+    async def _hold_lifeline(self, handle: ReplicaHandle) -> None:
         while True:
             try:
-                end: End | None = await handle.lifeline.remote()
-            except ActorUnavailableError:
+                end = await handle.lifeline()
+            except Unavailable:
                 await asyncio.sleep(self.limits.beat_s)
-            except RayError as error:
-                self._tell(_Failed(in_one_line(error)))
+            except HostError as error:
+                self._tell(_Failed(str(error)))
                 return
             else:
                 if end is not None:
                     self._tell(_Ended() if end.orderly else _Failed(f"its service ended: {end.reason}"))
                     return
 
-    async def _heartbeats(self, handle: ActorHandle[Any]) -> None:
+    async def _heartbeats(self, handle: ReplicaHandle) -> None:
         assert self.name is not None
-        pulse = Pulse(time.monotonic())
-        due = time.monotonic()
+        pulse = Pulse(self.host.now())
+        due = self.host.now()
         while True:
-            began = time.monotonic()
+            began = self.host.now()
             pulse = not_asked(pulse, began - due)
             try:
                 async with asyncio.timeout(self.limits.unknown_after_s):
-                    beat: Beat = await handle.beat.remote()
+                    beat = await handle.beat()
             except TimeoutError:
-                now = time.monotonic()
+                now = self.host.now()
                 pulse = not_asked(pulse, now - began - self.limits.unknown_after_s)
                 judged = check(pulse, self.limits, now)
-            except RayError:
-                judged = check(pulse, self.limits, time.monotonic())
+            except HostError:
+                judged = check(pulse, self.limits, self.host.now())
             else:
                 self.records.beat(self.name, beat)
-                judged = heard(pulse, time.monotonic())
+                judged = heard(pulse, self.host.now())
             if judged.health is Health.DOWN:
                 self._tell(_Failed(f"silent for {self.limits.down_after_s} s"))
                 return
             if judged.health is not pulse.health:
                 self.records.health(self.name, judged.health)
             pulse = judged
-            due = max(began + self.limits.beat_s, time.monotonic())
-            await asyncio.sleep(due - time.monotonic())
+            due = max(began + self.limits.beat_s, self.host.now())
+            await asyncio.sleep(due - self.host.now())
 
     async def _reason(self, cause: str) -> ExitReason:
         """Why the replica is lost; replicas lost with one machine share a reason, and count as one restart."""
-        if self.machine and self.machine not in await asyncio.to_thread(living_machines):
+        if self.machine and self.machine not in await self.host.living_machines():
             return ("noconnection", self.machine)
         return ("replica_lost", cause)
 

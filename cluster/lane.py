@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from raybeam.actors import Pid
 
     from .kernel.views import View
+    from .telemetry.lane_traffic import LaneTraffic
 
 MAX_WAITING_TO_BE_SENT = 20_000
 NO_EPOCH = 1 << 62
@@ -69,6 +70,8 @@ class Lane:
         on_end: Called once when the lane has ended by itself, with whether the other end is dead.
         epoch: Of the view by which the other end was found. Default: there is none.
         on_view: Called with a newer view that the other end has told. Default: not needed.
+        lane_id: What the other end knows the lane by; never used twice. Default: a random one.
+        traffic: Is told of the batches. Default: nobody is.
 
     Attributes:
         depth: Messages that waited at the other end when it was last heard.
@@ -76,6 +79,7 @@ class Lane:
         heard_at: Loop time of that.
         ended: Whether the lane has ended.
         used_at: Loop time at which it last took a message.
+        traffic: See above.
     """
 
     def __init__(
@@ -85,16 +89,20 @@ class Lane:
         on_end: Callable[[bool], None] = lambda dead: None,
         epoch: Callable[[], int] = lambda: NO_EPOCH,
         on_view: Callable[[View], None] = lambda view: None,
+        lane_id: str | None = None,
+        traffic: LaneTraffic | None = None,
     ) -> None:
         self.name = name
         self.depth = 0
         self.life = 0
         self._epoch = epoch
         self._on_view = on_view
+        self.traffic = traffic
+        self._furthest = 0  # number of the last message ever sent
         self.ended = False
         self._link = link
         self._on_end = on_end
-        self._id = uuid.uuid4().hex
+        self._id = lane_id or uuid.uuid4().hex
         self._loop = asyncio.get_running_loop()
         self.used_at = self.heard_at = self._loop.time()
         self._deadlines = Deadlines(self._loop)
@@ -271,6 +279,10 @@ class Lane:
         if self._large:
             counts, values = self._large_of(batch)
         data = envelope.dump_batch(self._id, batch, rows, self._epoch(), counts)
+        if self.traffic is not None:
+            last = batch.first + batch.count - 1
+            self.traffic.sent(batch.count, max(0, min(self._furthest, last) - batch.first + 1), len(data))
+            self._furthest = max(self._furthest, last)
         task = self._loop.create_task(self._exchange(data, values))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -284,6 +296,8 @@ class Lane:
         try:
             exchanged = await self._link.exchange(data, *large)
             replied, came = (exchanged, ()) if isinstance(exchanged, bytes) else exchanged
+            if self.traffic is not None:
+                self.traffic.received(len(replied))
             if replied == envelope.FORGOTTEN:
                 self._ended_by_itself(dead=False)
                 return
@@ -292,9 +306,13 @@ class Lane:
             self.heard_at = self._loop.time()
             self._heard += 1
         except LinkLost:
+            if self.traffic is not None:
+                self.traffic.lost()
             if not self.ended:
                 self._step(Lost())
         except LinkDown:
+            if self.traffic is not None:
+                self.traffic.lost()
             self._ended_by_itself(dead=True)
         except Exception as error:  # noqa: BLE001 (the other end runs another raybeam, or has a bug: callers are told)
             self._ended_by_itself(dead=False, why=f"{type(error).__name__}: {error}")
@@ -350,7 +368,7 @@ class Lane:
 
 def _described(failure: CallFailed, described: object) -> CallFailed:
     if isinstance(failure, Overloaded):
-        return Overloaded(described, failure.retry_after_s)
+        return Overloaded(described, failure.retry_after_s, failure.why)
     if isinstance(failure, CallTimeout | NoProcess | Disconnected):
         return type(failure)(described)
     if isinstance(failure, Interrupted):

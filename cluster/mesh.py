@@ -76,7 +76,7 @@ class Mesh:
         listed = {member.name for view in table.views.values() for member in view.members}
         self._dead &= listed
         members = listed - self._dead - {self._name}
-        for gone in self._members - members:
+        for gone in sorted(self._members - members):
             self._lost(gone, dead=True)
             self._known.pop(gone, None)
         came, self._members = members - self._members, members
@@ -212,7 +212,8 @@ class _Wire:
             log.info("%s cannot be looked up: %s", self._peer, error)
             self._ended(dead=False)
             return
-        self._lane = Lane(link, self._peer, lambda dead: self._ended(dead=dead))
+        lane_id = f"{self._mesh.distribution.runtime.random.getrandbits(128):032x}"
+        self._lane = Lane(link, self._peer, lambda dead: self._ended(dead=dead), lane_id=lane_id)
         while self._waiting:
             self.send(self._waiting.popleft())
         try:

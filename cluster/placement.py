@@ -42,15 +42,6 @@ def remove_group(system: str, family_name: str) -> None:
         remove_placement_group(get_placement_group(group_name(system, family_name)))
 
 
-def doubled_up(machines: list[str], machines_there: int) -> bool:
-    """Whether replicas share a machine though there are machines enough to keep them apart.
-
-    >>> doubled_up(["a", "a"], 3), doubled_up(["a", "b"], 3), doubled_up(["a", "b", "a"], 2)
-    (True, False, False)
-    """
-    return len(set(machines)) < min(len(machines), machines_there)
-
-
 def living_machines() -> list[str]:
     """Ray's ids of the machines that live. Blocks on Ray."""
     nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]

@@ -1,18 +1,11 @@
-"""A replica: a Ray actor with one runtime that runs one supervision tree of a service."""
+"""A replica: one runtime that runs one supervision tree of a service; on Ray it is an actor."""
 
 from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import os
-import sys
-import threading
-import time
-import traceback
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-import ray
+from typing import TYPE_CHECKING
 
 from raybeam.actors import (
     ChildSpec,
@@ -29,22 +22,20 @@ from raybeam.actors.runtime import ambient_runtime, log_report
 
 from . import peers
 from .client import IDLE_LANE_S
-from .collector import calm_collector
 from .kernel.histogram import Histogram
-from .lease import Lease
 from .mesh import Mesh
 from .name_server import SERVER, Holdings, start_server
-from .names import NAMESPACE, SERVICE, ReplicaName, RootName, root_name
-from .placement import remove_group
-from .ray_directory import RayDirectory
+from .names import SERVICE, ReplicaName, RootName
+from .service_regulation import ServiceRegulation
 from .session import Sessions
+from .telemetry.replica_telemetry import ReplicaTelemetry
 
 if TYPE_CHECKING:
-    from ray.actor import ActorHandle
-
+    from raybeam.actors import RegulationCounters
     from raybeam.actors.cell import Cell
 
     from .blueprint import Blueprint, Family
+    from .host import ReplicaHost
     from .kernel.views import Table, View
     from .large import Exchanged
 
@@ -68,6 +59,7 @@ class Beat:
         crashes: Crashes of processes that the replica mended by itself.
         stuck_s: Seconds since the loop last moved; a stuck replica is busy, not dead.
         stack: Where it is stuck, when it has been for `STUCK_AFTER_S`.
+        regulation: What the service's regulator has done since the replica came up; `None`: it is not regulated.
     """
 
     depth: int
@@ -77,6 +69,7 @@ class Beat:
     crashes: int
     stuck_s: float
     stack: str | None = None
+    regulation: RegulationCounters | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +90,8 @@ class _Tree(Supervisor):
 
     async def init(self, family: Family, holdings: Holdings) -> SupervisorSpec:
         async def start_service() -> Pid:
-            return await gen_server.start_link(family.service_class(), *family.args, name=SERVICE)
+            service = family.service_class()
+            return await gen_server.start_link(service, *family.args, name=SERVICE, regulation=family.regulation)
 
         may_end = family.restart != "permanent"
         service = ChildSpec(
@@ -112,72 +106,82 @@ class _Tree(Supervisor):
 
 
 class Replica:
-    """The Ray actor of a replica. Its class in Ray is named after the family."""
+    """One replica of a family.
 
-    def __init__(self, name: str, blueprint: Blueprint) -> None:
+    Args:
+        name: `system/family/index#incarnation`.
+        blueprint: Of the system.
+        host: The world that it runs in.
+    """
+
+    def __init__(self, name: str, blueprint: Blueprint, host: ReplicaHost) -> None:
+        self._host = host
         self._name = ReplicaName.parse(name)
         self._blueprint = blueprint
         self._family = blueprint.families[self._name.family]
-        self._lease = Lease(blueprint.orphan_timeout_s, self._orphaned)
-        self._runtime = Runtime(name, reports=self._report)
-        self._directory = RayDirectory(blueprint.name)
-        self._mesh = Mesh(self._runtime, self._directory)
+        self._lease = host.lease(blueprint.orphan_timeout_s, host.end_orphan)
+        self._runtime = Runtime(name, seed=host.seed, reports=self._report)
+        self._mesh = Mesh(self._runtime, host.directory)
         self._names = Holdings()
         self._view: View | None = None
-        self._sessions = Sessions(self._runtime, SERVICE, self._mesh.receive, lambda: self._view)
         self._waits = Histogram()
         self._services = Histogram()
+        self._regulation = ServiceRegulation(self._runtime, SERVICE)
+        self._observed = ReplicaTelemetry(self._name, blueprint, self._waits, self._services, self._regulation.counters)
+        self._sessions = Sessions(self._runtime, SERVICE, self._mesh.receive, lambda: self._view, self._observed.served)
         self._crashes = 0
         self._gave_up = False
-        self._moved_at = time.monotonic()
-        self._loop_thread = 0
+        self._moved_at = self._host.now()
         self._top: Pid | None = None
         self._end: concurrent.futures.Future[End] = concurrent.futures.Future()
         self._background: set[asyncio.Task[None]] = set()
 
-    # -- data path, on the actor's own loop --------------------------------------------------------
+    # -- data path ---------------------------------------------------------------------------------
 
     async def start(self) -> str:
         """Bring the service up; the id of the machine. Raises `StartError` when its `init` fails."""
-        self._loop_thread = threading.get_ident()
         self._runtime.open()
         self._runtime.on_served = self._served
         ambient_runtime.set(self._runtime)
         loop = asyncio.get_running_loop()
-        peers.open(self._blueprint, self._family.calls, self._directory, self._follow)
+        self._observed.start()
+        self._client = peers.open(
+            self._runtime,
+            self._blueprint,
+            self._family.calls,
+            self._host.directory,
+            self._follow,
+            self._observed.telemetry,
+        )
         self._top = await gen_server.start(_Tree, self._family, self._names)
-        calm_collector()
         for task in (self._tick(), self._watch_top(self._top)):
             running = loop.create_task(task)
             self._background.add(running)
-        return str(ray.get_runtime_context().get_node_id())
+        return self._host.machine
 
     async def exchange(self, data: bytes, *large: object) -> Exchanged:
         """One batch of a lane, and the large values of its messages."""
         return await self._sessions.exchange(data, *large)
 
     async def stop(self) -> None:
-        """End the service in order and let its last answers out; the actor itself is ended by its keeper."""
+        """End the service in order and let its last answers out; the replica itself is ended by its keeper."""
         if self._top is not None and self._runtime.cell(self._top) is not None:
             ambient_runtime.set(self._runtime)
             await gen_server.stop(self._top, "shutdown")
         await self._sessions.drain(LAST_ANSWERS_S)
+        await self._observed.telemetry.end()
 
-    # -- system messages, on a thread of their own: a busy service is busy, not dead ---------------
+    # -- system messages, which may come on other threads: a busy service is busy, not dead --------
 
-    @ray.method(concurrency_group="system")
     async def renew(self) -> None:
         """Renews the lease while the service starts."""
         self._lease.renew()
 
-    @ray.method(concurrency_group="system")
     async def beat(self) -> Beat:
         """A sign of life asked for by the root, which renews the lease."""
         self._lease.renew()
-        stuck_s = time.monotonic() - self._moved_at
-        stack = None
-        if stuck_s > STUCK_AFTER_S and (frame := sys._current_frames().get(self._loop_thread)) is not None:
-            stack = "".join(traceback.format_stack(frame)[-5:])
+        stuck_s = self._host.now() - self._moved_at
+        stack = self._host.stack() if stuck_s > STUCK_AFTER_S else None
         return Beat(
             self._sessions.depth(),
             self._waits.total,
@@ -186,9 +190,9 @@ class Replica:
             self._crashes,
             stuck_s,
             stack,
+            self._regulation.counters(),
         )
 
-    @ray.method(concurrency_group="lifelines")
     async def lifeline(self) -> End | None:
         """Returns when the service has ended; fails at once when the process dies.
 
@@ -199,10 +203,9 @@ class Replica:
         except TimeoutError:
             return None
 
-    @ray.method(concurrency_group="system")
     async def machine(self) -> str:
         """The id of the machine; also tells that the replica was started."""
-        return str(ray.get_runtime_context().get_node_id()) if self._top is not None else ""
+        return self._host.machine if self._top is not None else ""
 
     # -- inside ------------------------------------------------------------------------------------
 
@@ -214,7 +217,7 @@ class Replica:
 
     async def _tick(self) -> None:
         while True:
-            self._moved_at = time.monotonic()
+            self._moved_at = self._host.now()
             self._mesh.keep_up(IDLE_LANE_S)
             self._sessions.forget_silent(FORGET_LANES_AFTER_S)
             await asyncio.sleep(0.25)
@@ -232,48 +235,5 @@ class Replica:
             self._crashes += 1
         elif isinstance(report, SupervisorReport) and report.reason == MAX_INTENSITY:
             self._gave_up = True
+        self._observed.served.reported(report)
         log_report(report)
-
-    def _orphaned(self) -> None:
-        """Nobody has asked for a beat for too long: leave nothing behind.
-
-        While there is a root it was only forgotten, and the placement group is its siblings'.
-        """
-        try:
-            if not root_is_there(self._blueprint.name):
-                remove_group(self._blueprint.name, self._name.family)
-        finally:
-            os._exit(1)
-
-
-def root_is_there(system: str) -> bool:
-    """Whether Ray knows a root of that system, if only one that is being restarted. Blocks on Ray."""
-    try:
-        ray.get_actor(root_name(system), NAMESPACE)
-    except ValueError:
-        return False
-    return True
-
-
-def replica_class(family: str) -> Any:
-    """The Ray actor class of a family's replicas: `Replica` under the family's name."""
-    named = type(family, (Replica,), {})
-    return ray.remote(concurrency_groups={"system": 16, "lifelines": 10_000})(named)  # type: ignore[call-overload]  # Ray's stub lacks it
-
-
-async def create_replica(name: ReplicaName, blueprint: Blueprint, placement: object) -> ActorHandle[Any]:
-    """Create the actor of a replica; it does nothing until `start`."""
-    family = blueprint.families[name.family]
-    options = {
-        "name": str(name),
-        "namespace": NAMESPACE,
-        "lifetime": "detached",
-        "max_restarts": 0,
-        "max_task_retries": 0,
-        "max_concurrency": 10_000,
-        "num_cpus": family.cpus,
-        "scheduling_strategy": placement,
-    }
-    make = replica_class(name.family).options(**options).remote
-    handle: ActorHandle[Any] = await asyncio.to_thread(make, str(name), blueprint)
-    return handle

@@ -1,73 +1,72 @@
-"""The root of a system: a Ray actor whose supervision tree keeps every replica, and which holds the directory.
+"""The root of a system: its supervision tree keeps every replica, and it holds the directory.
 
     root supervisor            one_for_one; gives up when whole families keep failing
     ├── name authority         gives away the names of the whole system
     └── family supervisor      one for each family, one_for_one
         └── keeper             one for each replica
 
-A restart of the root's process by Ray finds the replicas by name and adopts those that live.
+A restart of the root's process finds the replicas by name and adopts those that live.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
-import threading
-import time
 from typing import TYPE_CHECKING, Any
-
-import ray
-from ray.exceptions import GetTimeoutError, RayError
-from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from raybeam.actors import SupervisorReport, gen_server
 from raybeam.actors.runtime import ambient_runtime, log
 
-from .counters import forget_counters, next_generation, next_incarnation
 from .kernel.histogram import Histogram
 from .kernel.views import Member, Table, first_table, member_down, member_health, member_up
 from .name_authority import AUTHORITY, NameAuthority
-from .names import NAMESPACE, ReplicaName, root_name
-from .placement import doubled_up, ensure_group, living_machines, remove_group
 from .root_mesh import RootMesh
 from .root_tree import RootTree
+from .service_regulation import together
 from .status import FamilyStatus, Occurrence, ReplicaStatus, SystemStatus
+from .telemetry.root_telemetry import RootTelemetry
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from ray.actor import ActorHandle
-
-    from raybeam.actors import Pid
+    from raybeam.actors import Pid, RegulationCounters
 
     from .blueprint import Blueprint, Family
+    from .host import ReplicaHandle, RootHost
     from .kernel.health import Health
     from .large import Exchanged
+    from .names import ReplicaName
     from .replica import Beat
 
 WATCH_S = 20.0
-FIRST_CALL_S = 0.2
-FIRST_CALL_WITHIN_S = 10.0
 EVENTS_KEPT = 1000
 NAMES_AGAIN_S = 0.05
 
 
 class Root:
-    """The root actor. `attached` systems end when no driver has renewed its lease for `driver_timeout_s`."""
+    """The root of one system.
 
-    def __init__(self, blueprint: Blueprint, attached: bool) -> None:
+    Args:
+        blueprint: Of the system.
+        attached: Whether the system ends when no driver has renewed its lease for `driver_timeout_s`.
+        host: The world that it runs in.
+    """
+
+    def __init__(self, blueprint: Blueprint, attached: bool, host: RootHost) -> None:
         self.blueprint = blueprint
+        self.host = host
         self._attached = attached
-        self._renewed_at = time.monotonic()
+        self._renewed_at = self.host.now()
         self._table = Table()  # until `_prepare` knows what lives
         self._changed: asyncio.Event | None = None
         self._came_up: set[tuple[str, int]] = set()
-        self._adoptable: dict[tuple[str, int], tuple[ReplicaName, ActorHandle[Any]]] = {}
+        self._adoptable: dict[tuple[str, int], tuple[ReplicaName, ReplicaHandle]] = {}
         self._beats: dict[str, Beat] = {}
         self._past_waits: dict[str, Histogram] = {name: Histogram() for name in blueprint.families}
         self._past_services: dict[str, Histogram] = {name: Histogram() for name in blueprint.families}
+        self._past_regulation: dict[str, RegulationCounters | None] = dict.fromkeys(blueprint.families)
         self._restarts = dict.fromkeys(blueprint.families, 0)
+        self._observed = RootTelemetry(blueprint, lambda: self._table, self._beats, self._restarts)
         self._occurrences: list[Occurrence] = []
         self._failed: str | None = None
         self._stopping = False
@@ -76,10 +75,8 @@ class Root:
         self._tasks: set[asyncio.Task[None]] = set()
         self._mesh: RootMesh | None = None
         self._starting: asyncio.Lock | None = None
-        self._reconstructed = ray.get_runtime_context().was_current_actor_reconstructed
-        threading.Thread(target=self._call_myself, name="first call", daemon=True).start()
 
-    # -- interface of the actor ----------------------------------------------------------------------
+    # -- interface -----------------------------------------------------------------------------------
 
     async def watch(self, version: int) -> Table:
         """The directory's table, as soon as its version is above `version`."""
@@ -115,7 +112,7 @@ class Root:
     async def renew(self) -> str | None:
         """A driver lives; why the system has failed, if it has."""
         await self._ensure_started()
-        self._renewed_at = time.monotonic()
+        self._renewed_at = self.host.now()
         return self._failed
 
     async def status(self) -> SystemStatus:
@@ -150,29 +147,20 @@ class Root:
 
     # -- what keepers tell (Records) -----------------------------------------------------------------
 
-    async def next_incarnation(self, family: str, index: int) -> int:
-        """See `Records`."""
-        return await asyncio.to_thread(next_incarnation, self.blueprint.name, family, index)
-
-    def adoptable(self, family: str, index: int) -> tuple[ReplicaName, ActorHandle[Any]] | None:
+    def adoptable(self, family: str, index: int) -> tuple[ReplicaName, ReplicaHandle] | None:
         """See `Records`."""
         return self._adoptable.pop((family, index), None)
-
-    async def placement(self, family: str, index: int) -> object:
-        """See `Records`."""
-        group = await asyncio.to_thread(ensure_group, self.blueprint.name, family, self.blueprint.families[family])
-        return PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=index)
 
     async def up(self, family: str, member: Member, *, adopted: bool) -> None:
         """See `Records`."""
         place = (family, member.index)
-        if not adopted and (place in self._came_up or self._reconstructed):
+        if not adopted and (place in self._came_up or self.host.restarted):
             self._restarts[family] += 1
         self._came_up.add(place)
         self._install(member_up(self._table, family, member))
         self._occurred("up", member.name, f"serves on machine {member.machine[:8]}")
         if self.blueprint.families[family].spread != "pack":
-            there = len(await asyncio.to_thread(living_machines))
+            there = len(await self.host.living_machines())
             if doubled_up([other.machine for other in self._table.view(family).members], there):
                 self._occurred("placement", family, "replicas share a machine although there are others")
 
@@ -183,6 +171,9 @@ class Root:
         if beat is not None:
             self._past_waits[name.family].merge(beat.waits)
             self._past_services[name.family].merge(beat.services)
+            if beat.regulation is not None:
+                past = self._past_regulation[name.family]
+                self._past_regulation[name.family] = together(past, beat.regulation.past())
         self._occurred("down", str(name), cause)
 
     def health(self, name: ReplicaName, health: Health) -> None:
@@ -203,14 +194,6 @@ class Root:
 
     # -- inside --------------------------------------------------------------------------------------
 
-    def _call_myself(self) -> None:
-        """Make the first call: restarted by Ray, nobody else may for long, and the replicas wait for their beats."""
-        while self._top is None:
-            time.sleep(FIRST_CALL_S)
-            with contextlib.suppress(ValueError, RayError, GetTimeoutError):
-                myself = ray.get_actor(root_name(self.blueprint.name), NAMESPACE)
-                ray.get(myself.described.remote(), timeout=FIRST_CALL_WITHIN_S)
-
     async def _ensure_started(self) -> None:
         """Start the tree with the first call: an actor's `__init__` has no running loop."""
         if self._top is not None:
@@ -221,8 +204,11 @@ class Root:
             if self._top is not None:
                 return
             self._changed = asyncio.Event()
-            await asyncio.to_thread(self._prepare)
-            self._mesh = RootMesh(self.blueprint.name, self._table.generation, self._report)
+            self._observed.start()
+            await self._prepare()
+            self._mesh = RootMesh(
+                self.blueprint.name, self._table.generation, self._report, self.host.directory, self.host.seed
+            )
             self._mesh.follow(self._table)
             ambient_runtime.set(self._mesh.runtime)
             self._top = await gen_server.start(RootTree, self)
@@ -230,26 +216,20 @@ class Root:
                 running = asyncio.get_running_loop().create_task(task)
                 self._tasks.add(running)
 
-    def _prepare(self) -> None:
-        """Make the placement groups; find replicas that a former process of this root left. Blocks on Ray."""
-        for name, family in self.blueprint.families.items():
-            ensure_group(self.blueprint.name, name, family)
-        pattern = re.compile(re.escape(self.blueprint.name) + r"/[^/]+/\d+#\d+")
-        for entry in ray.util.list_named_actors(all_namespaces=True):
-            if entry["namespace"] != NAMESPACE or not pattern.fullmatch(entry["name"]):
-                continue
-            replica = ReplicaName.parse(entry["name"])
+    async def _prepare(self) -> None:
+        """Make room; find replicas that a former process of this root left."""
+        await self.host.prepare(list(self.blueprint.families))
+        for replica, handle in await self.host.find():
             key = (replica.family, replica.place)
             known = self._adoptable.get(key)
             if known is None or known[0].incarnation < replica.incarnation:  # an older one ends by its lease
-                with contextlib.suppress(ValueError):
-                    self._adoptable[key] = (replica, ray.get_actor(str(replica), NAMESPACE))
+                self._adoptable[key] = (replica, handle)
         found: dict[str, list[Member]] = {name: [] for name in self.blueprint.families}
         for replica, _ in self._adoptable.values():
             if replica.family in found:
                 found[replica.family].append(Member(str(replica), replica.place, replica.incarnation))
         # The clock serves as a floor for a system that follows another of its name: its clients may still be there.
-        self._table = first_table(next_generation(self.blueprint.name, int(time.time())), found)
+        self._table = first_table(await self.host.next_generation(int(self.host.wall_clock())), found)
 
     async def _watch_top(self, top: Pid) -> None:
         assert self._mesh is not None
@@ -263,7 +243,7 @@ class Root:
     async def _watch_drivers(self) -> None:
         while self._attached and not self._stopping:
             await asyncio.sleep(0.5)
-            if time.monotonic() - self._renewed_at > self.blueprint.driver_timeout_s:
+            if self.host.now() - self._renewed_at > self.blueprint.driver_timeout_s:
                 log.warning("%s: no driver for %.0f s: stopping", self.blueprint.name, self.blueprint.driver_timeout_s)
                 self._stopping = True
                 await self._end("no driver")
@@ -281,11 +261,10 @@ class Root:
         if self._mesh.runtime.cell(self._top) is not None:
             await gen_server.stop(self._top, "shutdown")
         self._occurred("system", self.blueprint.name, why)
-        for name in self.blueprint.families:
-            await asyncio.to_thread(remove_group, self.blueprint.name, name)
-        await asyncio.to_thread(forget_counters, self.blueprint.name)
-        loop = asyncio.get_running_loop()
-        loop.call_later(linger_s + 0.2, _kill_self)
+        await self.host.remove_placements(list(self.blueprint.families))
+        await self.host.forget_counters()
+        await self._observed.telemetry.end()
+        asyncio.get_running_loop().call_later(linger_s + 0.2, self.host.end)
 
     async def _names(self) -> dict[Hashable, Pid]:
         """The names of the whole system, as soon as they are known again after a restart."""
@@ -311,12 +290,14 @@ class Root:
 
     def _family_status(self, name: str, family: Family) -> FamilyStatus:
         waits, services = self._past_waits[name].copy(), self._past_services[name].copy()
+        regulation = self._past_regulation[name]
         replicas = []
         for member in self._table.view(name).members:
             beat = self._beats.get(member.name)
             if beat is not None:
                 waits.merge(beat.waits)
                 services.merge(beat.services)
+                regulation = together(regulation, beat.regulation)
             replicas.append(
                 ReplicaStatus(
                     member.name,
@@ -328,7 +309,7 @@ class Root:
                     beat.stuck_s if beat else 0.0,
                 )
             )
-        return FamilyStatus(tuple(replicas), family.replicas, self._restarts[name], waits, services)
+        return FamilyStatus(tuple(replicas), family.replicas, self._restarts[name], waits, services, regulation)
 
     def _install(self, table: Table) -> None:
         if table is not self._table:
@@ -344,7 +325,8 @@ class Root:
             changed.set()
 
     def _occurred(self, kind: str, subject: str, text: str) -> None:
-        self._occurrences.append(Occurrence(time.time(), kind, subject, text))
+        self._observed.occurred(kind)
+        self._occurrences.append(Occurrence(self.host.wall_clock(), kind, subject, text))
         del self._occurrences[:-EVENTS_KEPT]
         log.info("%s %s: %s", kind, subject, text)
 
@@ -354,33 +336,10 @@ class Root:
         log.warning("%s", report)
 
 
-def _kill_self() -> None:
-    """End this actor for good; `ray.kill` works whatever calls are pending."""
-    ray.kill(ray.get_runtime_context().current_actor)
+def doubled_up(machines: list[str], machines_there: int) -> bool:
+    """Whether replicas share a machine though there are machines enough to keep them apart.
 
-
-def root_class(system: str) -> Any:
-    """The Ray actor class of a root, named so that the dashboard shows what it is."""
-    return ray.remote(type(f"{system}_root", (Root,), {}))
-
-
-def create_root(blueprint: Blueprint, *, attached: bool) -> ActorHandle[Any]:
-    """Create the root of a system.
-
-    Raises:
-        ValueError: The system runs already.
+    >>> doubled_up(["a", "a"], 3), doubled_up(["a", "b"], 3), doubled_up(["a", "b", "a"], 2)
+    (True, False, False)
     """
-    handle: ActorHandle[Any] = (
-        root_class(blueprint.name)
-        .options(
-            name=root_name(blueprint.name),
-            namespace=NAMESPACE,
-            lifetime="detached",
-            max_restarts=-1,
-            max_task_retries=0,
-            max_concurrency=10_000,
-            num_cpus=0,
-        )
-        .remote(blueprint, attached)
-    )
-    return handle
+    return len(set(machines)) < min(len(machines), machines_there)

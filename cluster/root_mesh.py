@@ -15,13 +15,13 @@ from .client import IDLE_LANE_S
 from .mesh import Mesh
 from .name_authority import AUTHORITY
 from .names import RootName
-from .ray_directory import RayDirectory
 from .session import Sessions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .large import Exchanged
+    from .mesh import PeerSource
 
 LIFELINE_S = 20.0
 KEEP_UP_S = 30.0
@@ -34,13 +34,22 @@ class RootMesh:
         system: Name of the system.
         generation: Number of the root's process.
         reports: Gets the reports of the runtime.
+        directory: How replicas are reached.
+        seed: Seeds the runtime. Default: from the OS.
     """
 
-    def __init__(self, system: str, generation: int, reports: Callable[[object], None]) -> None:
+    def __init__(
+        self,
+        system: str,
+        generation: int,
+        reports: Callable[[object], None],
+        directory: PeerSource,
+        seed: int | None = None,
+    ) -> None:
         self._generation = generation
-        self.runtime = Runtime(str(RootName(system, generation)), reports=reports)
+        self.runtime = Runtime(str(RootName(system, generation)), seed=seed, reports=reports)
         self.runtime.open()
-        self._mesh = Mesh(self.runtime, RayDirectory(system))
+        self._mesh = Mesh(self.runtime, directory)
         self._sessions = Sessions(self.runtime, AUTHORITY, self._mesh.receive)
         self.follow = self._mesh.follow
 

@@ -24,7 +24,7 @@ class FamilyTree(Supervisor):
         children = [
             ChildSpec(
                 index,
-                (Keeper, root.blueprint, name, index, root),
+                (Keeper, root.blueprint, name, index, root, root.host),
                 restart=family.restart,
                 shutdown=family.shutdown_s + 5.0,
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from raybeam.actors import CallFailed, Interrupted, InvalidArgumentsError, NoProcess, UnsendableAnswer
@@ -13,6 +14,8 @@ from . import envelope
 from .envelope import Answer, Row, Told
 from .kernel.lane import Receiver, accept, reply_with
 from .large import Exchanged, LargeValues, values_at
+from .telemetry.labels import OTHER
+from .telemetry.trace_context import with_span
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from raybeam.actors.cell import Cell
 
     from .kernel.views import View
+    from .telemetry.served_calls import Observer, ServedCalls
 
 HOLD_S = 10.0
 DRAIN_S = 0.02
@@ -31,13 +35,17 @@ ROOM = 2000
 class _RemoteFrom(From):
     """The right to answer a call that came over a lane."""
 
-    __slots__ = ("done", "request", "seq", "session")
+    __slots__ = ("arrived_at", "done", "observed", "request", "seq", "session")
 
-    def __init__(self, session: _Session, seq: int, server: Cell, request: object) -> None:
+    def __init__(
+        self, session: _Session, seq: int, server: Cell, request: object, arrived_at: float, observed: Observer | None
+    ) -> None:
         self.session = session
         self.seq = seq
         self.server = server
         self.request = request
+        self.arrived_at = arrived_at
+        self.observed = observed
         self.caller: Pid | None = None
         self.done = False
 
@@ -46,15 +54,22 @@ class _RemoteFrom(From):
             try:
                 payload, large = envelope.dump_answer(value)
             except UnsendableAnswer as error:
-                self.session.answer(envelope.answer_with_error(self.seq, error))
+                self._failed(error)
             else:
+                if self.observed is not None:
+                    self.observed.ok(self.session.now() - self.arrived_at)
                 if large:
                     self.session.large[self.session.made + 1] = large
                 self.session.answer((self.seq, envelope.VALUE, payload))
 
     def fail(self, error: BaseException) -> None:
         if not self.handed_over(self.fail, error) and self._once():
-            self.session.answer(envelope.answer_with_error(self.seq, error))
+            self._failed(error)
+
+    def _failed(self, error: BaseException) -> None:
+        if self.observed is not None:
+            self.observed.failed(self.session.now() - self.arrived_at, error)
+        self.session.answer(envelope.answer_with_error(self.seq, error))
 
     def abandon(self) -> None:
         """The deadline has passed: the caller waits no longer, but the lane counts on an answer."""
@@ -74,7 +89,7 @@ class _RemoteFrom(From):
             self.fail(Interrupted(reason))
 
     def _once(self) -> bool:
-        self.server.calls.discard(self)
+        self.server.calls.pop(self, None)
         if self.done:
             return False
         self.done = True
@@ -87,6 +102,7 @@ class _Session:
 
     def __init__(self, sessions: Sessions) -> None:
         self.sessions = sessions
+        self.now = sessions._runtime.loop.time
         self.state = Receiver()
         self.answers: deque[Answer] = deque()  # answers confirmed + 1 .. answers
         self.large: dict[int, LargeValues] = {}  # of those answers, by their number
@@ -127,6 +143,7 @@ class Sessions:
         on_signal: Takes signals between processes: the sending runtime, and the signal as it travels. Default: they
             are dropped.
         view: The view of the family as it is known here, for senders who know an older one. Default: not known.
+        served: Is told of the calls and casts that come. Default: nobody is.
 
     Attributes:
         busy: Lanes with calls that have no answer yet; they share the room in the mailbox.
@@ -138,8 +155,10 @@ class Sessions:
         service: str,
         on_signal: Callable[[str, bytes], None] = lambda peer, payload: None,
         view: Callable[[], View | None] = lambda: None,
+        served: ServedCalls | None = None,
     ) -> None:
         self.busy = 0
+        self._served = served
         self._view = view
         self._on_signal = on_signal
         self._runtime = runtime
@@ -171,8 +190,9 @@ class Sessions:
         if session.large:
             session.large = {at: values for at, values in session.large.items() if at > session.state.confirmed}
         beside = values_at(counts, large) if counts else {}
+        now = session.last_heard
         for position in new:
-            self._deliver(session, batch.first + position, messages[position], beside.get(position, ()))
+            self._deliver(session, batch.first + position, messages[position], beside.get(position, ()), now)
         session.release()
         if session.state.returned == session.made:
             await self._hold(session)
@@ -180,7 +200,7 @@ class Sessions:
         depth = self.depth()
         session.state, reply = reply_with(state, session.made, (ROOM - depth) // max(1, self.busy))
         first = state.returned - state.confirmed
-        answers = [session.answers[first + offset] for offset in range(reply.answers)]
+        answers = list(islice(session.answers, first, first + reply.answers))
         session.last_heard = self._runtime.now()
         service, view = self._runtime.cell(self._service), self._view()
         life = 0 if service is None else service.pid.serial
@@ -227,42 +247,53 @@ class Sessions:
             if session.held is held:
                 session.held = None
 
-    def _deliver(self, session: _Session, seq: int, message: Row, large: LargeValues) -> None:
+    def _deliver(self, session: _Session, seq: int, message: Row, large: LargeValues, now: float) -> None:
         kind, destination, payload, timeout_s, extra = message
-        if kind == envelope.HELLO:
+        if kind > envelope.CAST:
+            self._take_in(session, kind, destination, payload)
             return
+        cell, served = self._runtime.cell(destination), self._served
+        try:
+            if cell is None:
+                raise NoProcess
+            request = envelope.load_request(payload, large)
+        except (InvalidArgumentsError, NoProcess) as error:
+            if kind == envelope.CALL:
+                if served is not None:
+                    served.refused(OTHER, error)
+                session.answer(envelope.answer_with_error(seq, error))
+            elif cell is not None:
+                self._runtime.report(error)
+            return
+        if kind == envelope.CAST:
+            if served is not None:
+                served.cast(request.method)
+            cell.deliver(Cast(request))
+            return
+        deadline = None if timeout_s is None else now + timeout_s
+        context, origin = (None, None) if extra is None else envelope.unpack_extra(extra)
+        observed: Observer | None = None
+        if served is not None:
+            telemetry = served.telemetry
+            observed = served.methods.get(request.method) if telemetry.only_counting else None
+            if observed is None and telemetry.on:
+                observed = served.arrived(request.method, context)
+                if observed is not None and observed.span is not None:
+                    context = with_span(context, observed.span)
+        sender = _RemoteFrom(session, seq, cell, request, now, observed)
+        session.begun(sender)
+        cell.deliver_call(Call(request, sender, deadline, True, now, context, origin))
+
+    def _take_in(self, session: _Session, kind: int, destination: object, payload: bytes) -> None:
+        """A message that is for no process: a `HELLO` only wants a reply."""
         if kind == envelope.CANCEL:
             assert isinstance(destination, str)
             cancelled = session.pending.get(int(destination))
             if cancelled is not None:
                 cancelled.cancel()
-            return
-        if kind == envelope.SIGNAL:
+        elif kind == envelope.SIGNAL:
             assert isinstance(destination, str)
             try:
                 self._on_signal(destination, payload)
             except InvalidArgumentsError as error:
                 self._runtime.report(error)
-            return
-        cell = self._runtime.cell(destination)
-        if kind == envelope.CAST:
-            if cell is not None:
-                try:
-                    cell.deliver(Cast(envelope.load_request(payload, large)))
-                except InvalidArgumentsError as error:
-                    self._runtime.report(error)
-            return
-        if cell is None:
-            session.answer(envelope.answer_with_error(seq, NoProcess()))
-            return
-        try:
-            request = envelope.load_request(payload, large)
-        except InvalidArgumentsError as error:
-            session.answer(envelope.answer_with_error(seq, error))
-            return
-        sender = _RemoteFrom(session, seq, cell, request)
-        session.begun(sender)
-        now = self._runtime.now()
-        deadline = None if timeout_s is None else now + timeout_s
-        context, origin = (None, None) if extra is None else envelope.unpack_extra(extra)
-        cell.deliver_call(Call(request, sender, deadline, True, now, context, origin))

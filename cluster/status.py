@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from raybeam.actors import RegulationCounters
+
     from .kernel.health import Health
     from .kernel.histogram import Histogram
 
@@ -50,6 +52,7 @@ class FamilyStatus:
         restarts: Replicas replaced since the start of the system.
         waits: Waiting times of all calls served, by replicas that live or lived.
         services: Times in the handlers, likewise.
+        regulation: What their regulators have done, likewise; `None`: none is regulated.
     """
 
     replicas: tuple[ReplicaStatus, ...]
@@ -57,6 +60,7 @@ class FamilyStatus:
     restarts: int
     waits: Histogram
     services: Histogram
+    regulation: RegulationCounters | None = None
 
     @property
     def depth(self) -> int:

@@ -11,6 +11,8 @@ from .reason import KILLED, SHUTDOWN, ExitReason, is_normal_end
 
 BRUTAL_KILL: Final = "brutal_kill"
 INFINITY: Final = "infinity"
+AUTO_SHUTDOWNS: Final = ("never", "any_significant", "all_significant")
+_ANY_AUTO_SHUTDOWN: Final = "'never', 'any_significant' or 'all_significant'"
 _MISSING: Final = object()
 
 
@@ -122,10 +124,7 @@ def check_spec(spec: ChildSpec, auto_shutdown: str | None = "never") -> None:
             ("invalid_child_type", spec.type), f"{_where(spec)}type={spec.type!r}: 'worker' or 'supervisor'"
         )
     _check_shutdown(spec)
-    if isinstance(spec.modules, str) and spec.modules != "dynamic":
-        raise InvalidSpecError(
-            ("invalid_modules", spec.modules), f"{_where(spec)}modules={spec.modules!r}: a list, or 'dynamic'"
-        )
+    _check_modules(spec)
     if spec.backoff is not None and not isinstance(spec.backoff, Backoff):
         raise InvalidSpecError(
             ("invalid_backoff", spec.backoff), f"{_where(spec)}backoff={spec.backoff!r}: a Backoff, or None"
@@ -168,6 +167,19 @@ def _check_shutdown(spec: ChildSpec) -> None:
         )
 
 
+def _check_modules(spec: ChildSpec) -> None:
+    modules: object = spec.modules
+    if modules == "dynamic":
+        return
+    if not isinstance(modules, list | tuple):
+        raise InvalidSpecError(("invalid_modules", modules), f"{_where(spec)}modules={modules!r}: a list, or 'dynamic'")
+    for module in modules:
+        if not isinstance(module, type | str):
+            raise InvalidSpecError(
+                ("invalid_module", module), f"{_where(spec)}modules={modules!r}: classes or their names, not {module!r}"
+            )
+
+
 def check_id(spec: ChildSpec) -> None:
     """Check that a child can be found by its id.
 
@@ -185,8 +197,10 @@ def check_specs(specs: Sequence[object], auto_shutdown: str | None = "never") ->
     """Check a whole list before anything is started, see `check_spec`.
 
     Raises:
-        InvalidSpecError: One is wrong, two have the same id, or it is no list.
+        InvalidSpecError: One is wrong, two have the same id, it is no list, or there is no such `auto_shutdown`.
     """
+    if auto_shutdown not in (*AUTO_SHUTDOWNS, None):
+        raise InvalidSpecError(("badarg", auto_shutdown), f"auto_shutdown={auto_shutdown!r}: use {_ANY_AUTO_SHUTDOWN}")
     given: object = specs
     if isinstance(given, ChildSpec | Mapping | str) or not isinstance(given, Iterable):
         raise InvalidSpecError(("invalid_children", given), f"children={given!r}: give a list of ChildSpecs")

@@ -201,7 +201,9 @@ def _finished(table: Table, finished: Finish, outcome: Returned | Failed | Refus
 def _installed(table: Table, install: Install, outcome: Returned | Failed | Refused) -> Stepped:
     """A handler has started, or not."""
     value, old = _value(outcome), install.instead_of
-    if isinstance(outcome, Returned) and _keeps(value, asked=False):
+    # as in OTP, one that takes the place of another that asked for it may not hibernate at once
+    is_right = _keeps(value, asked=False) and (old is None or not isinstance(value, Ok) or not value.hibernate)
+    if isinstance(outcome, Returned) and is_right:
         new = Handler(install.id, outcome.handle, install.owner)
         if old is None:
             table = replace(table, handlers=(new, *table.handlers))

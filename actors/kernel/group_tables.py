@@ -51,7 +51,7 @@ class Tables:
         return list(Counter(self.local.get(group)).elements())
 
     def groups(self) -> list[Group]:
-        """All groups that have members."""
+        """All groups that have members here or elsewhere, and those that were joined here with no process."""
         return [*self.local, *(group for group in self.remote if group not in self.local)]
 
     def is_monitor(self, ref: Ref) -> bool:
@@ -67,6 +67,13 @@ class SetJoins:
     pid: Pid
     joins: int
     peer: Pid | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AddGroup:
+    """Change: there is a group without members now; it goes when its next member goes."""
+
+    group: Group
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +106,7 @@ class RemoveMonitor:
     ref: Ref
 
 
-Change: TypeAlias = SetJoins | AddPeer | RemovePeer | AddMonitor | RemoveMonitor
+Change: TypeAlias = SetJoins | AddGroup | AddPeer | RemovePeer | AddMonitor | RemoveMonitor
 
 
 def apply(tables: Tables, change: Change) -> None:
@@ -111,6 +118,8 @@ def apply(tables: Tables, change: Change) -> None:
                 _put(tables.joined, pid, group, joins)
             else:
                 _put_remote(tables, change, peer)
+        case AddGroup(group):
+            tables.local.setdefault(group, {})
         case AddPeer(peer):
             tables.peers.setdefault(peer, {})
         case RemovePeer(peer):

@@ -14,7 +14,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from .group_tables import AddMonitor, AddPeer, Change, Group, RemoveMonitor, RemovePeer, SetJoins, Tables
+from .group_tables import AddGroup, AddMonitor, AddPeer, Change, Group, RemoveMonitor, RemovePeer, SetJoins, Tables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -235,7 +235,8 @@ def step(tables: Tables, me: Pid, event: Event) -> list[Effect]:
 
 def _join(tables: Tables, me: Pid, group: Group, pids: tuple[Pid, ...]) -> list[Effect]:
     present = tables.local.get(group, {})
-    effects: list[Effect] = [Watch(pid) for pid in dict.fromkeys(pids) if pid not in tables.joined]
+    effects: list[Effect] = [] if pids else [AddGroup(group)]
+    effects += [Watch(pid) for pid in dict.fromkeys(pids) if pid not in tables.joined]
     effects += [SetJoins(group, pid, present.get(pid, 0) + count) for pid, count in Counter(pids).items()]
     return [*effects, *_tell(tables, Joined, group, pids), *_to_peers(tables, PeerJoin(me, group, pids))]
 

@@ -27,7 +27,7 @@ class _Then:
         timeout_s: Seconds without any message after which `handle_timeout` is called. Default: never. With 0
             the messages that wait already go first.
         continue_with: Calls `handle_continue` with this term before anything in the mailbox. Default: no.
-        hibernate: Accepted for OTP's sake; does nothing here.
+        hibernate: Lets other processes run before the next message; an idle process holds little memory in any case.
     """
 
     timeout_s: float | None = None

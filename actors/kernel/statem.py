@@ -200,9 +200,21 @@ def returned(machine: Machine, event: StateEvent, result: object) -> Step:
         case StopAndReply(reason, replies):
             return machine, (*_answers(replies, reason),), None
         case None:
-            return machine, (Fail("function_clause"),), None
+            return undone(machine), (Fail("function_clause"),), None
         case _:
             return machine, (Fail(("bad_return_from_state_function", result)),), None
+
+
+def undone(machine: Machine) -> Machine:
+    """The machine when a callback has crashed: a transition whose state enter call crashes was not made.
+
+    >>> class Door:
+    ...     state_enter = True
+    >>> machine, effects, calling = returned(Machine("locked", (Door,)), CastEvent("push"), NextState("open"))
+    >>> machine.state, undone(machine).state
+    ('open', 'locked')
+    """
+    return machine if machine.pending is None else machine._replace(state=machine.pending.left, pending=None)
 
 
 def timer_due(machine: Machine, key: TimerKey, number: int) -> tuple[Machine, QueuedEvent | None]:

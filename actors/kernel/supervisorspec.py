@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .backoff import Backoff
-from .childspec import ChildSpec, InvalidSpecError, check_specs
+from .childspec import AUTO_SHUTDOWNS, ChildSpec, InvalidSpecError, check_specs
 from .intensity import Limit
 from .supervision_state import Flags
 
@@ -60,7 +60,7 @@ def check_flags(spec: SupervisorSpec) -> Flags:
     period_s: object = spec.period_s
     if isinstance(period_s, bool) or not isinstance(period_s, int | float) or not period_s > 0:
         raise InvalidSpecError(("invalid_period", spec.period_s), f"period_s={spec.period_s!r}: seconds above 0")
-    if spec.auto_shutdown not in ("never", "any_significant", "all_significant"):
+    if spec.auto_shutdown not in AUTO_SHUTDOWNS:
         mend = "use 'never', 'any_significant' or 'all_significant'"
         raise InvalidSpecError(
             ("invalid_auto_shutdown", spec.auto_shutdown), f"auto_shutdown={spec.auto_shutdown!r}: {mend}"

@@ -5,13 +5,17 @@ and costs from its placing, a machine takes `boot_s` and costs from when it was 
 on which it began. Nobody waits longer than `SLACK_S`. What it has that no policy can have: replicas are ready at the
 very moment they are needed, and end at the moment after.
 
-How: requests are taken in the order of arrival, and each goes to the first replica, counted from 0, that can start it
-within `SLACK_S`, even if a later one were free at once. So the low replicas are always busy, and each higher one has
-only what those below could not take: the least possible number is up at any time, but for the packing's own waste. A
-replica is kept through a gap that is not longer than a start, for a new start costs as much; a machine likewise through
-one not longer than a boot. Replica k lives on machine k // places, so replicas need not move.
+How: for each of several lengths of window (5 s, 10 s, 20 s, 60 s, 5 min, the whole trace) requests are served first
+come, first served, by the smallest number of replicas in each window with which nobody is late; the cheapest of these
+schedules counts. A replica is kept through a gap that is not longer than a start, for a new start costs as much; a
+machine likewise through one not longer than a boot. Replica k lives on machine k // places, so replicas need not move.
 
 It is a schedule that could have been, not a proof of the least cost. Faults are not in it, nor bounds on replicas.
+
+A second yardstick is `first_fit`: each request goes to the first replica, counted from 0, that can start it within
+`SLACK_S`. It is what packing one request after the other gives, and 5 to 20 % dearer. A static fleet can come out below
+it on a steady load, which is why it does not judge; it is kept because published comparisons with a clairvoyant are
+often of this kind.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .run import IDLE_SLOT_PRICE
+from .schedules import SLACK_S, WINDOWS_S, Span, least_in_windows, replicas_of, slots_by_first_fit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,10 +32,7 @@ if TYPE_CHECKING:
     from ..workload.trace import Trace
     from .world import World
 
-SLACK_S = 1.0
-"""The longest wait that is not late."""
-
-Span = tuple[float, float]
+__all__ = ["SLACK_S", "Clairvoyant", "clairvoyant", "first_fit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,59 +71,40 @@ def clairvoyant(world: World, trace: Trace, slots: int = 1) -> Clairvoyant:
     >>> bill.replica_s, bill.machine_s, bill.peak
     (15.5, 60.5, 1)
     """
-    served = _first_fit(trace.times, trace.sizes)
-    replicas: list[list[Span]] = []
-    for first in range(0, len(served), slots):
-        busy = sorted(span for spans in served[first : first + slots] for span in spans)
-        replicas.append(_alive(busy, world.start_s))
+    schedules = (least_in_windows(trace, slots, window_s) for window_s in (*WINDOWS_S, trace.duration_s))
+    return min((_bill(world, used, trace.duration_s) for used in schedules), key=lambda bill: bill.cost)
+
+
+def first_fit(world: World, trace: Trace, slots: int = 1) -> Clairvoyant:
+    """What one pays who knows the future and gives each request to the first replica that can start it in time.
+
+    Args:
+        world: How long things take, and how large machines are.
+        trace: The requests.
+        slots: Requests that a replica serves at once.
+
+    >>> from raybeam.autoscaler.simulator import World
+    >>> from raybeam.autoscaler.workload import Trace
+    >>> bill = first_fit(World(places=1), Trace("two", [100.0, 100.0], [0.5, 5.0], 200.0))
+    >>> bill.replica_s, bill.machine_s, bill.peak
+    (15.5, 60.5, 1)
+    """
+    return _bill(world, replicas_of(slots_by_first_fit(trace.times, trace.sizes), slots), trace.duration_s)
+
+
+def _bill(world: World, used: Sequence[Sequence[Span]], duration_s: float) -> Clairvoyant:
+    """What it costs to use each replica in its spans."""
+    replicas = [_alive(spans, world.start_s) for spans in used]
     machines = []
     for first in range(0, len(replicas), world.places):
-        used = sorted(span for spans in replicas[first : first + world.places] for span in spans)
-        machines.append(_alive(used, world.boot_s))
+        placed = sorted(span for spans in replicas[first : first + world.places] for span in spans)
+        machines.append(_alive(placed, world.boot_s))
     return Clairvoyant(
-        sum(_length(spans, trace.duration_s) for spans in replicas),
-        sum(_length(spans, trace.duration_s) for spans in machines),
+        sum(_length(spans, duration_s) for spans in replicas),
+        sum(_length(spans, duration_s) for spans in machines),
         world.places,
         _peak(span for spans in replicas for span in spans),
     )
-
-
-def _first_fit(times: Sequence[float], sizes: Sequence[float]) -> list[list[Span]]:
-    """When each slot serves, if each request goes to the first that can start it within the slack."""
-    size = 64
-    tree = [0.0] * (2 * size)  # of the time at which slots are free, the earliest below each node
-    served: list[list[Span]] = []
-    for at, service in zip(times, sizes, strict=True):
-        latest = at + SLACK_S
-        if tree[1] > latest:
-            tree = [0.0, tree[1], *_doubled(tree, size)]
-            size *= 2
-        node = 1
-        while node < size:
-            node *= 2
-            if tree[node] > latest:
-                node += 1
-        slot = node - size
-        if slot == len(served):
-            served.append([])
-        start = max(at, tree[node])
-        served[slot].append((start, start + service))
-        tree[node] = start + service
-        while node > 1:
-            node //= 2
-            left, right = tree[2 * node], tree[2 * node + 1]
-            tree[node] = left if left < right else right
-    return served
-
-
-def _doubled(tree: list[float], size: int) -> list[float]:
-    """The levels of a tree of twice the size, below its root."""
-    levels: list[float] = []
-    width = 1
-    while width <= size:
-        levels += tree[width : 2 * width] + [0.0] * width
-        width *= 2
-    return levels
 
 
 def _alive(needed: Iterable[Span], lead_s: float) -> list[Span]:

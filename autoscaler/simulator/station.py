@@ -38,7 +38,7 @@ class Station:
         self._free: list[tuple[float, int]] = []
         self._holds: dict[int, int] = {}
         self._draining: dict[int, list[tuple[float, int]]] = {}
-        self._per_s = 1.0 / bucket_s
+        self._per_s, self._bucket_s = 1.0 / bucket_s, bucket_s
         self._buckets = int(horizon_s / bucket_s) + 1
         self.done = [0] * self._buckets
         self.work = [0.0] * self._buckets
@@ -58,7 +58,8 @@ class Station:
         if not free or head == len(self.arrivals):
             return
         arrivals, services, holds = self.arrivals, self.services, self._holds
-        done, work, work_squared, per_s, buckets = self.done, self.work, self.work_squared, self._per_s, self._buckets
+        done, work, work_squared = self.done, self.work, self.work_squared
+        per_s, bucket_s, buckets = self._per_s, self._bucket_s, self._buckets
         last = bisect_left(arrivals, until, head)
         for index in range(head, last):
             start = arrivals[index]
@@ -75,6 +76,10 @@ class Station:
             heapreplace(free, (end, slot))
             holds[slot] = index
             bucket = int(end * per_s)
+            if bucket and bucket * bucket_s >= end:  # a bucket holds what ends after one tick, up to the next
+                bucket -= 1
+            elif (bucket + 1) * bucket_s < end:
+                bucket += 1
             if bucket < buckets:
                 done[bucket] += 1
                 work[bucket] += service
@@ -112,6 +117,7 @@ class Station:
 
     def _count(self, end: float, service: float, times: int) -> None:
         bucket = int(end * self._per_s)
+        bucket += ((bucket + 1) * self._bucket_s < end) - (bucket > 0 and bucket * self._bucket_s >= end)
         if bucket < self._buckets:
             self.done[bucket] += times
             self.work[bucket] += times * service

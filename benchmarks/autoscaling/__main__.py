@@ -1,4 +1,4 @@
-"""`make bench-autoscaling`, `python -m benchmarks.autoscaling [--json FILE] [--quick]`."""
+"""`make bench-autoscaling`, `python -m benchmarks.autoscaling [--json FILE] [--quick] [--policy PATH]`."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from benchmarks.autoscaling.play import Row, play
+from benchmarks.autoscaling.play import IN_HINDSIGHT, Row, made, play
 from benchmarks.autoscaling.scenarios import SCENARIOS
+from raybeam.actors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SEEDS = 3
 WIDTH = 160
+ALL = "best of all, per trace"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,14 +35,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="one seed instead of several")
     parser.add_argument("--seeds", type=int, default=SEEDS, metavar="N", help=f"so many seeds (default {SEEDS})")
     parser.add_argument("--trace", metavar="TEXT", default="", help="only traces with this in their name")
+    parser.add_argument("--policy", metavar="PATH", action="append", default=[], help="also package.module:Class")
+    parser.add_argument("--alone", action="store_true", help="without peers; needs --policy")
     given = parser.parse_args(arguments)
     seeds = 1 if given.quick else given.seeds
     numbers = [number for number, scenario in enumerate(SCENARIOS) if given.trace in scenario.name]
     if not numbers or seeds < 1:
         print("nothing to play: no trace has that in its name, or there are no seeds", file=sys.stderr)
         return 2
+    try:
+        for path in given.policy:
+            made(path)
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if given.alone and not given.policy:
+        print("--alone without --policy: nobody plays", file=sys.stderr)
+        return 2
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
-    rows = _play_all([(number, seed) for number in numbers for seed in range(1, seeds + 1)], console)
+    tasks = [(number, seed, given.policy, not given.alone) for number in numbers for seed in range(1, seeds + 1)]
+    rows = _play_all(tasks, console)
     order = {scenario.name: number for number, scenario in enumerate(SCENARIOS)}
     rows.sort(key=lambda row: (order[row.trace], row.seed))
     console.print(_by_trace(rows))
@@ -52,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _play_all(tasks: Sequence[tuple[int, int]], console: Console) -> list[Row]:
+def _play_all(tasks: Sequence[tuple[int, int, list[str], bool]], console: Console) -> list[Row]:
     """All traces with all seeds, on all cores."""
     rows: list[Row] = []
     columns = (TextColumn("playing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -102,7 +116,18 @@ def _by_trace(rows: Sequence[Row]) -> Table:
 
 def _by_policy(rows: Sequence[Row]) -> Table:
     table = Table(title="score: 1 is a clairvoyant's, less is better")
-    for column in ("policy", "mean", "smooth traces", "worst trace", "", "cost ratio", "% > 1 s", "reversals/h"):
+    for column in (
+        "policy",
+        "mean",
+        "smooth traces",
+        "worst trace",
+        "",
+        "cost ratio",
+        "% > 1 s",
+        "reversals/h",
+        "beaten",
+        "by first fit",
+    ):
         table.add_column(column, justify="left" if column in ("policy", "") else "right")
     groups: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
@@ -112,7 +137,7 @@ def _by_policy(rows: Sequence[Row]) -> Table:
         key = row.trace, row.seed
         if key not in best or row.score < best[key].score:
             best[key] = row
-    groups["best of all, per trace"] = list(best.values())
+    groups[ALL] = list(best.values())
     for policy, of in sorted(groups.items(), key=lambda entry: mean(row.score for row in entry[1])):
         smooth = [row.score for row in of if row.smooth]
         worst = max(of, key=lambda row: row.score)
@@ -125,8 +150,25 @@ def _by_policy(rows: Sequence[Row]) -> Table:
             f"{mean(row.cost_ratio for row in of):.2f}",
             f"{mean(row.late_1s for row in of):.2f}",
             f"{mean(row.reversals_per_hour for row in of):.0f}",
+            "" if policy in (ALL, IN_HINDSIGHT) else f"{_beaten(policy, rows)}",
+            f"{mean(row.score_first_fit for row in of):.2f}",
         )
     return table
+
+
+def _beaten(policy: str, rows: Sequence[Row]) -> int:
+    """On how many traces some policy without hindsight is both cheaper and less late."""
+    means: dict[str, dict[str, tuple[float, float]]] = defaultdict(dict)
+    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row.trace, row.policy].append(row)
+    for (trace, name), of in groups.items():
+        if name != IN_HINDSIGHT:
+            means[trace][name] = mean(row.cost for row in of), mean(row.late_1s + row.late_5s for row in of)
+    return sum(
+        any(cost < theirs[policy][0] and late < theirs[policy][1] for cost, late in theirs.values())
+        for theirs in means.values()
+    )
 
 
 if __name__ == "__main__":

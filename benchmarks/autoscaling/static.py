@@ -1,30 +1,12 @@
-"""A fleet that never changes, of the size that is the best for this very trace: chosen in hindsight."""
+"""The best size of a fleet that never changes, for this very trace: chosen in hindsight."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING
 
-from raybeam.autoscaler.kernel.policy import Decision
-
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from raybeam.autoscaler.kernel.snapshot import Snapshot
-
-
-@dataclass(frozen=True, slots=True)
-class Static:
-    """Always the same number."""
-
-    replicas: int
-
-    def start(self) -> None:
-        return None
-
-    def decide(self, snapshot: Snapshot, state: None) -> tuple[Decision, None]:
-        return Decision(self.replicas), None
 
 
 def best_size(least: float, most: int, score: Callable[[int], float]) -> int:

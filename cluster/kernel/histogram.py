@@ -11,6 +11,7 @@ _GROWTH: Final = 1.1
 _COUNT: Final = 180
 BOUNDS_S: Final = tuple(_FIRST_S * _GROWTH**index for index in range(_COUNT))
 """Upper bounds of the buckets in seconds: from 10 us to about 250 s."""
+_MIDDLES_S: Final = tuple(bound / _GROWTH**0.5 for bound in (*BOUNDS_S, BOUNDS_S[-1] * _GROWTH))
 
 
 @dataclass(slots=True)
@@ -45,6 +46,25 @@ class Histogram:
     def copy(self) -> Histogram:
         """A copy that goes on counting apart."""
         return Histogram(list(self.counts), self.total)
+
+    def sample(self, most: int) -> list[float]:
+        """At most so many durations, in ascending order, that are spread as those counted are.
+
+        >>> histogram = Histogram()
+        >>> for wait_s in (0.001, 0.002, 0.002, 0.1):
+        ...     histogram.add(wait_s)
+        >>> [round(wait_s, 4) for wait_s in histogram.sample(10)], [round(wait_s, 4) for wait_s in histogram.sample(2)]
+        ([0.001, 0.002, 0.002, 0.0987], [0.002, 0.0987])
+        """
+        durations: list[float] = []
+        wanted, seen = 0, 0
+        most = min(most, self.total)
+        for value, count in zip(_MIDDLES_S, self.counts, strict=True):
+            seen += count
+            while wanted < most and (wanted + 0.5) * self.total < seen * most:
+                durations.append(value)
+                wanted += 1
+        return durations
 
     def quantile(self, share: float) -> float:
         """The duration in seconds that `share` (0 to 1) of all do not exceed; 0 when there are none."""

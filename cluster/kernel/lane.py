@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 WINDOW: Final = 3
-MAX_BATCH: Final = 256
+MAX_BATCH: Final = 512
 FIRST_LIMIT: Final = 2000
 
 

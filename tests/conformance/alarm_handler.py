@@ -52,7 +52,7 @@ class Player(events.Player):
                     value = await client.do(alarm_handler.delete_alarm_handler, alarm_handler.AlarmHandler)
                     return "ok" if value is None else self.write(value)
                 case "notify":
-                    await client.do(gen_event.notify, alarm_handler.NAME, terms.read(step["msg"]))
+                    await client.do(gen_event.notify, alarm_handler.NAME, event(step["msg"]))
                 case "info":
                     await client.do(process.send, alarm_handler.NAME, terms.read(step["msg"]))
                 case _:
@@ -60,7 +60,9 @@ class Player(events.Player):
         except UsageError:  # the name belongs to nobody
             return ["error", "badarg"]
         except HandlerError as error:
-            return ["error", self.write(error.reason)] if step["op"] != "add_handler" else self.write(error.reason)
+            if step["op"] == "add_handler" or (step["op"], error.reason) == ("swap_default", "ok"):
+                return self.write(error.reason)  # Erlang cannot tell a wrong return `ok` from success
+            return ["error", self.write(error.reason)]
         return "ok"
 
     async def get_alarms(self, client: Any) -> Any:
@@ -69,6 +71,17 @@ class Player(events.Player):
             return self.write(await client.do(alarm_handler.get_alarms))
         except CallFailed as failed:
             return ["exit", self.write(failed.cause)]
+
+
+def event(message: Any) -> object:
+    """An event of a scenario; those of the alarm handler have types of their own."""
+    match message:
+        case ["set_alarm", [id, description]]:
+            return alarm_handler.SetAlarm(alarm_handler.Alarm(terms.read(id), terms.read(description)))
+        case ["clear_alarm", id]:
+            return alarm_handler.ClearAlarm(terms.read(id))
+        case _:
+            return terms.read(message)
 
 
 async def play(scenario: dict[str, Any]) -> list[dict[str, Any]]:

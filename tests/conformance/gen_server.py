@@ -21,13 +21,15 @@ from raybeam.actors import (
     process,
 )
 from tests.conformance import terms
-from tests.conformance.observation import CLIENT_DEAD, Client, Observation, ms
+from tests.conformance.observation import CLIENT_DEAD, Client, Observation, failed, mail, ms
 from tests.conformance.scripted_server import Full, Minimal, Program, Scripted, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from raybeam.actors.requests import RequestId
+
+NEVER_STARTED = "never_started"
 
 
 class Play:
@@ -36,7 +38,7 @@ class Play:
     def __init__(self, runtime: Runtime, scenario: dict[str, Any]) -> None:
         self.servers: dict[str, Program] = scenario["servers"]
         names = {program["name"] for program in self.servers.values() if "name" in program}
-        self.observation = Observation(runtime, names)
+        self.observation = Observation(runtime, names | {NEVER_STARTED})
         self.latest: dict[str, Scripted] = {}
         self.attempts: dict[str, int] = {}
         self.clients: dict[str, Client] = {}
@@ -67,7 +69,7 @@ class Play:
     def destination(self, server: str) -> Pid | str:
         """Where messages to a server go: its name if it has one."""
         name: str | None = self.servers[server].get("name")
-        return name if name is not None else self.pid(server) or "never started"
+        return name if name is not None else self.pid(server) or NEVER_STARTED
 
     def shown(self, message: object) -> object:
         """A message as Erlang would have it."""
@@ -95,7 +97,8 @@ class Play:
     def request(self, destination: Pid | str, message: Any) -> tuple[RequestId, Ref]:
         """Send a request as Erlang does, with a monitor that lasts until the response is taken out of the mailbox."""
         request = gen_server.send_request(destination, terms.read(message), deliver=True)
-        return request, process.monitor(destination)
+        holder = process.whereis(destination) if isinstance(destination, str) else None
+        return request, process.monitor(holder or destination)
 
     # -- steps -----------------------------------------------------------------------------------------------------
 
@@ -111,16 +114,17 @@ class Play:
         how = step.get("how", "start_link")
 
         async def start() -> Any:
-            begin = gen_server.start_link if how == "start_link" else gen_server.start
-            timeout_s = seconds(step.get("timeout", "infinity"))
+            options: dict[str, Any] = {
+                "name": program.get("name"),
+                "timeout_s": seconds(step.get("timeout", "infinity")),
+            }
             try:
-                pid = await begin(kind, self, server, attempt, name=program.get("name"), timeout_s=timeout_s)
+                started = await getattr(gen_server, how)(kind, self, server, attempt, **options)
             except StartIgnored:
                 return "ignore"
             except StartError as error:
                 return ["error", self.observation.term(error.reason)]
-            if how == "start_monitor":
-                process.monitor(pid)
+            pid = started[0] if how == "start_monitor" else started
             return ["ok", self.observation.who(pid)]
 
         return await self.client("parent").do(start)
@@ -194,7 +198,8 @@ class Play:
     async def do_link(self, step: dict[str, Any]) -> Any:
         def link() -> None:
             pid = self.pid(step["server"])
-            assert pid is not None
+            if pid is None:
+                raise UsageError("Erlang links with pids only")
             process.link(pid)
 
         return await self._do(step, link)
@@ -209,19 +214,7 @@ class Play:
         messages = await self._client(step).flush()
         if messages == CLIENT_DEAD:
             return CLIENT_DEAD
-        return {"list": [self._flushed(message) for message in messages if not _failed(message)]}
-
-    def _flushed(self, message: object) -> Any:
-        observation = self.observation
-        match message:
-            case ExitMessage(pid, reason):
-                return ["EXIT", observation.who(pid), observation.term(reason)]
-            case Down(_, target, reason):
-                return ["DOWN", observation.who(target), observation.term(reason)]
-            case Response():
-                return ["$response", observation.term(message.answer())]
-            case _:
-                return observation.term(message)
+        return {"list": [mail(self.observation, message) for message in messages if not failed(message)]}
 
     async def do_whereis(self, step: dict[str, Any]) -> Any:
         pid = process.whereis(self.servers[step["server"]]["name"])
@@ -242,6 +235,8 @@ class Play:
         return await self._response(step, abandon=False)
 
     async def _response(self, step: dict[str, Any], *, abandon: bool) -> Any:
+        if step["tag"] not in self.requests:  # the client was dead when it should have asked
+            return CLIENT_DEAD
         client, request, monitor = self.requests[step["tag"]]
 
         async def take() -> Any:
@@ -329,8 +324,3 @@ async def play(scenario: dict[str, Any]) -> list[dict[str, Any]]:
             else:
                 trace.append({"ret": ret, "settled": False})
     return trace
-
-
-def _failed(message: object) -> bool:
-    """Whether this tells that a request failed, which the monitor of the request tells too."""
-    return isinstance(message, Response) and message.error is not None

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from raybeam.actors import Crashed, Exit, Pid, Ref, Runtime, UsageError, process
+from raybeam.actors import Crashed, Down, Exit, ExitMessage, Pid, Ref, Response, Runtime, UsageError, process
 from raybeam.actors.testing import settle
+from tests.conformance.terms import Refused, write
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -105,6 +106,8 @@ class Observation:
                 return {"list": [self.term(part) for part in term]}
             case bytes():
                 return {"bin": term.decode()}
+            case Refused():
+                return write(term)
             case None:
                 return "undefined"
             case _:
@@ -207,3 +210,21 @@ class _Job:
 async def ms(duration: float) -> None:
     """Sleep for milliseconds."""
     await asyncio.sleep(duration / 1000)
+
+
+def mail(observation: Observation, message: object) -> Any:
+    """A message in a mailbox, as a trace writes it."""
+    match message:
+        case ExitMessage(pid, reason):
+            return ["EXIT", observation.who(pid), observation.term(reason)]
+        case Down(_, target, reason):
+            return ["DOWN", observation.who(target), observation.term(reason)]
+        case Response():
+            return ["$response", observation.term(message.answer())]
+        case _:
+            return observation.term(message)
+
+
+def failed(message: object) -> bool:
+    """Whether this tells that a request failed, which the monitor of the request tells too."""
+    return isinstance(message, Response) and message.error is not None

@@ -49,7 +49,7 @@ class Player:
         except PuppetDeadError:
             return "client_dead"
         except StartError as error:
-            return ["error", terms.write(error.reason)]
+            return ["error", self.write(error.reason)]
         except CallFailed as failed:
             return ["exit", [terms.write(failed.cause), "$call"]]
         except UsageError:
@@ -72,13 +72,14 @@ class Player:
                 found = await client.do(pg.which_groups)
                 return {"list": [terms.write(group) for group in sorted(found, key=erlang_order)]}
             case "monitor":
-                self.monitors[step["client"]], members = await client.do(pg.monitor, group)
+                self.monitors[step.get("client", "c")], members = await client.do(pg.monitor, group)
                 return {"list": self.sorted(members)}
             case "monitor_scope":
-                self.monitors[step["client"]], of_groups = await client.do(pg.monitor_scope)
+                self.monitors[step.get("client", "c")], of_groups = await client.do(pg.monitor_scope)
                 return {"list": self.groups(of_groups)}
             case "demonitor":
-                return "ok" if await client.do(pg.demonitor, self.monitors[step["client"]]) else False
+                done = await client.do(lambda: pg.demonitor(self.monitors[step.get("client", "c")]))
+                return "ok" if done else False
             case "flush":
                 return {"list": [self.write(message) for message in await client.flush()]}
             case "kill":
@@ -110,12 +111,16 @@ class Player:
         return [[terms.write(group), self.sorted(of_groups[group])] for group in sorted(of_groups, key=erlang_order)]
 
     def write(self, message: Any) -> Any:
-        """A message to a monitor, as the trace writes it."""
+        """A message to a monitor, or any other term, as the trace writes it."""
         match message:
             case pg.Joined(_, group, pids):
                 return ["join", terms.write(group), {"list": self.sorted(pids)}]
             case pg.Left(_, group, pids):
                 return ["leave", terms.write(group), {"list": self.sorted(pids)}]
+            case Pid():
+                return self.names.get(message, "$pid")
+            case tuple():
+                return [self.write(part) for part in message]
             case _:
                 return terms.write(message)
 

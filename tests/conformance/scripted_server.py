@@ -46,7 +46,7 @@ class Scripted(GenServer):
         play.observation.record("init", self.who)
         plans = self.program.get("init", OK)
         plan = plans[min(attempt, len(plans)) - 1] if isinstance(plans, list) else plans
-        result = await self.follow(OK if plan == "ok" else plan)
+        result = await self.follow("init", OK if plan == "ok" else plan)
         if result is None or isinstance(result, Ok):
             play.observation.came_up(self.pid)
         return result
@@ -74,23 +74,31 @@ class Scripted(GenServer):
         plan = plans.get(_key(shown), plans.get("*"))
         if plan is None:
             raise raised("function_clause")
-        return await self.follow(plan, sender)
+        return await self.follow(kind, plan, sender)
 
-    async def follow(self, plan: Program, sender: From | None = None) -> Any:
+    async def follow(self, kind: str, plan: Program, sender: From | None = None) -> Any:
         """Act, then return; the state changes with the return only, as in Erlang."""
         with self.play.observation.working():
             state = self.state
             for action in plan.get("do", ()):
                 state = await self.act(action, state, sender)
-            result = self.result(plan.get("ret", ["ok"]), state)
+            result = self.result(kind, plan.get("ret", ["ok"]), state)
             if isinstance(result, Ok | Reply | NoReply | Stop):
                 self.state = state
                 self.hibernating = getattr(result, "hibernate", False)
             return result
 
-    def result(self, ret: Any, state: int) -> Any:
-        """What a callback returns, or raises."""
+    def result(self, kind: str, ret: Any, state: int) -> Any:
+        """What a callback returns, or raises. Where it is wrong, it is a term as Erlang has it."""
         match ret:
+            case ["reply", value, *then] if kind != "call":
+                return ("reply", _value(value, state), state, *map(_option, then))
+            case ["ok", *then] if kind not in ("init", "terminate"):
+                return ("ok", state, *map(_option, then))
+            case ["noreply", *then] if kind == "init":
+                return ("noreply", state, *map(_option, then))
+            case ["stop", reason, value] if kind != "call":
+                return ("stop", terms.read(reason), _value(value, state), state)
             case "ignore":
                 return Ignore()
             case ["ok", *then]:
@@ -110,7 +118,7 @@ class Scripted(GenServer):
             case ["exit", reason]:
                 raise Exit(terms.read(reason))
             case ["throw", list() | "ignore" as thrown]:
-                return self.result(thrown, state)
+                return self.result(kind, thrown, state)
             case ["throw" | "bad", term]:
                 return terms.read(term)
             case _:
@@ -177,7 +185,7 @@ class Full(Scripted):
     async def terminate(self, reason: ExitReason) -> None:
         observation = self.play.observation
         observation.record("terminate", self.who, reason=observation.term(reason), state=self.state)
-        await self.follow(self.program.get("terminate", OK))
+        await self.follow("terminate", self.program.get("terminate", OK))
 
 
 def seconds(timeout: Any) -> float | None:
@@ -210,6 +218,11 @@ def _then(options: list[Any]) -> dict[str, Any]:
             return {"timeout_s": timeout / 1000}
         case _:
             raise ValueError(f"unknown options {options!r}")
+
+
+def _option(option: Any) -> Any:
+    """A time-out, `hibernate` or a continuation, as Erlang has it in a return."""
+    return ("continue", terms.read(option["continue"])) if isinstance(option, dict) else option
 
 
 async def _exit(reason: object) -> None:

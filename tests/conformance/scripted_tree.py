@@ -5,15 +5,54 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from raybeam.actors import DynamicSupervisor, Exit, ExitMessage, GenServer, Ignore, Stop, Supervisor, process
+from raybeam.actors import (
+    ChildSpec,
+    DynamicSupervisor,
+    Exit,
+    ExitMessage,
+    GenServer,
+    Ignore,
+    Pid,
+    Stop,
+    Supervisor,
+    process,
+)
 from tests.conformance import terms
-from tests.conformance.observation import ms, raised
+from tests.conformance.observation import Observation, ms, raised
+from tests.conformance.specifications import to_ms
 
 if TYPE_CHECKING:
     from raybeam.actors.kernel.reason import ExitReason
     from tests.conformance.supervisor import Play
 
 Spec = dict[str, Any]
+
+
+class TreeObservation(Observation):
+    """Writes supervisors' own kinds of terms, too."""
+
+    def term(self, term: object) -> Any:
+        """A term as a trace writes it, with supervisors' own kinds."""
+        match term:
+            case Pid():
+                return self.who(term)
+            case ChildSpec():
+                return ["$child", term.id]
+            case "Tree" | "Pool":
+                return "$mod"
+            case dict():
+                return {"map": [[key, self._spec_value(key, value)] for key, value in sorted(term.items())]}
+            case tuple():
+                return [self.term(part) for part in term]
+            case list():
+                return {"list": [self.term(part) for part in term]}
+            case _:
+                return super().term(term)
+
+    def _spec_value(self, key: str, value: Any) -> Any:
+        if key == "start" and isinstance(value, tuple) and value and callable(value[0]):
+            return "$mfa"
+        return self.term(to_ms(value) if key == "shutdown" else value)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from raybeam.actors import (
     CallFailed,
     ChildError,
-    ChildSpec,
     Exit,
     GenServer,
     Ignore,
@@ -20,21 +19,20 @@ from raybeam.actors import (
     StartError,
     StartIgnored,
     SupervisorReport,
-    SupervisorSpec,
     dynamic_supervisor,
     gen_server,
     process,
     supervisor,
 )
 from tests.conformance import terms
-from tests.conformance.observation import Client, Observation, ms, raised
-from tests.conformance.scripted_tree import Crash, Pool, Spec, Tree, Worker
+from tests.conformance.observation import Client, ms, raised
+from tests.conformance.scripted_tree import Crash, Pool, Spec, Tree, TreeObservation, Worker
+from tests.conformance.specifications import child_specification, path_of, supervisor_specification, to_ms
 
 if TYPE_CHECKING:
     from raybeam.actors.kernel.reason import ExitReason
 
 ROOT = ""
-DEFAULTS = {"strategy": "one_for_one", "intensity": 1, "period": 5, "auto_shutdown": "never"}
 
 
 class Play:
@@ -44,11 +42,12 @@ class Play:
     """
 
     def __init__(self, runtime: Runtime, scenario: dict[str, Any]) -> None:
-        self.observation = Observation(runtime)
+        self.observation = TreeObservation(runtime)
         self.spec: Spec = scenario["spec"]
         self.attempts: dict[str, int] = {}
         self.workers: dict[str, Pid] = {}
         self.supervisors: dict[str, Pid] = {}
+        self.latest: dict[str, Pid] = {}  # of either kind
         self.reports: list[dict[str, Any]] = []
         self.parent = Client(self.observation, "parent")
         self.stranger = Client(self.observation, "stranger")
@@ -88,7 +87,7 @@ class Play:
             self.observation.record("start", who, res=["error", self.observation.term(error.reason)])
             raise
         self.observation.record("start", who, res=bare)
-        self.workers[path] = pid
+        self.workers[path] = self.latest[path] = pid
         if behaviour.get("self_crash") and (crash := _nth(behaviour["self_crash"], number)) is not None:
             asyncio.get_running_loop().call_later(crash["after_ms"] / 1000, self.strike, pid, crash)
         return Started(pid, "extra") if bare == "ok_info" else pid
@@ -108,11 +107,14 @@ class Play:
             raise
         self.observation.came_up(pid)
         self.observation.record("sup_up", who)
-        self.supervisors[path] = pid
+        self.supervisors[path] = self.latest[path] = pid
         return pid
 
-    async def start_member(self, pool: str, template: Spec, label: str, behaviour: Spec | None) -> Any:
+    async def start_member(self, pool: str, template: Spec, *arguments: Any) -> Any:
         """The start function of a simple_one_for_one template."""
+        if len(arguments) != 2:
+            raise raised("badarg")  # a child specification, where Erlang wants a list of arguments
+        label, behaviour = arguments
         path = f"{pool}/{label}" if pool else label
         if "spec" in template:
             return await self.start_supervisor(path, template["spec"])
@@ -131,36 +133,22 @@ class Play:
                 raise raised(terms.read(reason))
             case ["exit", reason]:
                 raise Exit(terms.read(reason))
-        flags = {**DEFAULTS, **spec}
-        return SupervisorSpec(
-            [self.child_spec(path, child, flags["strategy"]) for child in spec.get("children", [])],
-            flags["strategy"],
-            flags["intensity"],
-            flags["period"],
-            flags["auto_shutdown"],
-        )
+        children = spec.get("children", [])
+        strategy = terms.read(spec.get("strategy", "one_for_one"))
+        return supervisor_specification(spec, [self.child_spec(path, child, strategy) for child in children])
 
     def child_spec(self, path: str, child: Spec, strategy: str = "one_for_one") -> object:
-        """A child specification, with the keys that are given and no others."""
-        if "not_a_map" in child:
-            return terms.read(child["not_a_map"])
-        below = f"{path}/{child['id']}" if path else str(child["id"])
-        start: object
-        if "start" in child:
-            start = terms.read(child["start"])
-        elif strategy == "simple_one_for_one":
+        """The specification of a child below a path."""
+        id_ = path_of([child.get("id", "undefined")])
+        below = f"{path}/{id_}" if path else id_
+        start: tuple[object, ...]
+        if strategy == "simple_one_for_one":
             start = (self.start_member, path, child)
         elif "spec" in child:
             start = (self.start_supervisor, below, child["spec"])
         else:
             start = (self.start_worker, below, child.get("behaviour") or {})
-        spec: dict[str, object] = {"id": child["id"], "start": start}
-        for key in ("restart", "type", "significant", "modules"):
-            if key in child:
-                spec[key] = terms.read(child[key])
-        if "shutdown" in child:
-            spec["shutdown"] = _to_seconds(child["shutdown"])
-        return {key: value for key, value in spec.items() if key not in child.get("omit", ())}
+        return child_specification(child, start)
 
     def strike(self, pid: Pid, crash: Spec) -> None:
         """Make a worker crash, without waiting."""
@@ -181,26 +169,7 @@ class Play:
 
     def term(self, term: object) -> Any:
         """A term as a trace writes it, with supervisors' own kinds."""
-        match term:
-            case Pid():
-                return self.observation.who(term)
-            case ChildSpec():
-                return ["$child", term.id]
-            case "Tree" | "Pool":
-                return "$mod"
-            case dict():
-                return {"map": [[key, self._spec_value(key, value)] for key, value in sorted(term.items())]}
-            case tuple():
-                return [self.term(part) for part in term]
-            case list():
-                return {"list": [self.term(part) for part in term]}
-            case _:
-                return self.observation.term(term)
-
-    def _spec_value(self, key: str, value: Any) -> Any:
-        if key == "start":
-            return "$mfa"
-        return _to_ms(value) if key == "shutdown" else self.term(value)
+        return self.observation.term(term)
 
     def take_report(self, report: object) -> None:
         """Note a supervisor's report."""
@@ -291,23 +260,25 @@ class Play:
 
     async def crash(self, step: Spec) -> str:
         """Make a process end."""
-        path = "/".join(step["target"])
+        path = path_of(step["target"])
         pid = self.workers.get(path)
         if pid is None or not process.is_alive(pid):
             pid = self.supervisors.get(path)
         if pid is None or not process.is_alive(pid):
             return "not_alive"
         if step["how"] == "sys_stop":
-            await self._sys_stop(pid, terms.read(step["reason"]))
+            await self._sys_stop(pid, terms.read(step.get("reason", "normal")))
         elif step["how"] in ("kill", "signal"):
-            await self._signal(self.stranger, pid, "kill" if step["how"] == "kill" else terms.read(step["reason"]))
+            await self._signal(
+                self.stranger, pid, "kill" if step["how"] == "kill" else terms.read(step.get("reason", "normal"))
+            )
         else:
             self.strike(pid, step)
         return "ok"
 
     async def crash_batch(self, step: Spec) -> Any:
         """Let several children end before their supervisor sees the first end."""
-        pid = self.supervisors.get("/".join(step["sup"]))
+        pid = self.supervisors.get(path_of(step["sup"]))
         if pid is None or not process.is_alive(pid):
             return "not_alive"
         await gen_server.suspend(pid, None)
@@ -322,7 +293,7 @@ class Play:
         """Call the API of a supervisor."""
         if call["op"] == "check_childspecs":
             return self.check_childspecs(call)
-        path = "/".join(call["sup"])
+        path = path_of(call["sup"])
         pid = self.supervisors.get(path)
         if pid is None:
             return "not_alive"
@@ -334,10 +305,9 @@ class Play:
             return ["EXIT", self.term(failed.cause)]
 
     async def _call(self, pid: Pid, path: str, call: Spec) -> Any:
-        child: object = call.get("id")
+        child: object = terms.read(call.get("id"))
         if "pid_of" in call:
-            below = "/".join(call["pid_of"])
-            child = self.workers.get(below) or self.supervisors.get(below)
+            child = self.latest.get(path_of(call["pid_of"]))
             if child is None:
                 return "not_alive"
         match call["op"]:
@@ -357,7 +327,7 @@ class Play:
             case "get_childspec":
                 spec = await supervisor.get_childspec(pid, child)
                 shown = {key: getattr(spec, key) for key in ("id", "restart", "significant", "type")}
-                return ["ok", {**shown, "shutdown": _to_ms(spec.shutdown_s)}]
+                return ["ok", {**shown, "shutdown": to_ms(spec.shutdown_s)}]
             case "which_children":
                 return await self.which_children(pid)
             case "count_children":
@@ -374,8 +344,9 @@ class Play:
 
     def check_childspecs(self, call: Spec) -> Any:
         specs = [self.child_spec(ROOT, child) for child in call["specs"]]
+        auto_shutdown = terms.read(call.get("auto_shutdown", "undefined"))
         try:
-            supervisor.check_childspecs(specs, call.get("auto_shutdown"))
+            supervisor.check_childspecs(specs, None if auto_shutdown == "undefined" else auto_shutdown)
         except InvalidSpecError as error:
             return ["error", self.term(error.reason)]
         return "ok"
@@ -424,12 +395,3 @@ async def play(scenario: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _nth(outcomes: list[Any], attempt: int) -> Any:
     return outcomes[min(attempt, len(outcomes)) - 1]
-
-
-def _to_seconds(shutdown: Any) -> Any:
-    """Milliseconds in seconds; what is no duration stays as it is, to be refused as it is."""
-    return shutdown / 1000 if isinstance(shutdown, int) and shutdown > 0 else terms.read(shutdown)
-
-
-def _to_ms(shutdown: Any) -> Any:
-    return round(shutdown * 1000) if isinstance(shutdown, int | float) and shutdown > 0 else shutdown

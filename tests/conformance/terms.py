@@ -11,7 +11,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A term that Erlang refuses where Python would take it, such as a time of 1.5 ms."""
+
+    term: Any
+
+
+class List(list[Any]):
+    """A list that can be a name, as in Erlang."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(tuple(self))
 
 
 def read(term: Any) -> Any:
@@ -24,7 +39,7 @@ def read(term: Any) -> Any:
         case list():
             return tuple(read(part) for part in term)
         case {"list": list(parts)} if len(term) == 1:
-            return [read(part) for part in parts]
+            return List(read(part) for part in parts)
         case {"bin": str(text)} if len(term) == 1:
             return text.encode()
         case _:
@@ -44,6 +59,8 @@ def write(term: Any) -> Any:
             return {"list": [write(part) for part in term]}
         case bytes():
             return {"bin": term.decode()}
+        case Refused(refused):
+            return refused
         case None:
             return "undefined"
         case _:

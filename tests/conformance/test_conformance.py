@@ -83,6 +83,13 @@ def test_a_kind_without_interpreter_or_a_scenario_that_breaks_is_a_mismatch(
     assert "could not be played" in out
 
 
+def test_a_value_that_json_does_not_know_is_a_mismatch_like_another() -> None:
+    scenario = first_scenario()
+    odd = [{**step, "ret": object()} for step in scenario["trace"]]
+
+    assert "<object object at" in traces.diff(scenario, odd)[0]
+
+
 def test_quiet_tells_counts_only_and_only_picks_scenarios(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wrong = first_scenario()
     wrong["trace"] = []

@@ -655,6 +655,25 @@ def test_the_owner_is_told_crash_when_the_swapped_in_handler_does_not_start() ->
     assert run(main()) == [((Recorder, "a"), "swapped"), (Stubborn, "crash")]
 
 
+def test_a_handler_that_takes_anothers_place_may_not_hibernate_at_once() -> None:
+    class Sleepy(EventHandler):
+        async def init(self) -> Ok:
+            return Ok(hibernate=True)
+
+    async def main() -> list[object]:
+        async def swap(handler: Recorder) -> SwapHandler:
+            return SwapHandler("bye", Sleepy)
+
+        async with quiet():
+            manager = await gen_event.start()
+            await gen_event.add_handler(manager, Sleepy)
+            await gen_event.add_handler(manager, Recorder, [])
+            await gen_event.sync_notify(manager, swap)
+            return await gen_event.which_handlers(manager)
+
+    assert run(main()) == [Sleepy]
+
+
 def test_an_owner_that_is_dead_already_loses_its_handler_at_once() -> None:
     async def main() -> list[object]:
         async with quiet():

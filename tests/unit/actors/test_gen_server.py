@@ -389,6 +389,66 @@ def test_a_message_cancels_the_time_out() -> None:
     assert seen[-1] == "timeout"
 
 
+def test_a_time_out_of_zero_passes_before_what_others_have_under_way() -> None:
+    async def ends() -> None:
+        return None
+
+    class Spawning(Odd):
+        async def handle_cast(self, request: object) -> NoReply:  # type: ignore[override]
+            process.spawn_monitor(ends)
+            return NoReply(timeout_s=0)
+
+        async def handle_info(self, message: object) -> None:
+            self.seen.append(type(message).__name__)
+
+    async def main() -> object:
+        async with quiet():
+            pid = await gen_server.start(Spawning)
+            gen_server.tell(pid, "go")
+            await settle()
+            return await gen_server.request(pid, "seen")
+
+    assert run(main()) == ["timeout", "Down"]
+
+
+@pytest.mark.parametrize(
+    ("hibernate", "seen"),
+    [(True, ["first", "Down", "second"]), (False, ["first", "second", "Down"])],
+    ids=["hibernating", "going on"],
+)
+def test_a_server_that_hibernates_lets_others_run_before_its_next_message(hibernate: bool, seen: list[object]) -> None:
+    async def ends() -> None:
+        return None
+
+    class Spawning(Odd):
+        async def handle_call(self, request: object, sender: From) -> Reply:
+            if request == "seen":
+                return Reply(self.seen)
+            process.spawn_monitor(ends)
+            return Reply("done", hibernate=hibernate)
+
+        async def handle_cast(self, request: object) -> None:
+            self.seen.append(request)
+            if request == "first":
+                gen_server.tell(self.pid, "second")
+
+        async def handle_info(self, message: object) -> None:
+            self.seen.append(type(message).__name__)
+
+    async def main() -> object:
+        async with quiet():
+            pid = await gen_server.start(Spawning)
+            await gen_server.suspend(pid)
+            asked = gen_server.send_request(pid, "go")
+            gen_server.tell(pid, "first")
+            await gen_server.resume(pid)
+            await gen_server.receive_response(asked)
+            await settle()
+            return await gen_server.request(pid, "seen")
+
+    assert run(main()) == seen
+
+
 def test_a_system_call_lets_the_time_out_begin_anew_and_does_not_cancel_it() -> None:
     async def main() -> list[object]:
         async with quiet() as runtime:

@@ -1251,3 +1251,38 @@ def test_a_machine_is_monitored_like_any_process() -> None:
             return seen
 
     assert run(main()) == ["enough"]
+
+
+@pytest.mark.parametrize("failure", ["raises", "matches nothing", "is not there"])
+def test_terminate_finds_the_state_before_a_transition_whose_enter_call_crashed(failure: str) -> None:
+    class Entering(GenStatem):
+        state_enter = True
+
+        async def init(self, seen: list[object]) -> NextState:
+            self.seen = seen
+            return NextState("outside")
+
+        async def outside(self, event: StateEvent) -> StateResult:
+            return (
+                NextState("nowhere" if failure == "is not there" else "inside")
+                if event == CastEvent("go")
+                else KeepState()
+            )
+
+        async def inside(self, event: StateEvent) -> Any:
+            if failure == "raises":
+                raise RuntimeError("no entry")
+            return None
+
+        async def terminate(self, reason: object) -> None:
+            self.seen.append(self.state)
+
+    async def main() -> list[object]:
+        async with quiet():
+            seen: list[object] = []
+            pid = await gen_statem.start(Entering, seen)
+            gen_server.tell(pid, "go")
+            await process.wait_exit(pid)
+            return seen
+
+    assert run(main()) == ["outside"]

@@ -84,6 +84,23 @@ def test_a_group_is_there_while_it_has_members() -> None:
     assert run(main()) == [[], [], True, ["g"], True, True, True, [], False]
 
 
+def test_joining_with_no_process_makes_an_empty_group_that_goes_with_its_next_member() -> None:
+    async def main() -> list[object]:
+        async with quiet():
+            await pg.start()
+            watcher = await watching(pg.monitor_scope)
+            await pg.join("g", [])
+            seen: list[object] = [pg.which_groups(), pg.get_members("g"), await pg.leave("g", [])]
+            one = process.spawn(sleeper)
+            await pg.join("g", one)
+            await pg.leave("g", one)
+            await settle()
+            told = [(kind, group, len(pids)) for kind, group, pids in watcher.told]
+            return [*seen, pg.which_groups(), told]
+
+    assert run(main()) == [["g"], [], False, [], [("Joined", "g", 0), ("Joined", "g", 1), ("Left", "g", 1)]]
+
+
 def test_a_process_is_listed_once_per_join_and_each_leave_takes_one() -> None:
     async def main() -> list[dict[str, int]]:
         async with quiet():

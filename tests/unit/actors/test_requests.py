@@ -111,6 +111,45 @@ def test_an_abandoned_request_is_never_answered() -> None:
     assert run(main()) == "nothing"
 
 
+@pytest.mark.parametrize(("taken", "seen"), [(False, ["one", "two"]), (True, ["one"])], ids=["untaken", "taken"])
+def test_a_second_answer_is_delivered_until_the_first_is_taken(taken: bool, seen: list[object]) -> None:
+    class Twice(GenServer):
+        async def handle_call(self, request: object, sender: From) -> NoReply:
+            self.sender = sender
+            sender.reply("one")
+            return NoReply()
+
+        async def handle_cast(self, request: object) -> None:
+            self.sender.reply("two")
+
+    async def main() -> list[object]:
+        async with quiet():
+            twice = await gen_server.start(Twice)
+            answers: list[object] = []
+
+            async def ask() -> None:
+                gen_server.send_request(twice, "x", deliver=True)
+                first = await process.receive()
+                assert isinstance(first, Response)
+                if taken:
+                    answers.append(first.answer())
+                gen_server.tell(twice, "again")
+                await settle()
+                if not taken:
+                    answers.append(first.answer())
+                try:
+                    second = await process.receive(timeout_s=0)
+                except TimeoutError:
+                    return
+                assert isinstance(second, Response)
+                answers.append(second.answer())
+
+            await process.wait_exit(process.spawn(ask))
+            return answers
+
+    assert run(main()) == seen
+
+
 def test_delivery_needs_a_mailbox() -> None:
     async def main() -> None:
         async with quiet():

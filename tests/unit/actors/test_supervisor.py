@@ -283,6 +283,9 @@ def test_the_supervisor_tells_what_it_sees() -> None:
         (SupervisorSpec(period_s=0), ("supervisor_data", ("invalid_period", 0))),
         (SupervisorSpec([ChildSpec("a", "nothing")]), ("start_spec", ("invalid_mfa", "nothing"))),
         (SupervisorSpec([{"start": Worker}]), ("start_spec", "missing_id")),
+        (SupervisorSpec([ChildSpec("a", Worker, modules="m")]), ("start_spec", ("invalid_modules", "m"))),
+        (SupervisorSpec([ChildSpec("a", Worker, modules=7)]), ("start_spec", ("invalid_modules", 7))),  # type: ignore[arg-type]
+        (SupervisorSpec([ChildSpec("a", Worker, modules=["m", 7])]), ("start_spec", ("invalid_module", 7))),
         (
             SupervisorSpec([worker("a", []), worker("a", [])]),
             ("start_spec", ("duplicate_child_name", "a")),
@@ -303,6 +306,13 @@ def test_a_wrong_specification_starts_nothing(spec: SupervisorSpec, reason: obje
 def test_a_specification_can_be_checked_beforehand_and_the_message_teaches() -> None:
     with pytest.raises(InvalidSpecError, match=r"child 'a': restart='forever': 'permanent', 'transient' or"):
         supervisor.check_childspecs([worker("a", [], "forever")])
+
+
+def test_a_check_refuses_an_automatic_shutdown_that_there_is_not() -> None:
+    with pytest.raises(InvalidSpecError, match="'never', 'any_significant' or 'all_significant'") as caught:
+        supervisor.check_childspecs([], "sometimes")
+
+    assert caught.value.reason == ("badarg", "sometimes")
 
 
 def test_a_killed_supervisor_leaves_no_children() -> None:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from raybeam.actors import GenServer, Runtime, gen_server
-from raybeam.actors.runtime import ambient_runtime
+from raybeam.actors.runtime import ambient_runtime, log_report
 from raybeam.cluster import Blueprint
 from raybeam.cluster.client import Client
 from raybeam.cluster.kernel.views import Member, Table, View, first_table, member_up
 from raybeam.cluster.lane import LinkDown, LinkLost
 from raybeam.cluster.session import Sessions
+from raybeam.cluster.telemetry.served_calls import ServedCalls
+from raybeam.cluster.telemetry.telemetry import NO_TELEMETRY, Telemetry
 
 if TYPE_CHECKING:
     from raybeam.cluster.large import Exchanged
@@ -88,27 +90,36 @@ class Directory:
 class Shop:
     """A client and the replicas of one family, `stock`."""
 
-    def __init__(self, service: type[GenServer], replicas: int = 1, **family: object) -> None:
+    def __init__(
+        self, service: type[GenServer], replicas: int = 1, telemetry: Telemetry = NO_TELEMETRY, **family: object
+    ) -> None:
         self.service = service
+        self.telemetry = telemetry
+        self.served = ServedCalls(telemetry, "stock", service.interface)
         fields = {"service": service, "replicas": replicas, **family}
         self.blueprint = Blueprint.parse({"name": "shop", "families": {"stock": fields}})
         self.directory = Directory()
-        self.client = Client(self.blueprint, self.directory, lambda coroutine: None, seed=1)
+        self.client = Client(self.blueprint, self.directory, lambda coroutine: None, 1, telemetry=telemetry)
         self.client.open()
         self.table = first_table(1, {"stock": []})
 
     async def up(self, place: int, incarnation: int = 1, *args: object) -> Replica:
         """A replica comes up at a place, and the directory tells."""
         name = f"shop/stock/{place}#{incarnation}"
-        runtime = Runtime(name)
+        runtime = Runtime(name, reports=self.report)
         runtime.open()
         replica: Replica
-        sessions = Sessions(runtime, "service", view=lambda: replica.newer_view)
+        sessions = Sessions(runtime, "service", view=lambda: replica.newer_view, served=self.served)
         replica = self.directory.replicas[name] = Replica(runtime, sessions)
         await asyncio.create_task(self.serve(replica, *args))
         self.table = member_up(self.table, "stock", Member(name, place, incarnation))
         await self.tell(self.table)
         return replica
+
+    def report(self, report: object) -> None:
+        """A replica tells of a crash."""
+        self.served.reported(report)
+        log_report(report)
 
     async def serve(self, replica: Replica, *args: object) -> None:
         """Start the service's process in a replica."""

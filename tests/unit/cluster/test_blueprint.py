@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from raybeam.actors import BlueprintError, GenServer
+from raybeam.actors import BlueprintError, CoDel, Fair, GenServer, Gradient, Overflow, Priorities, Regulation
 from raybeam.cluster import Blueprint, HealthLimits
 
 
@@ -20,6 +20,10 @@ def blueprint(**changes: object) -> dict[str, object]:
 
 def family(**changes: object) -> dict[str, object]:
     return blueprint(families={"stock": {"service": Stock} | changes})
+
+
+def regulated(**options: object) -> dict[str, object]:
+    return family(regulation=options)
 
 
 def test_defaults_are_filled_in() -> None:
@@ -56,6 +60,37 @@ def test_defaults_are_filled_in() -> None:
             "health.pulse: no such field; there are: beat_s, unknown_after_s, down_after_s (got 1)",
         ),
         (blueprint(health={"down_after_s": float("inf")}), "health.down_after_s: Input should be a finite number"),
+        (regulated(queue_limit=0), "families.stock.regulation: queue_limit=0: give 1 or more"),
+        (regulated(code={}), "regulation.code: no such field; did you mean 'codel'?"),
+        (
+            regulated(codel={"targt_s": 1}),
+            "regulation.codel.targt_s: no such field; did you mean 'tar",
+        ),
+        (
+            regulated(codel={"target_s": 2}),
+            "regulation.codel: target_s=2.0, interval_s=1.0: need 0 < target_s <= inter",
+        ),
+        (
+            regulated(codel=1),
+            "regulation.codel: Input should be a dictionary or an instance of CoDel (g",
+        ),
+        (regulated(rate={}), "regulation.rate.per_s: Field required"),
+        (regulated(rate={"per_s": float("inf")}), "regulation.rate.per_s: Input should be a finite number (got inf)"),
+        (regulated(overflow="drop"), "regulation.overflow: Input should be 'reject', 'drop_oldest' or 'drop_newest'"),
+        (regulated(concurrency="many"), "regulation.concurrency: Input should be a valid integer"),
+        (
+            regulated(concurrency={"first": 1}),
+            "families.stock.regulation.concurrency.first: no such field; there are: ",
+        ),
+        (
+            regulated(concurrency={"least": 0}),
+            "regulation.concurrency: least=0, initial=20, most=1000: need 1 <= least",
+        ),
+        (
+            regulated(priorities={"shares": {"high": 2}}),
+            "regulation.priorities: shares['high']=2.0: give a share above",
+        ),
+        (regulated(damper={"cpu": [0.9, 0.8]}), "families.stock.regulation.damper: cpu=(0.9, 0.8): give rising shares"),
         (family(cpus=float("inf")), "families.stock.cpus: Input should be a finite number"),
         (family(period_s=float("nan")), "families.stock.period_s: Input should be a finite number"),
         (family(replicas=[0] * 1000), "families.stock.replicas: Input should be a valid integer (got [0, 0"),
@@ -74,6 +109,34 @@ def test_a_mistake_is_told_in_one_line(data: dict[str, object], told: str) -> No
 def test_what_is_no_mapping_is_told_with_the_mend(data: Any) -> None:
     with pytest.raises(BlueprintError, match=f"not {re.escape(repr(data))}: write {{'name': ..., 'families'"):
         Blueprint.parse(data)
+
+
+def test_a_problem_with_a_number_or_a_gradient_is_told_once() -> None:
+    with pytest.raises(BlueprintError) as caught:
+        Blueprint.parse(regulated(concurrency={"least": 0}))
+
+    assert ";" not in str(caught.value)
+
+
+def test_a_regulation_is_what_the_regulators_read() -> None:
+    options = {
+        "overflow": "drop_oldest",
+        "codel": {"target_s": 0.05},
+        "concurrency": {"initial": 5},
+        "priorities": {"shares": {"high": 0.5, "low": 0.1}},
+        "fair": {},
+    }
+    parsed = Blueprint.parse(regulated(**options)).families["stock"].regulation
+
+    assert parsed == Regulation(
+        overflow=Overflow.DROP_OLDEST,
+        codel=CoDel(0.05),
+        concurrency=Gradient(initial=5),
+        priorities=Priorities({"high": 0.5, "low": 0.1}),
+        fair=Fair(),
+    )
+    assert Blueprint.parse(regulated(concurrency=7)).families["stock"].regulation == Regulation(concurrency=7)
+    assert Blueprint.parse(family()).families["stock"].regulation is None
 
 
 def test_health_is_what_the_health_kernel_reads() -> None:

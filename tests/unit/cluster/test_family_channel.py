@@ -7,6 +7,7 @@ import pytest
 
 from raybeam.actors import (
     AtLeastOnce,
+    CallTimeout,
     CircuitOpen,
     Disconnected,
     ExactlyOnce,
@@ -21,8 +22,10 @@ from raybeam.actors import (
     UnsendableAnswer,
     UsageError,
     call,
+    calling_as,
     cast,
     current_context,
+    gen_server,
     query,
 )
 from raybeam.actors.testing import run
@@ -552,6 +555,74 @@ def test_repetitions_are_a_share_of_the_calls() -> None:
 
     assert outcomes[Outcome.UNKNOWN] == 400 - (100 + 80)
     assert left == 0
+
+
+def test_a_cancelled_caller_cancels_its_call_at_the_callee() -> None:
+    async def main() -> int:
+        async with Runtime():
+            shop = Shop(Stock)
+            replica = await shop.up(0)
+            stock = shop.client.ref(Stock)
+            held = asyncio.ensure_future(stock.hold.result(0.2))
+            await asyncio.sleep(0.05)
+            asked = asyncio.ensure_future(stock.at_most_once("order"))
+            await asyncio.sleep(0.05)
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
+            await held
+            await asyncio.sleep(0.1)
+            effects = replica.server.effects["order"]
+            await shop.client.close(UsageError("over"))
+            return int(effects)
+
+    assert run(main()) == 0
+
+
+def test_on_whose_behalf_a_call_is_made_travels_with_it() -> None:
+    async def main() -> list[object]:
+        async with Runtime():
+            shop = Shop(Stock)
+            await shop.up(0)
+            stock = shop.client.ref(Stock)
+            with calling_as(tenant="acme", priority="high"):
+                told = [await stock.on_behalf_of()]
+            told.append(await stock.on_behalf_of())
+            await shop.client.close(UsageError("over"))
+            return told
+
+    assert run(main()) == [("acme", "high"), None]
+
+
+def test_a_call_made_by_a_handler_has_no_more_time_than_its_own_caller_gave() -> None:
+    class Desk(GenServer):
+        async def init(self, stock: Stock) -> None:
+            self.stock = stock
+
+        @call(timeout_s=0.3)
+        async def order(self) -> None:
+            await self.stock.hold.within(60.0)(2.0)
+
+        @query
+        async def alive(self) -> bool:
+            return True
+
+    async def main() -> tuple[float, bool]:
+        async with Runtime():
+            shop = Shop(Stock)
+            await shop.up(0)
+            desk = gen_server.ref(Desk, await gen_server.start(Desk, shop.client.ref(Stock)))
+            began = asyncio.get_running_loop().time()
+            with pytest.raises(CallTimeout):
+                await desk.order()
+            took = asyncio.get_running_loop().time() - began
+            alive = await desk.alive()
+            await shop.client.close(UsageError("over"))
+            return took, alive
+
+    took, alive = run(main())
+
+    assert took == pytest.approx(0.3, abs=0.01)
+    assert alive
 
 
 def test_a_method_with_a_wrong_option_is_refused_where_it_is_defined() -> None:

@@ -9,6 +9,7 @@ from raybeam.actors.testing import run
 from raybeam.cluster import envelope
 from raybeam.cluster.kernel.lane import Send
 from raybeam.cluster.lane import LinkDown
+from raybeam.cluster.ray_directory import RayDirectory
 from raybeam.cluster.ray_link import RootLink
 from raybeam.cluster.root_mesh import RootMesh
 
@@ -30,7 +31,7 @@ class Handle:
 
 def test_batches_are_taken_by_the_process_that_they_are_meant_for() -> None:
     async def main() -> None:
-        mesh = RootMesh("shop", 3, lambda report: None)
+        mesh = RootMesh("shop", 3, lambda report: None, RayDirectory("shop"))
         handle: Any = Handle(mesh)
         batch = envelope.dump_batch("lane", Send(1, 0, 0, False, False), [])
         assert await RootLink(handle, 3).exchange(batch) != envelope.FORGOTTEN
@@ -44,7 +45,7 @@ def test_batches_are_taken_by_the_process_that_they_are_meant_for() -> None:
 
 def test_the_lifeline_of_a_former_process_ends_at_once_and_that_of_the_present_one_holds() -> None:
     async def main() -> None:
-        mesh = RootMesh("shop", 3, lambda report: None)
+        mesh = RootMesh("shop", 3, lambda report: None, RayDirectory("shop"))
         handle: Any = Handle(mesh)
         with pytest.raises(LinkDown, match="restarted"):
             await RootLink(handle, 2).ended()

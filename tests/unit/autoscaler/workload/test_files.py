@@ -1,7 +1,9 @@
 """Traces from files."""
 
 import gzip
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -116,3 +118,29 @@ def test_sizes_come_from_one_place_only(tmp_path: Path) -> None:
 def test_impossible_options_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError, match="give a finite number above 0"):
         TraceFile("trace.csv", **wrong)  # type: ignore[arg-type]
+
+
+def test_parquet_without_its_package_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+
+    with pytest.raises(UsageError, match="Parquet needs the package pyarrow; or give a CSV file"):
+        read_trace(TraceFile(tmp_path / "trace.parquet"), Constant(1.0))
+
+
+def test_parquet_is_read_by_places_or_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = {"at": [1.0, 2.5], "tokens": [3, 4]}
+    table = SimpleNamespace(
+        column_names=list(columns),
+        num_columns=len(columns),
+        column=lambda place: SimpleNamespace(to_pylist=lambda: list(columns.values())[place]),
+    )
+    parquet = SimpleNamespace(read_table=lambda path: table)
+    monkeypatch.setitem(sys.modules, "pyarrow", SimpleNamespace(parquet=parquet, ArrowException=RuntimeError))
+
+    for time, size in (("at", "tokens"), (0, 1)):
+        trace = read_trace(TraceFile(tmp_path / "trace.parquet", time=time, size=size, size_s=0.5))
+        assert (list(trace.times), list(trace.sizes)) == ([0.0, 1.5], [1.5, 2.0])
+    with pytest.raises(UsageError, match="there are only 2 columns"):
+        read_trace(TraceFile(tmp_path / "trace.parquet", time=0, size=5))
+    with pytest.raises(UsageError, match="there is no column 'x'; there are: at, tokens"):
+        read_trace(TraceFile(tmp_path / "trace.parquet", time="x", size=0))

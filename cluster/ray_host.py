@@ -1,0 +1,217 @@
+"""The world of a system on Ray: actors, placement groups, counters in the GCS; see `raybeam.cluster.host`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import sys
+import threading
+import time
+import traceback
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import ray
+from ray.exceptions import ActorUnavailableError, RayError
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+from .counters import forget_counters, next_generation, next_incarnation
+from .host import HostError, Unavailable
+from .lease import Lease
+from .names import NAMESPACE, ReplicaName, root_name
+from .placement import ensure_group, living_machines, remove_group
+from .ray_directory import RayDirectory
+from .ray_errors import in_one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from ray.actor import ActorHandle
+
+    from .blueprint import Blueprint
+    from .host import Directory, ReplicaHandle
+    from .replica import Beat, End
+
+R = TypeVar("R")
+STACK_FRAMES = 5
+
+
+class RayReplica:
+    """A replica's actor; see `raybeam.cluster.host.ReplicaHandle`."""
+
+    def __init__(self, actor: ActorHandle[Any]) -> None:
+        self._actor = actor
+
+    async def start(self) -> str:
+        """See `ReplicaHandle`."""
+        return await _told(self._actor.start.remote())
+
+    async def stop(self) -> None:
+        """See `ReplicaHandle`."""
+        await _told(self._actor.stop.remote())
+
+    async def renew(self) -> None:
+        """See `ReplicaHandle`."""
+        await _told(self._actor.renew.remote())
+
+    async def beat(self) -> Beat:
+        """See `ReplicaHandle`."""
+        return await _told(self._actor.beat.remote())
+
+    async def lifeline(self) -> End | None:
+        """See `ReplicaHandle`."""
+        return await _told(self._actor.lifeline.remote())
+
+    async def machine(self) -> str:
+        """See `ReplicaHandle`."""
+        return await _told(self._actor.machine.remote())
+
+    async def kill(self) -> None:
+        """See `ReplicaHandle`."""
+        await asyncio.to_thread(ray.kill, self._actor)
+
+
+class RayRootHost:
+    """The world of a root; made in its actor. See `raybeam.cluster.host.RootHost`."""
+
+    def __init__(
+        self, blueprint: Blueprint, create: Callable[[ReplicaName, Blueprint, object], ActorHandle[Any]]
+    ) -> None:
+        self._blueprint = blueprint
+        self._system = blueprint.name
+        self._create = create
+        self.directory: Directory = RayDirectory(self._system)
+        self.seed: int | None = None
+        self.restarted = ray.get_runtime_context().was_current_actor_reconstructed
+
+    def now(self) -> float:
+        """See `RootHost`."""
+        return time.monotonic()
+
+    def wall_clock(self) -> float:
+        """See `RootHost`."""
+        return time.time()
+
+    async def next_incarnation(self, family: str, index: int) -> int:
+        """See `RootHost`."""
+        return await asyncio.to_thread(next_incarnation, self._system, family, index)
+
+    async def next_generation(self, least: int) -> int:
+        """See `RootHost`."""
+        return await asyncio.to_thread(next_generation, self._system, least)
+
+    async def forget_counters(self) -> None:
+        """See `RootHost`."""
+        await asyncio.to_thread(forget_counters, self._system)
+
+    async def prepare(self, families: Sequence[str]) -> None:
+        """Make the placement groups."""
+        for name in families:
+            await asyncio.to_thread(ensure_group, self._system, name, self._blueprint.families[name])
+
+    async def placement(self, family: str, index: int) -> object:
+        """Ray's scheduling strategy for the replica at this place."""
+        try:
+            group = await asyncio.to_thread(ensure_group, self._system, family, self._blueprint.families[family])
+        except (RayError, ValueError) as error:
+            raise HostError(in_one_line(error)) from error
+        return PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=index)
+
+    async def remove_placements(self, families: Sequence[str]) -> None:
+        """See `RootHost`."""
+        for name in families:
+            await asyncio.to_thread(remove_group, self._system, name)
+
+    async def find(self) -> Sequence[tuple[ReplicaName, ReplicaHandle]]:
+        """See `RootHost`."""
+        return await asyncio.to_thread(self._find)
+
+    async def create(self, name: ReplicaName, blueprint: Blueprint, placement: object) -> ReplicaHandle:
+        """See `RootHost`."""
+        try:
+            return RayReplica(await asyncio.to_thread(self._create, name, blueprint, placement))
+        except (RayError, ValueError) as error:
+            raise HostError(in_one_line(error)) from error
+
+    async def living_machines(self) -> Sequence[str]:
+        """See `RootHost`."""
+        return await asyncio.to_thread(living_machines)
+
+    def end(self) -> None:
+        """End this actor for good; `ray.kill` works whatever calls are pending."""
+        ray.kill(ray.get_runtime_context().current_actor)
+
+    def _find(self) -> list[tuple[ReplicaName, ReplicaHandle]]:
+        pattern = re.compile(re.escape(self._system) + r"/[^/]+/\d+#\d+")
+        found: list[tuple[ReplicaName, ReplicaHandle]] = []
+        for entry in ray.util.list_named_actors(all_namespaces=True):
+            if entry["namespace"] != NAMESPACE or not pattern.fullmatch(entry["name"]):
+                continue
+            replica = ReplicaName.parse(entry["name"])
+            with contextlib.suppress(ValueError):
+                found.append((replica, RayReplica(ray.get_actor(str(replica), NAMESPACE))))
+        return found
+
+
+class RayReplicaHost:
+    """The world of a replica; made in its actor. See `raybeam.cluster.host.ReplicaHost`."""
+
+    seed: int | None = None
+
+    def __init__(self, name: ReplicaName) -> None:
+        self._name = name
+        self._loop_thread = 0
+        self.directory: Directory = RayDirectory(name.system)
+
+    @property
+    def machine(self) -> str:
+        """Ray's id of the machine."""
+        return str(ray.get_runtime_context().get_node_id())
+
+    def now(self) -> float:
+        """See `ReplicaHost`."""
+        return time.monotonic()
+
+    def lease(self, timeout_s: float, on_expiry: Callable[[], None]) -> Lease:
+        """See `ReplicaHost`."""
+        return Lease(timeout_s, on_expiry)
+
+    def runs_here(self) -> None:
+        """The calling thread runs the event loop of the replica."""
+        self._loop_thread = threading.get_ident()
+
+    def stack(self) -> str | None:
+        """See `ReplicaHost`."""
+        frame = sys._current_frames().get(self._loop_thread)
+        return None if frame is None else "".join(traceback.format_stack(frame)[-STACK_FRAMES:])
+
+    def end_orphan(self) -> None:
+        """Nobody has asked for a beat for too long: leave nothing behind.
+
+        While there is a root it was only forgotten, and the placement group is its siblings'.
+        """
+        try:
+            if not root_is_there(self._name.system):
+                remove_group(self._name.system, self._name.family)
+        finally:
+            os._exit(1)
+
+
+def root_is_there(system: str) -> bool:
+    """Whether Ray knows a root of that system, if only one that is being restarted. Blocks on Ray."""
+    try:
+        ray.get_actor(root_name(system), NAMESPACE)
+    except ValueError:
+        return False
+    return True
+
+
+async def _told(asked: Awaitable[R]) -> R:
+    """The answer of an actor, its failures in the words of `raybeam.cluster.host`."""
+    try:
+        return await asked
+    except ActorUnavailableError as error:
+        raise Unavailable(in_one_line(error)) from error
+    except RayError as error:
+        raise HostError(in_one_line(error)) from error

@@ -1,0 +1,54 @@
+"""What the manuals show in code runs, and the options that they list are those that there are."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from raybeam.actors import (
+    CoDel,
+    Damper,
+    DeadlineDrop,
+    Fair,
+    GenServer,
+    Gradient,
+    Priorities,
+    Rate,
+    Refusal,
+    Regulation,
+    RegulationCounters,
+)
+from raybeam.cluster import Blueprint
+
+DOCS = Path(__file__).parents[2] / "docs"
+REGULATION = (DOCS / "regulation.md").read_text()
+
+
+@pytest.mark.parametrize("manual", sorted(DOCS.glob("*.md")), ids=lambda path: path.name)
+def test_the_examples_of_a_manual_run(manual: Path) -> None:
+    for block in re.findall(r"```python\n(.*?)```", manual.read_text(), flags=re.DOTALL):
+        exec(compile(block, str(manual), "exec"), {"__name__": "manual"})
+
+
+def test_the_blueprint_of_the_manual_is_valid() -> None:
+    [block] = re.findall(r"```yaml\n(.*?)```", REGULATION, flags=re.DOTALL)
+    data: Any = OmegaConf.to_container(OmegaConf.create(block))
+    data["families"]["shop"]["service"] = GenServer
+
+    assert Blueprint.parse({"name": "manual", **data}).families["shop"].regulation is not None
+
+
+@pytest.mark.parametrize(
+    "part", [Regulation, CoDel, Rate, Gradient, Priorities, Fair, DeadlineDrop, Damper, RegulationCounters]
+)
+def test_the_manual_tells_of_every_option(part: type) -> None:
+    for option in fields(part):
+        assert re.search(rf"`{option.name}\b", REGULATION), option.name
+
+
+def test_the_manual_tells_of_every_reason() -> None:
+    for reason in Refusal:
+        assert f"| `{reason.value}` |" in REGULATION
