@@ -32,6 +32,8 @@ WORTHWHILE = 0.2
 """An order for a backlog is changed when the change is a larger part of what is there beyond the load."""
 CERTAIN = 0.3
 """And given up when it is a larger part than this."""
+STUCK = 2.5
+"""Starts after which a replica that does not serve has no place."""
 SHORTEST_LEAD_S = 0.5
 """Starts are not taken to be faster."""
 
@@ -166,14 +168,11 @@ class QueueDepth:
         """What the snapshot tells of service, arrivals and lead times."""
         last = state.last
         elapsed_s = seen.time_s - last.time_s if last else 0.0
-        places = state.places
-        machines = seen.machines_ready + seen.machines_pending
-        if self.places is None and machines and (seen.machines_pending or not seen.starting):
-            places = max(places, -(-(seen.ready + seen.starting + seen.draining) // machines))
+        places = self._places(seen, state)
         came = max(seen.ready - last.ready, 0) if last else 0
         booted = max(seen.machines_ready - last.machines_ready, 0) if last else 0
         free = places * seen.machines_ready - seen.ready - seen.draining
-        held_up = seen.machines_pending > 0 and seen.starting > free
+        held_up = seen.starting > free if places else seen.machines_pending > 0
         return replace(
             state,
             service=state.service.observe(seen.completions, seen.service_s, seen.service_cv, seen.in_flight, elapsed_s),
@@ -186,6 +185,21 @@ class QueueDepth:
             round_s=state.round_s + elapsed_s,
             round_arrivals=state.round_arrivals + (seen.arrivals if last else 0),
         )
+
+    def _places(self, seen: Snapshot, state: Known) -> int:
+        """Replicas that fit on a machine, as far as it can be seen; 0: it cannot."""
+        placed, machines = seen.ready + seen.draining, seen.machines_ready
+        if self.places is not None or not machines + seen.machines_pending:
+            return state.places
+        if not seen.machines_pending and not seen.starting:
+            return max(state.places, -(-placed // machines))
+        if not state.places:
+            return -(-(placed + seen.starting) // (machines + seen.machines_pending))
+        oldest_s = seen.time_s - state.start.orders[0].at_s if state.start.orders else 0.0
+        if machines and placed and not seen.machines_pending and oldest_s > STUCK * state.start.mean_s:
+            # They would serve by now if there were places.
+            return min(state.places, max(1, placed // machines))
+        return state.places
 
     def _for(self, rate: float, slots: int, service: ServiceTime) -> int:
         """The cheapest number of replicas for a rate."""
@@ -303,9 +317,8 @@ class QueueDepth:
         replicas, met = self.bounds.clip(replicas)
         places_hold = known.places_hold.observe(seen.time_s, need.places, known.boot.mean_s)
         floor = min(max(cover.places, places_hold.most), self.bounds.most)
-        machines = None
-        if floor and known.places:
-            machines = max(-(-replicas // known.places), ceil(floor / known.places - 1e-9))
+        # A floor for what is insured only: the platform finds machines for the replicas that are wanted by itself.
+        machines = ceil(floor / known.places - 1e-9) if floor and known.places else None
         return Decision(replicas, machines, met or reason), replace(known, hold=hold, places_hold=places_hold)
 
     def _return_cost(self, known: Known, start_s: float) -> float:
