@@ -21,6 +21,8 @@ from .call_context import CallContext, calling_as, current_context
 from .child_process import Started
 from .consumer_supervisor import ConsumerSpec, ConsumerSupervisor
 from .crash import CrashReport
+from .decorators import call, query
+from .decorators import cast_ as cast
 from .distribution import Distribution, PeerDown, PeerUp, Transport
 from .dynamic_supervisor import DynamicSupervisor
 from .errors import (
@@ -40,6 +42,7 @@ from .errors import (
     MessageTooLarge,
     NoProcess,
     NotAProcessError,
+    OptionError,
     Overloaded,
     RaybeamError,
     RaybeamInternalError,
@@ -54,8 +57,6 @@ from .event_handler import EventHandler, HandlerExit, HandlerReport, HandlerStat
 from .gen_event import GenEvent
 from .gen_server import GenServer
 from .gen_statem import GenStatem
-from .interface import Broadcast, Result, call, query
-from .interface import cast_ as cast
 from .iterable_producer import IterableProducer
 from .kernel.backoff import Backoff
 from .kernel.childspec import ChildSpec, InvalidSpecError
@@ -127,11 +128,13 @@ from .message import Down, ExitMessage, From, Timeout
 from .pid import Pid, Ref, RemoteName, Via
 from .registry_server import Registered, Registry, RegistrySpec, Unregistered
 from .requests import Response
+from .result import Broadcast, Result
 from .runtime import Runtime
 from .stage import GenStage
 from .supervisor import Supervisor
 from .supervisor_calls import ChildCounts, ChildError, ChildInfo, RestartWindow
 from .supervisor_report import SupervisorReport
+from .system_calls import Statistics
 from .task import Completed, Exited, Task, TaskReply
 from .task_supervisor import TaskSupervisor
 
@@ -283,6 +286,7 @@ __all__ = [
     "StartError",
     "ChildError",
     "InvalidSpecError",
+    "OptionError",
     "StartIgnored",
     "CallFailed",
     "CallTimeout",
@@ -297,4 +301,10 @@ __all__ = [
     "ServiceError",
     "ClusterError",
     "RaybeamInternalError",
+    "Statistics",
 ]
+
+
+def __dir__() -> list[str]:
+    """The public names: what `dir()` and completion show."""
+    return sorted(__all__)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+from types import CoroutineType, MappingProxyType
+from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar, cast
 
 from .behaviour import Behaviour
 from .cell import ALIVE, Cell, crashed
 from .crash import CrashReport
-from .errors import CallTimeout, Exit, Overloaded
+from .errors import CallbackError, CallTimeout, Exit, Overloaded, UsageError, mend_of
 from .kernel.mailbox import Overflow, victim
+from .kernel.reason import NORMAL, is_normal_end
+from .kernel.text import repr_of
 from .message import Call, ExitMessage
 from .once import OnceCalls
 
 if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Callable, Mapping
+
     from .kernel.reason import ExitReason
     from .kernel.server import Ignore
     from .message import From
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
 
 B = TypeVar("B", bound=Behaviour)
 CLOCK_ERROR_S = 1e-6
+NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,36 +175,72 @@ class BehaviourCell(Cell, Generic[B]):
             self.once = OnceCalls(self.pid.serial)
         return self.once.known_before(call, self.runtime.now())
 
-    def refuse_start(self, start: Start, outcome: Ignore | Refused, reason: ExitReason) -> None:
-        """End, because `init` failed or did not wish to start; the starter gets `outcome`."""
+    def refuse_start(
+        self, start: Start, outcome: Ignore | Refused, reason: ExitReason, *, reported: bool = False
+    ) -> None:
+        """End, because `init` failed or did not wish to start; the starter gets `outcome`.
+
+        A starter that is linked and does not trap exits ends too, unless it is a normal end. As it cannot tell what
+        has ended it, that is reported.
+        """
         if self.exit_reason is not ALIVE:
             return
-        if self.parent is not None:  # the starter learns it from the outcome: its mailbox stays clean
-            self.runtime.unlink(self, self.parent)
+        parent = None if self.parent is None else self.runtime.cell(self.parent)
+        if parent is not None and self.pid in parent.links:
+            if parent.trap_exit or reason == NORMAL:  # it learns it from the outcome: its mailbox stays clean
+                self.runtime.unlink(self, parent.pid)
+            elif not reported and not is_normal_end(reason):
+                self.report(reason, outcome.mend if isinstance(outcome, Refused) else "")
         self.runtime.finish(self, reason)
         if not start.outcome.done():
             start.outcome.set_result(outcome)
 
+    def begun(
+        self,
+        name: str,
+        function: Callable[..., object],
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object] = NOTHING,
+    ) -> Awaitable[object]:
+        """Call a callback.
+
+        Raises:
+            CallbackError: It is no async def.
+        """
+        running = function(*args, **kwargs)
+        if type(running) is not CoroutineType:
+            self.check_async(name, running)
+        return cast("Awaitable[object]", running)
+
+    def check_async(self, name: str, running: object) -> None:
+        """Refuse what a callback gave when it is no coroutine.
+
+        Raises:
+            CallbackError: It is no async def.
+        """
+        if not hasattr(running, "__await__"):
+            how = f"{self.description()}.{name}() must be an async def; it is a plain def that returned {running!r}"
+            raise CallbackError(("bad_return_value", running), how)
+
     async def terminated(self, told: object, reason: ExitReason) -> ExitReason:
         """Run `terminate(told)`; the exit reason: `reason`, or that of the callback's own failure."""
         try:
-            await self.server.terminate(told)
+            await self.begun("terminate", self.server.terminate, (told,))
         except Exit as exit_:
             return exit_.reason
-        except asyncio.CancelledError as error:
-            if self.is_ending():
+        except BaseException as error:
+            if self.unwinds(error):
                 raise
-            return crashed(error)
-        except Exception as error:  # noqa: BLE001 (its failure becomes the exit reason)
-            return crashed(error)
+            return crashed(error)  # its failure becomes the exit reason
         return reason
 
     def report(self, reason: ExitReason, mend: str = "") -> None:
         """Tell the report sink of a crash; `mend` is what to write instead of what caused it."""
+        mend = mend or mend_of(reason)
         try:
             state = self.reported_state()
-        except Exception as error:  # noqa: BLE001 (the state may be half made; the crash is what must be told)
-            state = f"not to be had: {error!r}"
+        except BaseException as error:  # noqa: BLE001 (the state may be half made; the crash is what must be told)
+            state = f"not to be had: {repr_of(error)}"
         self.runtime.report(
             CrashReport(self.pid, self.description(), reason, self.last_message, state, self.names, mend)
         )
@@ -206,6 +248,17 @@ class BehaviourCell(Cell, Generic[B]):
     def reported_state(self) -> object:
         """The state as a crash report may show it."""
         raise NotImplementedError
+
+    def check_successor(self, successor: type) -> None:
+        """Check that the process may go on with another class.
+
+        Raises:
+            UsageError: Its engine runs no such class.
+        """
+        engine, other = type(self.server)._new_cell, getattr(successor, "_new_cell", None)
+        if getattr(engine, "__func__", None) is not getattr(other, "__func__", successor):
+            mend = f"it must be of the same behaviour as {self.description()}"
+            raise UsageError(f"change_code(): {successor.__qualname__} cannot go on with this process: {mend}")
 
     def _from_parent(self, message: object) -> bool:
         return type(message) is ExitMessage and message.pid == self.parent

@@ -18,6 +18,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from .cell import ALIVE, crashed
+from .crash import CrashReport
 from .errors import ProcessKilled
 from .kernel.reason import KILLED
 
@@ -187,8 +188,8 @@ class Carriers:
             self._runtime.finish(cell, crashed(error))  # unless it was its own end
         except asyncio.CancelledError:
             self._runtime.finish(cell, KILLED)
-        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 (must not take the caller along)
-            self._runtime.finish(cell, crashed(error))
+        except BaseException as error:  # noqa: BLE001 (must not take the caller along)
+            self._fail(cell, error)
         finally:
             self._loans_open -= 1
             _leave_task(loop, lent)
@@ -208,6 +209,12 @@ class Carriers:
                 carrier.wake.set_result(None)
         if lender is not None and lender.exit_reason is not ALIVE:
             raise ProcessKilled
+
+    def _fail(self, cell: Cell, error: BaseException) -> None:
+        """The engine of a cell has failed, which nothing of its user's should make it do: it ends, and that is told."""
+        reason = crashed(error)
+        self._runtime.report(CrashReport(cell.pid, cell.description(), reason, None, None, cell.names))
+        self._runtime.finish(cell, reason)
 
     def _wake(self) -> None:
         self._waking = True
@@ -262,8 +269,10 @@ class Carriers:
                 if cell.alive or task.uncancel() > 0:  # the carrier itself is cancelled: the runtime closes
                     self._runtime.finish(cell, KILLED)
                     raise
-            except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 (must not take it along)
-                self._runtime.finish(cell, crashed(error))
+            except BaseException as error:
+                if cell.unwinds(error):
+                    raise
+                self._fail(cell, error)
             finally:
                 cell.carrier = None
             if task.cancelling():  # a handler has swallowed a cancellation, which must not meet another one

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 from collections import deque
 from typing import TYPE_CHECKING
 
-from .errors import Exit, ProcessKilled
+from .crash import CrashReport
+from .errors import Exit, ProcessKilled, UsageError
 from .kernel.reason import NORMAL, Crashed
+from .kernel.text import repr_of
 from .message import Call
 
 if TYPE_CHECKING:
@@ -134,6 +137,12 @@ class Cell:
         task = asyncio.current_task()
         return self.exit_reason is not ALIVE or (task is not None and task.cancelling() > 0)
 
+    def unwinds(self, error: BaseException) -> bool:
+        """Whether an exception of the process' code is how that code is ended from outside, and no crash of its own."""
+        if isinstance(error, asyncio.CancelledError | ProcessKilled):
+            return self.is_ending()
+        return isinstance(error, GeneratorExit) and _no_task_runs()  # a coroutine that is thrown away
+
     def disarm(self) -> None:
         """Call off the timers that would wake it; it has ended."""
 
@@ -188,20 +197,24 @@ class TaskCell(Cell):
         """Run the body to its end, which is the end of the process."""
         reason: ExitReason = NORMAL
         try:
-            await self.body()
+            running = self.body()
+            if not hasattr(running, "__await__"):
+                how = f"{self.description()}() must be an async def; it is a plain def that returned {running!r}"
+                raise UsageError(how)
+            await running
         except Exit as exit_:
             reason = exit_.reason
-        except (asyncio.CancelledError, ProcessKilled) as error:
-            if self.is_ending():
+        except BaseException as error:
+            if self.unwinds(error):
                 raise
             reason = crashed(error)
-        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 (the reason carries the error)
-            reason = crashed(error)
+            self.runtime.report(CrashReport(self.pid, self.description(), reason, None, None, self.names))
         self.runtime.finish(self, reason)
 
     def description(self) -> str:
         """The name of the body's function."""
-        return getattr(self.body, "__qualname__", repr(self.body))
+        function = self.body.func if isinstance(self.body, functools.partial) else self.body
+        return getattr(function, "__qualname__", None) or repr_of(function)
 
     def take(self, match: Callable[[object], bool] | None) -> tuple[bool, object]:
         """Remove the first message that matches: `(True, message)`, or `(False, None)`."""
@@ -210,6 +223,13 @@ class TaskCell(Cell):
                 del self.mailbox[index]
                 return True, message
         return False, None
+
+
+def _no_task_runs() -> bool:
+    try:
+        return asyncio.current_task() is None
+    except RuntimeError:
+        return True
 
 
 def crashed(error: BaseException) -> Crashed:

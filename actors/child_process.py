@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from . import gen_server
 from .behaviour import Behaviour
 from .cell import crashed
-from .errors import Exit, StartError, StartIgnored, UsageError
+from .errors import Exit, StartError, StartIgnored, UsageError, mend_of
 from .kernel import supervision
 from .kernel.childspec import BRUTAL_KILL, INFINITY, ChildSpec
 from .kernel.reason import KILL, SHUTDOWN, ExitReason
@@ -50,14 +50,16 @@ async def start_outcome(spec: ChildSpec, *more: object) -> supervision.Started |
     except StartError as error:
         return supervision.StartFailed(spec.id, error.reason, error.mend and f"child {spec.id!r}: {error.mend}")
     except Exit as exit_:
-        return supervision.StartFailed(spec.id, ("EXIT", exit_.reason))
-    except asyncio.CancelledError as error:
-        if own_cell_dead_or_alive().is_ending():
+        return supervision.StartFailed(spec.id, ("EXIT", exit_.reason), mend_of(exit_.reason))
+    except BaseException as error:  # a start function that raises is a failed start
+        if own_cell_dead_or_alive().unwinds(error):
             raise
-        return supervision.StartFailed(spec.id, ("EXIT", crashed(error)))
-    except Exception as error:  # noqa: BLE001 (a start function that raises is a failed start)
         mend = str(error) if isinstance(error, UsageError) else ""
         return supervision.StartFailed(spec.id, ("EXIT", crashed(error)), mend)
+    pid = result.pid if isinstance(result, Started) else result
+    if isinstance(pid, Pid) and not _is_linked(pid):
+        mend = f"{_start_of(spec)} returned {pid}, which is not linked to its supervisor: use start_link"
+        return supervision.StartFailed(spec.id, ("not_linked", pid), mend)
     if isinstance(result, Pid):
         return supervision.Started(spec.id, result)
     if isinstance(result, Started):
@@ -66,6 +68,12 @@ async def start_outcome(spec: ChildSpec, *more: object) -> supervision.Started |
         return supervision.Started(spec.id, None)
     mend = f"{_start_of(spec)} returned {result!r}: return the Pid of start_link(), a Started, or Ignore()"
     return supervision.StartFailed(spec.id, result, mend)
+
+
+def _is_linked(pid: Pid) -> bool:
+    """Whether the calling process hears of the end of another one; one that has ended already it has heard of."""
+    cell = own_cell_dead_or_alive()
+    return pid in cell.links or cell.runtime.cell(pid) is None
 
 
 def _start_of(spec: ChildSpec) -> str:

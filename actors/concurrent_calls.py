@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, cast
 from .call_context import enter_context
 from .carriers import current_cell
 from .cell import ALIVE, call_beside, crashed
-from .errors import CallTimeout, Exit, InvalidArgumentsError, ProcessKilled
+from .errors import CallTimeout, Exit, InvalidArgumentsError
 from .message import Call
 
 if TYPE_CHECKING:
-    from .interface import Invoke, Method
+    from .delivery import Invoke
     from .kernel.reason import ExitReason
     from .message import From
+    from .method import Method
     from .server_cell import ServerCell
 
 CONCURRENT_LIMIT = 1000
@@ -98,21 +99,19 @@ class ConcurrentCalls:
         except InvalidArgumentsError as error:
             sender.fail(error)
             return
-        except Exception as error:  # noqa: BLE001 (let it crash)
+        except BaseException as error:  # noqa: BLE001 (let it crash)
             self._crashed(crashed(error), call)
             return
         try:
             value = await running
-        except (asyncio.CancelledError, ProcessKilled) as error:
-            if cell.is_ending():
-                raise
-            self._crashed(crashed(error), call)
         except Exit as exit_:
             if cell.gave_up(exit_, call):
                 sender.fail(CallTimeout())
             else:
                 self._crashed(exit_.reason, call)
-        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 (an answer, or let it crash)
+        except BaseException as error:
+            if cell.unwinds(error):
+                raise
             if isinstance(error, Exception) and cell.server.is_answer(error):
                 sender.fail(error)
             else:

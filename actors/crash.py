@@ -6,6 +6,8 @@ import reprlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .kernel.text import text_of
+
 if TYPE_CHECKING:
     from .kernel.reason import ExitReason
     from .pid import Pid
@@ -17,7 +19,10 @@ _short.maxdict = _short.maxlist = _short.maxtuple = 20
 
 def shown(term: object) -> str:
     """A term as a report prints it: at most a few thousand characters."""
-    return _short.repr(term)
+    try:
+        return _short.repr(term)
+    except Exception as error:  # noqa: BLE001 (the term's own, whatever it is)
+        return f"<{type(term).__qualname__} that cannot be shown: {type(error).__name__}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,7 @@ class CrashReport:
     def __str__(self) -> str:
         traceback = getattr(self.reason, "traceback", "")
         return (
-            f"{self.behaviour} {self.pid} {' '.join(self.names)} ended: {self.reason}\n"
+            f"{self.behaviour} {self.pid} {' '.join(self.names)} ended: {text_of(self.reason)}\n"
             + (f"  {self.mend}\n" if self.mend else "")
             + f"  last message: {shown(self.last_message)}\n"
             f"  state: {shown(self.state)}" + (f"\n{traceback.rstrip()}" if traceback else "")

@@ -21,7 +21,6 @@ from .message import ExitMessage
 from .pid import Destination, Pid
 from .supervisor_calls import (
     ChildCounts,
-    ChildError,
     ChildInfo,
     ask_child,
     count_children,
@@ -150,6 +149,8 @@ class DynamicSupervisor(GenServer):
                 return Reply(self._counts())
             case Request("restarts"):
                 return Reply(restart_window(self._restarts, self._flags.limit, self.runtime.now(), self._pid_of))
+            case Request("terminate_child"):
+                return Reply(Answer(False, SIMPLE_ONE_FOR_ONE, "children of a DynamicSupervisor are named by pid"))
             case Request():
                 return Reply(Answer(False, SIMPLE_ONE_FOR_ONE))
             case _:
@@ -352,14 +353,9 @@ async def start_child(supervisor: Destination, *child: object) -> Started:
 
     Raises:
         ChildError: `"max_children"`, or why the start failed.
-        UsageError: The specification is wrong.
+        InvalidSpecError: The specification is wrong.
     """
-    try:
-        value = await ask_child(supervisor, "start_child", child)
-    except ChildError as error:
-        if isinstance(error.reason, InvalidSpecError):
-            raise UsageError(str(error.reason)) from None
-        raise
+    value = await ask_child(supervisor, "start_child", child)
     assert isinstance(value, tuple)
     return Started(*value)
 
@@ -369,7 +365,11 @@ async def terminate_child(supervisor: Destination, pid: Pid) -> None:
 
     Raises:
         ChildError: `"not_found"`; with a template a pid long dead is right too.
+        UsageError: It is no pid.
     """
+    given: object = pid
+    if not isinstance(given, Pid):
+        raise UsageError(f"terminate_child({given!r}): children of a DynamicSupervisor are named by pid")
     await _terminate_child(supervisor, pid)
 
 

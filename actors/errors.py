@@ -2,6 +2,8 @@
 
     RaybeamError
     ├── UsageError                  you: the code or the configuration is wrong; the message says the mend
+    │   ├── OptionError             an option of a start or a policy is wrong; a `ValueError` too
+    │   │   └── InvalidSpecError    of a child specification; `.reason` says it in OTP's terms
     │   ├── BlueprintError          a field of a blueprint
     │   ├── CallbackError           a callback is missing, or returned what it may not; `.reason` says it in OTP's terms
     │   ├── InvalidArgumentsError   arguments of a typed call that do not validate
@@ -32,6 +34,7 @@ Errors that end a call say by `.outcome` what became of it, see `raybeam.actors.
 from __future__ import annotations
 
 from .kernel.outcome import Outcome
+from .kernel.text import repr_of, text_of
 
 
 class RaybeamError(Exception):
@@ -48,6 +51,10 @@ class UsageError(RaybeamError):
     """Your code or configuration is wrong; the message names the value and the mend."""
 
     outcome = Outcome.REJECTED
+
+
+class OptionError(UsageError, ValueError):
+    """An option has a wrong value; the message names option, value and mend."""
 
 
 class BlueprintError(UsageError):
@@ -118,7 +125,7 @@ class StartError(RaybeamError):
         self.mend = mend
 
     def __str__(self) -> str:
-        return self.mend or str(self.reason)
+        return self.mend or text_of(self.reason)
 
 
 class HandlerError(RaybeamError):
@@ -170,7 +177,8 @@ class CallFailed(RaybeamError, Exit):
         return (type(self), (self.cause, self.call))
 
     def __str__(self) -> str:
-        return f"{self.cause} (calling {_short(self.call)})" if self.call is not None else str(self.cause)
+        cause = text_of(self.cause)
+        return f"{cause} (calling {_short(self.call)})" if self.call is not None else cause
 
 
 class CallTimeout(CallFailed):
@@ -282,6 +290,10 @@ class Overloaded(CallFailed):
         self.retry_after_s = retry_after_s
         self.why = why
 
+    def __str__(self) -> str:
+        calling = "" if self.call is None else f" (calling {_short(self.call)})"
+        return f"overloaded: refused, {self.why}; try again after {self.retry_after_s:g} s{calling}"
+
     def __reduce__(self) -> tuple[object, ...]:
         return (type(self), (self.call, self.retry_after_s, self.why))
 
@@ -302,6 +314,15 @@ class ProcessKilled(BaseException):
     """Unwinds the code of a process that is already dead. Never catch it."""
 
 
+def mend_of(reason: object) -> str:
+    """What to do about an exit reason, where that is known; else an empty text."""
+    match reason:
+        case ("calling_self", call):
+            return str(CallingSelf(call))
+        case _:
+            return ""
+
+
 def _short(term: object) -> str:
-    text = repr(term)
+    text = repr_of(term)
     return text if len(text) <= 200 else text[:197] + "..."

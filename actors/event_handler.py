@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from .crash import shown
-from .errors import UsageError
+from .errors import UsageError, mend_of
 from .kernel.event import RemoveHandler, SwapHandler
 from .kernel.server import Error, Ok, Reply
+from .kernel.text import text_of
 from .runtime import log
 
 if TYPE_CHECKING:
@@ -153,16 +154,18 @@ class HandlerReport:
     def __str__(self) -> str:
         failure = self.reason[1] if isinstance(self.reason, tuple) and self.reason[:1] == ("EXIT",) else None
         traceback = getattr(failure, "traceback", "")
-        mend = "" if failure is not None or self.last_message in ("init", "terminate") else f"  {_RETURNS}\n"
+        by_return = failure is None and self.last_message not in ("init", "terminate")
+        mend = RETURNED_NOTHING if by_return else mend_of(failure)
+        who = f"handler {handler_name(self.handler)} of {self.manager} {' '.join(self.names)}"
         return (
-            f"handler {handler_name(self.handler)} of {self.manager} {' '.join(self.names)} removed: {self.reason}\n"
-            f"{mend}"
-            f"  last message: {shown(self.last_message)}\n"
+            f"{who} removed: {text_of(self.reason)}\n"
+            + (f"  {mend}\n" if mend else "")
+            + f"  last message: {shown(self.last_message)}\n"
             f"  state: {shown(self.state)}" + (f"\n{traceback.rstrip()}" if traceback else "")
         )
 
 
-_RETURNS: Final = (
+RETURNED_NOTHING: Final = (
     "a callback returned this: return None or Ok() to stay, RemoveHandler() or SwapHandler(...) to go; "
     "from handle_call() Reply(value), or one of the two with a reply"
 )

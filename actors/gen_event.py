@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from . import gen_server
 from .cell import crashed
-from .errors import Exit, ProcessKilled, ServiceError, UsageError
+from .errors import CallbackError, Exit, ServiceError, UsageError
 from .event_cell import EventCell
 from .event_handler import (
     EventHandler,
@@ -37,6 +36,7 @@ from .gen_event_calls import (
 from .gen_server import GenServer
 from .kernel import event as kernel
 from .kernel.server import CallResult, NoReply, Reply, Result
+from .kernel.text import repr_of
 from .message import ExitMessage
 from .process import send
 from .runtime import log
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from .kernel.event import HandlerId
     from .kernel.reason import ExitReason
     from .message import From
-    from .pid import Pid, Ref
+    from .pid import Name, Pid, Ref
     from .runtime import Runtime
 
 
@@ -176,7 +176,7 @@ class GenEvent(GenServer):
     async def _init(self, init: kernel.Init) -> kernel.Event:
         try:
             handler = handler_class(init.id)()
-        except Exception as error:  # noqa: BLE001 (a handler that cannot be made is one whose init failed)
+        except BaseException as error:  # noqa: BLE001 (a handler that cannot be made is one whose init failed)
             return kernel.Failed(crashed(error))
         if init.handed_over is None:
             outcome = await self._outcome(handler.init, *init.args)
@@ -192,14 +192,16 @@ class GenEvent(GenServer):
     ) -> kernel.Returned | kernel.Failed | kernel.Refused:
         """Run a callback of a handler: a failure is the handler's alone."""
         try:
-            return kernel.Returned(await callback(*args))
+            running = callback(*args)
+            if not hasattr(running, "__await__"):
+                how = f"{callback.__qualname__}() must be an async def; it is a plain def that returned {running!r}"
+                raise CallbackError(("bad_return_value", running), how)
+            return kernel.Returned(await running)
         except Exit as exit_:
             return kernel.Failed(exit_.reason)
-        except (asyncio.CancelledError, ProcessKilled) as error:
-            if self._cell.is_ending():
+        except BaseException as error:
+            if self._cell.unwinds(error):
                 raise
-            return kernel.Failed(crashed(error))
-        except Exception as error:  # noqa: BLE001 (an answer, or the end of this handler)
             if asked and isinstance(error, ServiceError):
                 return kernel.Refused(error)
             return kernel.Failed(crashed(error))
@@ -209,8 +211,8 @@ class GenEvent(GenServer):
         if isinstance(report.handle, EventHandler):
             try:
                 state = report.handle.redact(report.handle.get_state())
-            except Exception as error:  # noqa: BLE001 (a handler that cannot show its state is still removed alone)
-                state = f"state cannot be shown: {error!r}"
+            except BaseException as error:  # noqa: BLE001 (a handler that cannot show its state is still removed alone)
+                state = f"state cannot be shown: {repr_of(error)}"
         self.runtime.report(
             HandlerReport(self.pid, self._cell.names, report.id, report.reason, report.last_message, state)
         )
@@ -283,7 +285,7 @@ def _instance(handler: kernel.Handler) -> EventHandler:
 async def start(
     manager: type[GenEvent] = GenEvent,
     *args: object,
-    name: str | None = None,
+    name: Name | None = None,
     timeout_s: float | None = None,
 ) -> Pid:
     """Start an event manager that nobody is linked to.
@@ -291,7 +293,7 @@ async def start(
     Args:
         manager: Its class. Default: one without handlers.
         *args: For its `init`: the first handlers, unless a subclass says otherwise.
-        name: A local name to register. Default: none.
+        name: A name to register, as for `gen_server.start`. Default: none.
         timeout_s: Seconds that `init` may take. Default: for ever.
 
     Raises:
@@ -303,7 +305,7 @@ async def start(
 async def start_link(
     manager: type[GenEvent] = GenEvent,
     *args: object,
-    name: str | None = None,
+    name: Name | None = None,
     timeout_s: float | None = None,
 ) -> Pid:
     """Like `start`, linked to the calling process, which becomes the parent."""
@@ -313,7 +315,7 @@ async def start_link(
 async def start_monitor(
     manager: type[GenEvent] = GenEvent,
     *args: object,
-    name: str | None = None,
+    name: Name | None = None,
     timeout_s: float | None = None,
 ) -> tuple[Pid, Ref]:
     """Like `start`, monitored by the calling process, which becomes the parent; see `gen_server.start_monitor`."""

@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import gen_server
-from .errors import HandlerError
-from .event_handler import handler_class, handler_name
+from .behaviour_cell import BehaviourCell
+from .errors import HandlerError, UsageError
+from .event_cell import EventCell
+from .event_handler import RETURNED_NOTHING, handler_class, handler_name
 from .kernel import event as kernel
+from .kernel.text import text_of
 from .message import Cast
 from .process import own_cell, send
+from .runtime import current_runtime
 
 if TYPE_CHECKING:
     from .gen_server import RequestId
@@ -24,6 +28,7 @@ class WhichHandlers:
 
 
 async def _ask(manager: Destination, request: kernel.Request, id: HandlerId, timeout_s: float | None = None) -> object:
+    _check_manager(manager)
     return checked(await gen_server.request(manager, request, timeout_s), id, manager)
 
 
@@ -38,9 +43,22 @@ def checked(answer: object, id: HandlerId, manager: Destination) -> object:
         return answer.value
     if answer.value in ("bad_module", "module_not_found"):
         problem = f"is not installed in {manager}: add it with gen_event.add_handler()"
+    elif isinstance(answer.value, tuple) and answer.value[:1] in (("EXIT",), ("error",)):
+        problem = f"of {manager} failed: {text_of(answer.value)}"
     else:
-        problem = f"of {manager} failed: {answer.value}"
+        problem = f"of {manager} is removed: {RETURNED_NOTHING} (it returned {answer.value!r})"
     raise HandlerError(answer.value, f"handler {handler_name(id)} {problem}")
+
+
+def _check_manager(manager: Destination) -> None:
+    """Check that it is an event manager, where that can be seen: what it asks would end another server.
+
+    Raises:
+        UsageError: It is another behaviour.
+    """
+    cell = current_runtime().cell(manager)
+    if isinstance(cell, BehaviourCell) and not isinstance(cell, EventCell):
+        raise UsageError(f"{manager!r} is no event manager but {cell.description()}: use gen_event.start()")
 
 
 async def add_handler(manager: Destination, handler: HandlerId, *args: object) -> None:
@@ -104,6 +122,7 @@ async def swap_sup_handler(
 
 async def which_handlers(manager: Destination) -> list[HandlerId]:
     """The ids of the handlers, in the order of delivery."""
+    _check_manager(manager)
     handlers = await gen_server.request(manager, WhichHandlers(), None)
     assert isinstance(handlers, list)
     return handlers
@@ -115,11 +134,13 @@ def notify(manager: Destination, event: object) -> None:
     Raises:
         UsageError: `manager` is a name that nobody has.
     """
+    _check_manager(manager)
     send(manager, Cast(kernel.Notify(event)))
 
 
 async def sync_notify(manager: Destination, event: object) -> None:
     """Tell an event and return when all handlers have served it."""
+    _check_manager(manager)
     await gen_server.request(manager, kernel.Notify(event), None)
 
 

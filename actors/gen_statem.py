@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from .behaviour import Behaviour
 from .errors import CallbackError, UsageError
 from .gen_server import start, start_link, start_monitor
+from .method import methods_of
 from .regulated_cell import RegulatedStatemCell
 from .statem_cell import StatemCell
 
@@ -113,6 +114,9 @@ class GenStatem(Behaviour):
 
     def __init_subclass__(cls, **options: object) -> None:
         super().__init_subclass__(**options)
+        for name in methods_of(cls):
+            mend = "a GenStatem has no marked methods; its callers use gen_server.request(machine, message) and tell"
+            raise UsageError(f"{cls.__name__}.{name} is marked with @call, @cast or @query: {mend}")
         if cls.callback_mode not in ("state_functions", "handle_event_function"):
             mend = "use 'state_functions' or 'handle_event_function'"
             raise UsageError(f"{cls.__name__}.callback_mode={cls.callback_mode!r}: {mend}")
@@ -156,5 +160,31 @@ class GenStatem(Behaviour):
 
 
 GenStatem._reserved = frozenset(dir(GenStatem))
+
+_ELSEWHERE = {
+    "call": "request",
+    "cast": "tell",
+    "send_request": "send_request",
+    "receive_response": "receive_response",
+    "wait_response": "wait_response",
+    "stop": "stop",
+    "get_state": "get_state",
+    "replace_state": "replace_state",
+    "suspend": "suspend",
+    "resume": "resume",
+    "statistics": "statistics",
+    "change_code": "change_code",
+}
+
+
+def __getattr__(name: str) -> NoReturn:
+    if name in _ELSEWHERE:
+        raise AttributeError(
+            f"gen_statem has no {name!r}: use gen_server.{_ELSEWHERE[name]}, which is for all behaviours"
+        )
+    if name == "reply":
+        raise AttributeError("gen_statem has no 'reply': return ReplyTo(sender, value), or call sender.reply(value)")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = ["GenStatem", "start", "start_link", "start_monitor"]

@@ -45,6 +45,7 @@ listeners, use `GenEvent`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -63,8 +64,6 @@ from .server_cell import ServerCell
 from .threads import from_any_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from .kernel.group_tables import Group
     from .message import From
     from .pid import Ref
@@ -275,9 +274,15 @@ def _name(group: Group) -> Group:
 
 
 def _local(pids: Pid | Iterable[Pid]) -> tuple[Pid, ...]:
+    given: object = pids
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise UsageError(f"{given!r} cannot be in a group: give a pid or a list of pids")
     listed = (pids,) if isinstance(pids, Pid) else tuple(pids)
     here = current_runtime().name
     for pid in listed:
+        member: object = pid
+        if not isinstance(member, Pid):
+            raise UsageError(f"{member!r} cannot be in a group: give a pid or a list of pids")
         if pid.runtime != here:
             raise UsageError(f"{pid} does not live in the runtime {here!r}: a process joins and leaves where it lives")
     return listed

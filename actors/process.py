@@ -1,17 +1,24 @@
 """What any process can do: send, link, monitor, exit, receive. OTP's built-in functions.
 
 Functions that act on the caller need to run inside a process; the others only need a runtime. All but the `async` ones
-may be called from the threads that blocking handlers run in. What a process began before its end (a task of asyncio, a
-`finally`) cannot act for it any more: there they raise `ProcessKilled`.
+may be called from other threads too, and so may `gen_server.tell`, `gen_server.send_request`, `sender.reply` and
+`gen_event.notify`: in the threads that blocking handlers run in, and in any other one in which the caller's context was
+carried along (`context = contextvars.copy_context()` here, `context.run(function)` there), for the context says which
+runtime and which process acts. A thread without it has no runtime: they raise `NotAProcessError`. What a
+process began before its end (a task of asyncio, a `finally`) cannot act for it any more: there they raise
+`ProcessKilled`.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .answer import await_answer
 from .cell import TaskCell
+from .delivery import is_time
 from .errors import NotAProcessError, ProcessKilled, UsageError
+from .kernel.options import check_seconds
 from .message import From, SystemCall
 from .pid import Pid, Via
 from .remote_cell import LOCATE, RemoteCell
@@ -52,6 +59,18 @@ def own_cell_dead_or_alive() -> Cell:
     return cell
 
 
+def _check_pid(pid: object, function: str) -> None:
+    if not isinstance(pid, Pid):
+        raise UsageError(f"{function}({pid!r}): give a pid; process.whereis(name) has the one behind a name")
+
+
+def _body(function: object, args: tuple[object, ...]) -> Callable[[], Awaitable[object]]:
+    if not callable(function):
+        mend = "give an async function and then its arguments, spawn(f, x) rather than spawn(f(x))"
+        raise UsageError(f"cannot spawn {function!r}: {mend}")
+    return partial(function, *args)
+
+
 def check_alive() -> None:
     """Unwind the caller if it has just died of what it did."""
     cell = current_cell.get()
@@ -80,7 +99,15 @@ def send(destination: Destination, message: object) -> None:
 
 @from_any_thread
 def send_after(delay_s: float, destination: Destination, message: object) -> asyncio.TimerHandle:
-    """Send a message `delay_s` seconds from now; the handle's `cancel()` calls it off (in the loop's thread)."""
+    """Send a message `delay_s` seconds from now; the handle's `cancel()` calls it off (in the loop's thread).
+
+    Raises:
+        UsageError: `delay_s` is no number of seconds, or below 0.
+    """
+    given: object = delay_s
+    if given is None:
+        raise UsageError("delay_s=None: give seconds, 0 or more")
+    check_seconds(delay_s, "delay_s")
     runtime = current_runtime()
 
     def fire() -> None:
@@ -93,22 +120,29 @@ def send_after(delay_s: float, destination: Destination, message: object) -> asy
 
 @from_any_thread
 def spawn(function: Callable[..., Awaitable[object]], *args: object) -> Pid:
-    """Start a process that runs `await function(*args)` and ends with it."""
-    return current_runtime().spawn(lambda: function(*args))
+    """Start a process that runs `await function(*args)` and ends with it.
+
+    An exception that it does not catch ends it and is reported, as a `CrashReport`; `raise Exit(reason)` is no crash.
+    It tells who is linked or watches in any case.
+
+    Raises:
+        UsageError: `function` cannot be called. What is no async def crashes the process with one.
+    """
+    return current_runtime().spawn(_body(function, args))
 
 
 @from_any_thread
 def spawn_link(function: Callable[..., Awaitable[object]], *args: object) -> Pid:
     """Like `spawn`, linked to the caller from the start."""
     cell = own_cell()
-    return cell.runtime.spawn(lambda: function(*args), link_to=cell, parent=cell.pid)
+    return cell.runtime.spawn(_body(function, args), link_to=cell, parent=cell.pid)
 
 
 @from_any_thread
 def spawn_monitor(function: Callable[..., Awaitable[object]], *args: object) -> tuple[Pid, Ref]:
     """Like `spawn`, monitored by the caller from the start."""
     cell = own_cell()
-    pid = cell.runtime.spawn(lambda: function(*args))
+    pid = cell.runtime.spawn(_body(function, args))
     return pid, cell.runtime.monitor(cell, pid)
 
 
@@ -116,6 +150,7 @@ def spawn_monitor(function: Callable[..., Awaitable[object]], *args: object) -> 
 def link(pid: Pid) -> None:
     """Link the caller with `pid`: the end of one is an exit signal to the other."""
     cell = own_cell()
+    _check_pid(pid, "link")
     cell.runtime.link(cell, pid)
     check_alive()
 
@@ -124,6 +159,7 @@ def link(pid: Pid) -> None:
 def unlink(pid: Pid) -> None:
     """Undo `link`."""
     cell = own_cell_dead_or_alive()
+    _check_pid(pid, "unlink")
     cell.runtime.unlink(cell, pid)
 
 
@@ -153,6 +189,7 @@ def exit_process(pid: Pid, reason: ExitReason) -> None:
     """Send an exit signal to `pid` (Erlang's `exit/2`); `"kill"` cannot be trapped."""
     runtime = current_runtime()
     sender = current_cell.get()
+    _check_pid(pid, "exit_process")
     runtime.exit(None if sender is None else sender.pid, pid, reason)
     check_alive()
 
@@ -216,7 +253,16 @@ def register(name: Name, pid: Pid) -> None:
 
 @from_any_thread
 def unregister(name: str) -> None:
-    """Free a local name."""
+    """Free a local name.
+
+    Raises:
+        UsageError: It is one of a registry or of the system.
+    """
+    if not isinstance(name, str):
+        raise UsageError(
+            f"{name!r} is no local name: take it back where it is kept, by registry.unregister or "
+            "global_names.unregister_name"
+        )
     current_runtime().unregister(name)
 
 
@@ -256,7 +302,10 @@ def call_cancelled() -> bool:
 
 async def wait_exit(destination: Destination) -> ExitReason:
     """Wait until a process has ended; its exit reason, `"noproc"` if it was not there."""
-    return await current_runtime().ended(destination)
+    runtime, own = current_runtime(), current_cell.get()
+    if own is not None and runtime.cell(destination) is own:
+        raise UsageError("a process cannot wait for its own end: return Stop(reason), or let another process wait")
+    return await runtime.ended(destination)
 
 
 async def receive(match: Callable[[object], bool] | None = None, timeout_s: float | None = None) -> object:
@@ -271,8 +320,12 @@ async def receive(match: Callable[[object], bool] | None = None, timeout_s: floa
     Raises:
         TimeoutError: No such message came in time.
         NotAProcessError: The caller has no mailbox of its own.
-        UsageError: Another task of the same process waits for a message.
+        UsageError: Another task of the same process waits for a message; or `match` or `timeout_s` are none.
     """
+    if match is not None and not callable(match):
+        raise UsageError(f"receive({match!r}): give a function that says which messages to take, or None for any")
+    if timeout_s is not None and not is_time(timeout_s):
+        raise UsageError(f"receive(timeout_s={timeout_s!r}): give the seconds to wait, or None for ever")
     cell = own_cell()
     if not isinstance(cell, TaskCell):
         raise NotAProcessError("receive() is for spawned functions; a behaviour gets its messages by handle_info")
@@ -302,3 +355,28 @@ async def receive(match: Callable[[object], bool] | None = None, timeout_s: floa
 def _wake(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
+
+
+__all__ = [
+    "call_cancelled",
+    "deadline",
+    "demonitor",
+    "exit_process",
+    "is_alive",
+    "link",
+    "locate",
+    "monitor",
+    "receive",
+    "register",
+    "self_pid",
+    "send",
+    "send_after",
+    "spawn",
+    "spawn_link",
+    "spawn_monitor",
+    "trap_exit",
+    "unlink",
+    "unregister",
+    "wait_exit",
+    "whereis",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -9,12 +10,13 @@ from . import process
 from .errors import AlreadyRegistered, UsageError
 from .gen_server import GenServer
 from .kernel.names import Table
+from .pid import Pid, RemoteName, Via
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from collections.abc import Callable, Hashable
 
     from .cell import Cell
-    from .pid import Destination, Pid, Ref
+    from .pid import Destination, Ref
 
 UNIQUE = "unique"
 DUPLICATE = "duplicate"
@@ -38,8 +40,15 @@ class RegistrySpec:
     def __post_init__(self) -> None:
         if self.keys not in (UNIQUE, DUPLICATE):
             raise UsageError(f"keys={self.keys!r}: use 'unique' or 'duplicate'")
-        if isinstance(self.listeners, str):
-            raise UsageError(f"listeners={self.listeners!r}: give a list of pids and names")
+        given: object = self.listeners
+        if isinstance(given, str | Pid | RemoteName | Via) or not isinstance(given, Sequence):
+            raise UsageError(f"listeners={given!r}: give a list of pids and names")
+        for listener in given:
+            if not isinstance(listener, str | Pid | RemoteName | Via):
+                raise UsageError(f"listeners={given!r}: {listener!r} is no destination; give pids and names")
+        meta: object = self.meta
+        if not isinstance(meta, Mapping):
+            raise UsageError(f"meta={meta!r}: give a mapping, such as a dict")
 
 
 class Entry(NamedTuple):
@@ -122,8 +131,9 @@ class Registry(GenServer):
     **A failure and its outcome.** A process that crashes loses its entries at once; the one that its supervisor starts
     in its place registers again, in its `init` or by `name=`. Registry and registered processes are linked: should the
     registry end, so do they, and come back with it, registered; one that traps exits gets an `ExitMessage` instead and
-    has to see to it itself. So let the registry start before the processes that use it, and under the same supervisor
-    strategy `"rest_for_one"` or `"one_for_all"`.
+    has to see to it itself. A registry that is *stopped* (reason `"normal"`) ends nobody, as no normal end does: the
+    processes live on without entries. Stop it with reason `"shutdown"` to take them along. So let the registry start
+    before the processes that use it, and under the same supervisor strategy `"rest_for_one"` or `"one_for_all"`.
 
     **Options** are those of `RegistrySpec`: pass one to the start, as above.
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from .answer import await_answer, send_call
-from .errors import CallFailed, NoProcess
+from .errors import CallFailed, NoProcess, UsageError
+from .kernel.options import check_seconds
 from .message import From
+from .pid import Pid, RemoteName, Via
 from .process import own_cell
 from .runtime import current_runtime
 from .threads import from_any_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from .cell import Cell
     from .kernel.reason import ExitReason
     from .pid import Destination
@@ -151,6 +152,7 @@ async def receive_response(request_id: RequestId, timeout_s: float | None = None
         CallTimeout: No answer in time: it will never be seen.
         CallFailed: As from `request`.
     """
+    check_seconds(timeout_s)
     return await request_id._answer(timeout_s)
 
 
@@ -161,6 +163,7 @@ async def wait_response(request_id: RequestId, timeout_s: float | None = None) -
         TimeoutError: No answer yet.
         CallFailed: As from `request`.
     """
+    check_seconds(timeout_s)
     if request_id._sender is not None and not request_id._sender.future.done():
         await asyncio.wait([request_id._sender.future], timeout=timeout_s)
         if not request_id._sender.future.done():
@@ -182,6 +185,10 @@ async def multi_call(
         The answers, and for those that gave none why: a `CallFailed` (nobody there, ended, too late, ...), or the error
         that is the answer, such as a `ServiceError`.
     """
+    check_seconds(timeout_s)
+    given: object = destinations
+    if isinstance(given, str | Pid | RemoteName | Via) or not isinstance(given, Iterable):
+        raise UsageError(f"multi_call({given!r}): give a list of pids and names")
     requests = {destination: send_request(destination, message) for destination in dict.fromkeys(destinations)}
     answers = await asyncio.gather(
         *(receive_response(request_id, timeout_s) for request_id in requests.values()), return_exceptions=True

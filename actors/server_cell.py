@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from types import CoroutineType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from .behaviour_cell import BehaviourCell, Refused, Start
 from .call_context import serving_as
 from .cell import ALIVE, crashed
 from .concurrent_calls import CONCURRENT_LIMIT, ConcurrentCalls, Failed
-from .errors import CallbackError, CallTimeout, Exit, InvalidArgumentsError, ProcessKilled, UsageError
-from .interface import Invoke, serve
-from .kernel.reason import is_normal_end
+from .delivery import Invoke
+from .errors import CallbackError, CallTimeout, Exit, InvalidArgumentsError, UsageError, mend_of
+from .kernel.reason import NORMAL, is_normal_end
 from .kernel.server import ABSENT, GO_ON, Error, Ignore, Ok, Reply, Stop, bad_return, mend
 from .message import TIMEOUT_MESSAGE, Call, Cast, SystemCall, Timeout
+from .method import serve
 from .runtime import log
 from .system_calls import serve_system_call
 
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from .gen_server import GenServer
-    from .interface import Method
     from .kernel.reason import ExitReason
+    from .kernel.server import InitResult
     from .message import From
+    from .method import Method
     from .pid import Pid
     from .runtime import Runtime
 
@@ -93,7 +95,8 @@ class ServerCell(BehaviourCell["GenServer"]):
         failure: ExitReason
         server = self.server
         try:
-            result = await server._boot(await server.init(*start.args, **start.kwargs))
+            outcome_of_init = await self.begun("init", server.init, start.args, start.kwargs)
+            result = await server._boot(cast("InitResult", outcome_of_init))
             bad = bad_return("init", result)
             if bad is None and (result is None or isinstance(result, Ok)):
                 if not start.outcome.done():
@@ -104,21 +107,18 @@ class ServerCell(BehaviourCell["GenServer"]):
             if bad is not None:
                 failure, outcome = bad, Refused(bad, f"{self.description()}.{mend('init', result)}")
             elif isinstance(result, Stop | Error):
-                failure = result.reason
-                outcome = Refused(failure, result.mend if isinstance(result, Error) else "")
+                failure = result.reason if isinstance(result, Stop) else NORMAL
+                outcome = Refused(result.reason, result.mend if isinstance(result, Error) else "")
             else:
                 assert isinstance(result, Ignore)
                 failure, outcome = "normal", result
         except Exit as exit_:
-            failure, outcome = exit_.reason, Refused(exit_.reason)
-        except asyncio.CancelledError as error:
-            if self.is_ending():
+            failure, outcome = exit_.reason, Refused(exit_.reason, mend_of(exit_.reason))
+        except BaseException as error:
+            if self.unwinds(error):
                 raise
-            failure = crashed(error)
-            outcome = Refused(failure)
-        except Exception as error:  # noqa: BLE001 (let it crash: the starter gets the reason)
-            failure = crashed(error)
-            outcome = Refused(failure)
+            failure = crashed(error)  # let it crash: the starter gets the reason
+            outcome = Refused(failure, error.mend if isinstance(error, CallbackError) else "")
         self.refuse_start(start, outcome, failure)
 
     async def _handle_call(self, call: Call) -> None:
@@ -162,14 +162,12 @@ class ServerCell(BehaviourCell["GenServer"]):
         except InvalidArgumentsError as error:
             sender.fail(error)
             return
-        except Exception as error:  # noqa: BLE001 (judged where all callbacks are)
+        except BaseException as error:  # noqa: BLE001 (judged where all callbacks are)
             running = _raise(error)
         try:
             value = await running
-        except Exception as error:  # noqa: BLE001 (judged where all callbacks are)
-            await self._callback("handle_call", _raise, (error,), request, sender)
-        except (asyncio.CancelledError, ProcessKilled) as error:
-            if self.is_ending():
+        except BaseException as error:
+            if self.unwinds(error):
                 raise
             await self._callback("handle_call", _raise, (error,), request, sender)
         else:
@@ -195,18 +193,19 @@ class ServerCell(BehaviourCell["GenServer"]):
         """Run one callback and do what it returns."""
         wrong = ""
         try:
-            result = await self.begun(name, function, args)
+            running = function(*args)
+            if type(running) is not CoroutineType:  # the check without its call: there is one callback to each message
+                self.check_async(name, running)
+            result = await running
         except Exit as exit_:
             if sender is not None and self.gave_up(exit_, self.serving):
                 sender.fail(CallTimeout())
                 return
             reason: ExitReason = exit_.reason
-        except (asyncio.CancelledError, ProcessKilled) as error:
-            if self.is_ending():
+        except BaseException as error:
+            if self.unwinds(error):
                 raise
-            reason = crashed(error)
-        except Exception as error:  # noqa: BLE001 (an answer, or let it crash)
-            if sender is not None and self.server.is_answer(error):
+            if sender is not None and isinstance(error, Exception) and self.server.is_answer(error):
                 sender.fail(error)
                 return
             reason = crashed(error)
@@ -230,20 +229,6 @@ class ServerCell(BehaviourCell["GenServer"]):
             reason, wrong = bad, f"{self.description()}.{mend(name, result)}"
         self.last_message = message
         await self.stop(reason, mend=wrong)
-
-    def begun(
-        self, name: str, function: Callable[..., Awaitable[object]], args: tuple[object, ...]
-    ) -> Awaitable[object]:
-        """Call a callback.
-
-        Raises:
-            CallbackError: It is no async def.
-        """
-        running = function(*args)
-        if type(running) is not CoroutineType and not hasattr(running, "__await__"):
-            how = f"{self.description()}.{name}() must be an async def; it is a plain def that returned {running!r}"
-            raise CallbackError(("bad_return_value", running), how)
-        return running
 
     async def go_on(self, result: Ok | Reply | object) -> None:
         """Arm the time-out or run the continuation that a result asks for."""
@@ -307,6 +292,7 @@ class ServerCell(BehaviourCell["GenServer"]):
         if operation == "change_code":
             assert isinstance(argument, tuple)
             module, old_version, extra = argument
+            self.check_successor(module)
             new: GenServer = module()
             new._cell = self
             new.set_state(await new.code_change(old_version, server.get_state(), extra))

@@ -137,7 +137,9 @@ class StageCell(ServerCell):
                     await self._drive(event)
                 else:
                     await self._serve(request, message.sender if isinstance(message, Call) else None)
-            except Exception as error:  # noqa: BLE001 (let it crash: an event that cannot be sent, a bad selector)
+            except BaseException as error:  # an event that cannot be sent, a bad selector
+                if self.unwinds(error):
+                    raise
                 self.last_message = message
                 await self.stop(crashed(error))
         if self.stopping is not None and self.exit_reason is ALIVE:

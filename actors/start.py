@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+import inspect
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from .behaviour import Behaviour
 from .behaviour_cell import Refused, Start, start_message
+from .delivery import is_time
 from .errors import RaybeamError, StartError, StartIgnored, UsageError
+from .kernel.regulation.regulation import Regulation
 from .kernel.server import Ignore
 from .pid import AwaitedResolver, Via
 from .process import own_cell
 from .runtime import current_cell, current_runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
-
     from .behaviour_cell import BehaviourCell, Outcome
     from .cell import Cell
     from .kernel.reason import ExitReason
-    from .kernel.regulation.regulation import Regulation
     from .pid import Name, Pid, Ref
 
 
@@ -36,7 +37,7 @@ async def start(
     Args:
         server: The behaviour class, made without arguments.
         *args: For `init`.
-        name: A name to register: a local one, or one of a registry. Default: none.
+        name: A name to register: a string, a `via(...)` of a registry, or a `Global` of the system. Default: none.
         timeout_s: Seconds that `init` may take; then it is killed. Default: for ever.
         regulation: How it is protected from more calls than it can serve. Default: what its class says.
         **kwargs: For `init`.
@@ -44,8 +45,9 @@ async def start(
     Raises:
         StartError: `init` failed, took too long, or the name is taken (reason `("already_started", pid)`).
         StartIgnored: `init` returned `Ignore()`.
+        UsageError: `server` is no behaviour, an option is wrong, or is the name of a parameter of `init` as well.
     """
-    cell = _make(server, name, regulation, parent=None, linked=False)
+    cell = _make(server, args, name, regulation, timeout_s, parent=None, linked=False)
     return await _run_init(cell, args, kwargs, name, timeout_s)
 
 
@@ -59,10 +61,18 @@ async def start_link(
 ) -> Pid:
     """Like `start`, linked to the calling process, which becomes the parent.
 
+    When `init` fails (an exception, `Stop(reason)`), a caller that traps exits, as supervisors do, gets the
+    `StartError` and no `ExitMessage`. One that does not trap exits ends with that reason, as by any link, before it
+    could catch anything; that is reported. `Error(reason)`, `Ignore()`, a time-out and a name that is taken are no
+    failures of that kind: then any caller gets the exception. All this is as in OTP. To try whether something starts,
+    use `start` and `link`, or `process.trap_exit(True)`.
+
     Raises:
+        StartError: As from `start`, see above.
+        StartIgnored: `init` returned `Ignore()`.
         NotAProcessError: The caller is not a process; use `start`.
     """
-    cell = _make(server, name, regulation, parent=own_cell(), linked=True)
+    cell = _make(server, args, name, regulation, timeout_s, parent=own_cell(), linked=True)
     return await _run_init(cell, args, kwargs, name, timeout_s)
 
 
@@ -88,19 +98,21 @@ async def start_monitor(
         ...     print(await process.receive())  # Down(ref, server, reason), when it has ended
     """
     starter = own_cell()
-    cell = _make(server, name, regulation, parent=starter, linked=False)
+    cell = _make(server, args, name, regulation, timeout_s, parent=starter, linked=False)
     ref = cell.runtime.monitor(starter, cell.pid)
     try:
         return await _run_init(cell, args, kwargs, name, timeout_s), ref
-    except (StartError, StartIgnored):
+    except BaseException:  # given up too
         starter.runtime.demonitor(starter, ref)
         raise
 
 
 def _make(
     server: type[Behaviour],
+    args: tuple[object, ...],
     name: Name | None,
     regulation: Regulation | None,
+    timeout_s: float | None,
     parent: Cell | None,
     *,
     linked: bool,
@@ -111,16 +123,59 @@ def _make(
     if not isinstance(given, type) or not issubclass(given, Behaviour):
         mend = "give the class itself, derived from a behaviour such as GenServer; its arguments follow"
         raise UsageError(f"cannot start {server!r}: {mend}")
+    if timeout_s is not None and not is_time(timeout_s):
+        raise UsageError(f"timeout_s={timeout_s!r}: give the seconds that init() may take, or None for any time")
+    if name is not None or timeout_s is not None or regulation is not None:
+        _check_parameters(server, args, {"name": name, "timeout_s": timeout_s, "regulation": regulation})
     awaited = _awaited(name)
     if name is not None and awaited is None and (holder := runtime.whereis(name)) is not None:
-        raise StartError(("already_started", holder))
-    regulation = regulation or server.regulation
+        raise StartError(("already_started", holder), _taken(name, holder))
+    regulation = _regulation(regulation, server)
     pid, parent_pid = runtime.new_pid(), None if parent is None else parent.pid
     if regulation is None:
         cell = server._new_cell(runtime, pid, parent_pid)
     else:
         cell = server._new_regulated_cell(runtime, pid, parent_pid, regulation)
     return runtime.add(cell, link_to=parent if linked else None, name=name if awaited is None else None)
+
+
+TOO_SLOW: Final = (
+    "timeout: init did not return within timeout_s, and was killed: give it more time, or return "
+    "Ok(continue_with=...) and do what is slow in handle_continue"
+)
+
+
+def _taken(name: Name | None, holder: object) -> str:
+    return f"already_started: the name {name!r} is taken by {holder}: use that process, stop it, or give another name"
+
+
+def _check_parameters(server: type[Behaviour], args: tuple[object, ...], given: Mapping[str, object]) -> None:
+    """Check that no option of the start was meant for a parameter of `init` that has its name.
+
+    Raises:
+        UsageError: One might be.
+    """
+    wanted = [name for name, value in given.items() if value is not None]
+    parameters = list(inspect.signature(server.init).parameters.values())[1:]  # without self
+    for position, parameter in enumerate(parameters):
+        by_position = parameter.kind is not parameter.KEYWORD_ONLY and position < len(args)
+        if parameter.name in wanted and not by_position and parameter.kind is not parameter.VAR_KEYWORD:
+            raise UsageError(
+                f"{server.__name__}.init() has a parameter {parameter.name!r}, which start() takes for itself: give it "
+                "another name, or give its value by position"
+            )
+
+
+def _regulation(given: object, server: type[Behaviour]) -> Regulation | None:
+    if given is None:
+        return server.regulation
+    if isinstance(given, Regulation):
+        return given
+    mend = "give a Regulation, or None for what the class says"
+    if isinstance(given, Mapping):
+        options = ", ".join(f"{name}=..." for name in given)
+        mend = f"give a Regulation, such as Regulation({options}), with objects such as Rate(...) for its parts"
+    raise UsageError(f"regulation={given!r}: {mend}")
 
 
 def _awaited(name: Name | None) -> AwaitedResolver | None:
@@ -140,7 +195,7 @@ async def _run_init(
     message, outcome = start_message(runtime, args, kwargs)
     if awaited is not None:
         assert isinstance(name, Via)
-        await _claim(cell, message, awaited, name.key)
+        await _claim(cell, message, awaited, name)
     else:
         reserved = runtime.carriers.reserve(cell)
         cell.deliver(message)
@@ -154,24 +209,27 @@ async def _run_init(
     raise StartError(result.reason, result.mend)
 
 
-async def _claim(cell: Cell, message: Start, resolver: AwaitedResolver, key: Hashable) -> None:
+async def _claim(cell: Cell, message: Start, resolver: AwaitedResolver, name: Via) -> None:
     """Get a new process its name; only then it runs, and what is sent to the name meanwhile waits behind its start."""
     runtime = cell.runtime
     cell.scheduled = True  # no carrier runs it yet
     cell.deliver(message)
     reason: ExitReason = "killed"
+    mend = ""
     try:
-        holder = await resolver.claim_name(runtime, key, cell)
-        reason = None if holder is None else ("already_started", holder)
+        holder = await resolver.claim_name(runtime, name.key, cell)
+        reason, mend = None, ""
+        if holder is not None:
+            reason, mend = ("already_started", holder), _taken(name, holder)
     except RaybeamError as error:
-        reason = ("name_not_registered", str(error))
+        reason, mend = ("name_not_registered", str(error)), ""
     finally:
         if reason is not None and cell.alive:
             if cell.parent is not None:
                 runtime.unlink(cell, cell.parent)
             runtime.finish(cell, reason)
     if reason is not None:
-        raise StartError(reason)
+        raise StartError(reason, mend)
     if cell.alive:
         runtime.make_ready(cell)
 
@@ -203,7 +261,7 @@ def _ended_early(outcome: asyncio.Future[Outcome], reason: ExitReason) -> None:
 
 def _start_timeout(cell: Cell, outcome: asyncio.Future[Outcome]) -> None:
     if not outcome.done():
-        outcome.set_result(Refused("timeout"))
+        outcome.set_result(Refused("timeout", TOO_SLOW))
         _kill_unstarted(cell)
 
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Final, cast
 from .behaviour_cell import BehaviourCell, Refused, Start
 from .call_context import serving_as
 from .cell import ALIVE, crashed
-from .errors import CallbackError, CallTimeout, Exit, ProcessKilled, UsageError
+from .errors import CallbackError, CallTimeout, Exit, UsageError, mend_of
 from .kernel import statem
 from .kernel.reason import NORMAL, is_normal_end
 from .kernel.server import ABSENT, Error, Ignore, Stop
 from .kernel.statem_actions import KeepState, NextState, ReplyTo
 from .kernel.statem_events import CallEvent, CastEvent, EnterEvent, InfoEvent
+from .kernel.statem_mends import wrong_action
 from .kernel.statem_timers import Arm, Disarm
 from .message import Call, Cast, SystemCall
 from .system_calls import serve_system_call
@@ -34,7 +35,6 @@ KEEP_STATE: Final = KeepState()
 MENDS: Final = {
     "bad_return_from_state_function": "return NextState, KeepState, RepeatState, Stop(reason) or StopAndReply",
     "bad_state_enter_return_from_state_function": "an enter call may not change the state; a StateTimeout(0) may",
-    "bad_action_from_state_function": "not an action, or one with a wrong value",
     "bad_state_enter_action_from_state_function": "an enter call may not postpone, insert events or change the class",
     "bad_reply_action_from_state_function": "StopAndReply takes ReplyTo(sender, value) only",
 }
@@ -116,14 +116,12 @@ class StatemCell(BehaviourCell["GenStatem"]):
     async def _start(self, start: Start) -> None:
         server = self.server
         try:
-            result: object = await server.init(*start.args, **start.kwargs)
+            result = await self.begun("init", server.init, start.args, start.kwargs)
         except Exit as exit_:
-            self.refuse_start(start, Refused(exit_.reason), exit_.reason)
-        except asyncio.CancelledError as error:
-            if self.is_ending():
+            self.refuse_start(start, Refused(exit_.reason, mend_of(exit_.reason)), exit_.reason)
+        except BaseException as error:
+            if self.unwinds(error):
                 raise
-            self._refuse(start, error)
-        except Exception as error:  # noqa: BLE001 (let it crash: the starter gets the reason)
             self._refuse(start, error)
         else:
             match result:
@@ -147,11 +145,11 @@ class StatemCell(BehaviourCell["GenStatem"]):
                         "or Ignore(), Stop(reason) or Error(reason) not to start"
                     )
                     self.report(reason, mend)
-                    self.refuse_start(start, Refused(reason, mend), reason)
+                    self.refuse_start(start, Refused(reason, mend), reason, reported=True)
 
     def _refuse(self, start: Start, error: BaseException) -> None:
         self.report(crashed(error))
-        self.refuse_start(start, Refused(error), crashed(error))
+        self.refuse_start(start, Refused(error), crashed(error), reported=True)
 
     async def _advance(self, event: StateEvent | None) -> None:
         """Handle an event, and all that must be handled before the next message."""
@@ -165,13 +163,10 @@ class StatemCell(BehaviourCell["GenStatem"]):
                     return
                 event.sender.fail(CallTimeout())
                 result = KEEP_STATE
-            except (asyncio.CancelledError, ProcessKilled) as error:
-                if self.is_ending():
+            except BaseException as error:
+                if self.unwinds(error):
                     raise
-                await self._crash(event, error, crashed(error))
-                return
-            except Exception as error:  # noqa: BLE001 (an answer, or let it crash)
-                if type(event) is not CallEvent or not self.server.is_answer(error):
+                if type(event) is not CallEvent or not isinstance(error, Exception) or not self.server.is_answer(error):
                     await self._crash(event, error, crashed(error))
                     return
                 event.sender.fail(error)
@@ -199,12 +194,21 @@ class StatemCell(BehaviourCell["GenStatem"]):
         if isinstance(state, str) and state not in server._reserved:
             function = getattr(type(server), state, None)  # of the class: data may have a state's name
         if not callable(function):
-            mend = f"write async def {state}(self, event), or go to another state"
-            raise CallbackError("undef", f"{self.description()} has no state function {state!r}: {mend}")
+            raise CallbackError("undef", f"{self.description()} {self._no_function(state)}")
         running = function(server, event)
         if not hasattr(running, "__await__"):
             raise UsageError(f"{self.description()}.{state}: a state function must be an async def")
         return cast("Coroutine[object, object, object]", running)
+
+    def _no_function(self, state: object) -> str:
+        if not isinstance(state, str):
+            return (
+                f"is in the state {state!r}: with state functions, states are strings; use one, or "
+                "callback_mode = 'handle_event_function', which takes any term"
+            )
+        if state in self.server._reserved:
+            return f"is in the state {state!r}, which is the name of a method of GenStatem: give the state another name"
+        return f"has no state function {state!r}: write async def {state}(self, event), or go to another state"
 
     async def _perform(self, effect: statem.Effect, event: StateEvent) -> None:
         """Do one thing that the kernel says, after the callback of `event`."""
@@ -230,7 +234,8 @@ class StatemCell(BehaviourCell["GenStatem"]):
         """What is wrong with what a callback returned."""
         match reason:
             case (str(kind), value):
-                return f"{self.description()} returned {value!r} for {event!r} ({kind}): {MENDS[kind]}"
+                mend = wrong_action(value) if kind == "bad_action_from_state_function" else MENDS[kind]
+                return f"{self.description()} returned {value!r} for {event!r} ({kind}): {mend}"
             case _:
                 by_state = self.server.callback_mode == "state_functions"
                 name = f"{self.description()}.{self.machine.state if by_state else 'handle_event'}()"
@@ -284,6 +289,7 @@ class StatemCell(BehaviourCell["GenStatem"]):
             return (state, server.get_data())
         if operation == "change_code":
             module, old_version, extra = cast("tuple[type[GenStatem], object, object]", argument)
+            self.check_successor(module)
             new = module()
             new._cell = self
             changed = await new.code_change(old_version, self.machine.state, server.get_data(), extra)

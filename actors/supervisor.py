@@ -175,7 +175,7 @@ class Supervisor(GenServer):
                 check_spec(spec, self._state.flags.auto_shutdown)
                 check_id(spec)
             except InvalidSpecError as error:
-                return Reply(supervision.Answer(False, error.reason, error.mend))
+                return Reply(supervision.Answer(False, error))
             request = supervision.Request("start_child", spec)
         self._answer, self._mend = None, ""
         await self._drive(request)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from . import gen_server
 from .child_process import Started
 from .errors import RaybeamError
-from .kernel.childspec import ChildSpec, check_specs
+from .kernel.childspec import ChildSpec, InvalidSpecError, check_specs
 from .kernel.intensity import counted
 from .kernel.supervision import Answer, Request
 
@@ -103,9 +103,12 @@ async def ask_child(supervisor: Destination, operation: str, argument: object) -
 
     Raises:
         ChildError: It was.
+        InvalidSpecError: The specification is wrong.
     """
     answer = await _ask(supervisor, operation, argument, None)
     assert isinstance(answer, Answer)
+    if isinstance(answer.value, InvalidSpecError):
+        raise answer.value
     if not answer.ok:
         known = _MENDS.get(answer.value, "") if isinstance(answer.value, str) else ""
         raise ChildError(answer.value, answer.mend or known)
@@ -123,7 +126,8 @@ async def start_child(supervisor: Destination, spec: object) -> Started:
         Its pid (`None` when its `init` wished not to start) and what more its start gave.
 
     Raises:
-        ChildError: The id is taken, the specification is wrong, or the start failed (then nothing is kept).
+        ChildError: The id is taken, or the start failed (then nothing is kept).
+        InvalidSpecError: The specification is wrong.
     """
     value = await ask_child(supervisor, "start_child", spec)
     assert isinstance(value, tuple)

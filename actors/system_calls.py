@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from .answer import await_answer
 from .cell import crashed
-from .errors import CallFailed, CallingSelf, Exit, NoProcess, UsageError
+from .errors import CallFailed, CallingSelf, CallTimeout, Exit, NoProcess, UsageError
+from .kernel.options import check_seconds
 from .message import From, SystemCall
 from .runtime import current_cell, current_runtime
 
@@ -27,7 +28,7 @@ class Statistics:
     Attributes:
         started_at: Loop time of the start, seconds.
         messages_handled: Messages taken from the mailbox since.
-        mailbox_depth: Messages waiting.
+        mailbox_depth: Messages waiting, those included that came while it is suspended.
         unanswered_calls: Calls accepted and not answered yet.
     """
 
@@ -44,13 +45,14 @@ class SystemCell(Protocol):
     started_at: float
     messages_handled: int
     mailbox: deque[object]
+    held: deque[object] | None
     calls: dict[From, None]
 
     async def stop(self, reason: ExitReason) -> None:
         """End with `reason`, after `terminate`."""
         ...
 
-    def is_ending(self) -> bool:
+    def unwinds(self, error: BaseException) -> bool:
         """Whether a cancellation means the process, and not what the call runs."""
         ...
 
@@ -72,6 +74,7 @@ async def system_call(
         NoProcess: Nobody lives there.
         CallTimeout: It did not come to it in time.
     """
+    check_seconds(timeout_s)
     runtime = current_runtime()
     cell = runtime.cell(destination)
     described = (destination, operation)
@@ -95,7 +98,13 @@ async def get_state(destination: Destination, timeout_s: float | None = 5.0) -> 
 async def replace_state(
     destination: Destination, change: Callable[[object], object], timeout_s: float | None = 5.0
 ) -> object:
-    """Replace the state by `change(state)`; the new state is returned. A failing `change` leaves it as it was."""
+    """Replace the state by `change(state)`; the new state is returned. A failing `change` leaves it as it was.
+
+    Raises:
+        UsageError: `change` is no function.
+    """
+    if not callable(change):
+        raise UsageError(f"replace_state(..., {change!r}): give a function from the old state to the new one")
     return await system_call(destination, "replace_state", change, timeout_s)
 
 
@@ -126,8 +135,12 @@ async def change_code(
     """Run the process on with another class: its `code_change(old_version, state, extra)` gives the new state.
 
     Raises:
-        CallFailed: `code_change` failed; the process goes on with the old class.
+        CallFailed: `code_change` failed, or the class is of another behaviour; the process goes on with the old one.
+        UsageError: `module` is no class.
     """
+    given: object = module
+    if not isinstance(given, type):
+        raise UsageError(f"change_code({given!r}): give the class that the process is to run on with")
     await system_call(destination, "change_code", (module, old_version, extra), timeout_s)
 
 
@@ -136,8 +149,10 @@ async def stop(destination: Destination, reason: ExitReason = "normal", timeout_
 
     Raises:
         NoProcess: Nobody lives there.
-        CallFailed: It ended with another reason, or not in time (then it is left to itself).
+        CallTimeout: It did not end in time; it is left to itself.
+        CallFailed: It ended with another reason.
     """
+    check_seconds(timeout_s)
     runtime = current_runtime()
     cell = runtime.cell(destination)
     described = (destination, ("stop", reason))
@@ -153,7 +168,7 @@ async def stop(destination: Destination, reason: ExitReason = "normal", timeout_
     try:
         actual = await asyncio.wait_for(ended, timeout_s)
     except TimeoutError:
-        raise CallFailed("timeout", described) from None
+        raise CallTimeout(described) from None
     finally:
         sender.abandon()
     if actual != reason:
@@ -175,16 +190,15 @@ async def serve_system_call(cell: SystemCell, message: SystemCall) -> None:
             cell.unhold()
             answer = None
         elif operation == "statistics":
-            answer = Statistics(cell.started_at, cell.messages_handled, len(cell.mailbox), len(cell.calls) - 1)
+            depth = len(cell.mailbox) + len(cell.held or ())
+            answer = Statistics(cell.started_at, cell.messages_handled, depth, len(cell.calls) - 1)
         else:
             answer = await cell.serve_state_call(operation, argument)
     except Exit as exit_:
         sender.fail(CallFailed(exit_.reason))
-    except asyncio.CancelledError as error:
-        if cell.is_ending():
+    except BaseException as error:
+        if cell.unwinds(error):
             raise
-        sender.fail(CallFailed(crashed(error)))
-    except Exception as error:  # noqa: BLE001 (a failing tool must not take the process along)
         sender.fail(CallFailed(crashed(error)))
     else:
         sender.reply(answer)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from .errors import CallTimeout
 from .kernel import stream
-from .kernel.reason import KILL, SHUTDOWN, TIMEOUT
+from .kernel.reason import SHUTDOWN, TIMEOUT
 from .process import own_cell
 from .runtime import current_cell, current_runtime
 from .task import Completed, Exited, Task
@@ -108,7 +108,7 @@ class TaskStream(Generic[T, R]):
         for effect in effects:
             if not isinstance(effect, stream.Kill):
                 return effect
-            self._tasks[effect.position][0].end(TIMEOUT, KILL)
+            self._tasks[effect.position][0].end(TIMEOUT, (SHUTDOWN, TIMEOUT))
         return None
 
     async def _start_task(self, runtime: Runtime, owner: Cell | None, linked: bool, given: T) -> stream.Effect | None:

@@ -9,6 +9,7 @@ from .dynamic_supervisor import DynamicSupervisor
 from .errors import UsageError
 from .kernel import stream
 from .kernel.childspec import ChildSpec, InvalidSpecError, check_spec
+from .kernel.options import check_count, check_seconds
 from .pid import Destination, Pid
 from .process import own_cell
 from .runtime import current_cell, current_runtime
@@ -283,10 +284,8 @@ count_children = dynamic_supervisor.count_children
 
 
 def _options(max_concurrency: int, ordered: bool, timeout_s: float | None, on_timeout: str) -> stream.Options:
-    if max_concurrency < 1:
-        raise UsageError(f"max_concurrency={max_concurrency!r}: at least 1 task must run at a time")
-    if timeout_s is not None and not timeout_s >= 0:
-        raise UsageError(f"timeout_s={timeout_s!r}: give seconds, 0 or more, or None for no time-out")
+    check_count("max_concurrency", max_concurrency, "at least 1 task must run at a time")
+    check_seconds(timeout_s)
     if on_timeout not in (stream.EXIT, stream.KILL_TASK):
         raise UsageError(f"on_timeout={on_timeout!r}: use 'exit' or 'kill_task'")
     return stream.Options(max_concurrency, ordered, timeout_s, on_timeout)

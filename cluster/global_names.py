@@ -249,6 +249,9 @@ async def _register(
     name: Hashable, pid: Pid, conflict: Rule | Chooser, timeout_s: float, *, replace: bool
 ) -> Pid | None:
     check_name(name)
+    given: object = pid
+    if not isinstance(given, Pid):
+        raise UsageError(f"register_name({name!r}, {given!r}): give the pid of a process")
     if conflict is Rule.OWN or not (isinstance(conflict, Rule) or callable(conflict)):
         raise UsageError(
             f"conflict={conflict!r}: give random_exit_name, random_notify_name, notify_all_name or a function"

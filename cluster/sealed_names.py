@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import dataclass, replace
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 from raybeam.actors import InvalidArgumentsError, UsageError
@@ -40,6 +41,8 @@ def check_name(name: Hashable) -> None:
     Raises:
         UsageError: It is not hashable, cannot be pickled, is too large, or is not equal to its own copy.
     """
+    if isinstance(name, FunctionType | BuiltinFunctionType | MethodType):
+        raise UsageError(f"{name!r}: a function cannot be a name; give a string or a tuple of plain values")
     try:
         hash(name)
         data = envelope.dump(name)

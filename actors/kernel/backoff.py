@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..errors import OptionError
+from .options import check_numbers
+
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
@@ -26,17 +29,18 @@ class Backoff:
     reset_after_s: float = 60.0
 
     def __post_init__(self) -> None:
+        check_numbers(self, "first_delay_s", "factor", "max_delay_s", "jitter", "reset_after_s")
         if not 0 < self.first_delay_s <= self.max_delay_s:
-            raise ValueError(
+            raise OptionError(
                 f"first_delay_s={self.first_delay_s!r}, max_delay_s={self.max_delay_s!r}: "
                 "need 0 < first_delay_s <= max_delay_s"
             )
         if not self.factor >= 1:
-            raise ValueError(f"factor={self.factor!r}: give 1 or more, or delays would shrink")
+            raise OptionError(f"factor={self.factor!r}: give 1 or more, or delays would shrink")
         if not 0 <= self.jitter <= 1:
-            raise ValueError(f"jitter={self.jitter!r}: give a share from 0 to 1")
+            raise OptionError(f"jitter={self.jitter!r}: give a share from 0 to 1")
         if not self.reset_after_s >= 0:
-            raise ValueError(f"reset_after_s={self.reset_after_s!r}: give seconds, 0 or more")
+            raise OptionError(f"reset_after_s={self.reset_after_s!r}: give seconds, 0 or more")
 
     def delay_s(self, failures: int, chance: float) -> float:
         """Seconds to wait after so many failures in a row, counted from 1.

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Final, TypeAlias
 
+from ..errors import OptionError
 from .backoff import Backoff
 from .reason import KILLED, SHUTDOWN, ExitReason, is_normal_end
 
@@ -52,7 +53,7 @@ class ChildSpec:
         return INFINITY if self.type == "supervisor" else 5.0
 
 
-class InvalidSpecError(ValueError):
+class InvalidSpecError(OptionError):
     """A child specification or supervisor flag is wrong.
 
     Attributes:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..errors import OptionError
+from .options import check_numbers
+
 
 @dataclass(frozen=True, slots=True)
 class Hedge:
@@ -25,12 +28,15 @@ class Hedge:
     at_least_s: float = 0.002
 
     def __post_init__(self) -> None:
+        check_numbers(self, "quantile", "at_least_s")
         if not 0 < self.quantile < 1:
-            raise ValueError(f"quantile={self.quantile!r}: give a share between 0 and 1")
+            raise OptionError(f"quantile={self.quantile!r}: give a share between 0 and 1")
+        if self.after_s is not None:
+            check_numbers(self, "after_s")
         if self.after_s is not None and not self.after_s > 0:
-            raise ValueError(f"after_s={self.after_s!r}: give seconds above 0")
+            raise OptionError(f"after_s={self.after_s!r}: give seconds above 0")
         if not self.at_least_s > 0:
-            raise ValueError(f"at_least_s={self.at_least_s!r}: give seconds above 0")
+            raise OptionError(f"at_least_s={self.at_least_s!r}: give seconds above 0")
 
     def pause_s(self, measured: float | None) -> float | None:
         """Seconds before the second request; `None` while too little was measured to tell.

@@ -7,6 +7,8 @@ A reason is any term. Those with a meaning of their own are OTP's: the strings b
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from .text import text_of
+
 ExitReason: TypeAlias = object
 
 NORMAL: Final = "normal"
@@ -42,7 +44,7 @@ class Crashed:
         return hash(type(self.error))
 
     def __str__(self) -> str:
-        return f"{type(self.error).__name__}: {self.error}"
+        return f"{type(self.error).__name__}: {text_of(self.error)}"
 
 
 def is_normal_end(reason: ExitReason) -> bool:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from ..errors import OptionError
+from .options import check_numbers
+
 if TYPE_CHECKING:
     from random import Random
 
@@ -25,13 +28,14 @@ class _Repeating:
     jitter: float = 0.5
 
     def __post_init__(self) -> None:
+        check_numbers(self, "first_delay_s", "max_delay_s", "jitter")
         if not 0 < self.first_delay_s <= self.max_delay_s:
-            raise ValueError(
+            raise OptionError(
                 f"first_delay_s={self.first_delay_s!r}, max_delay_s={self.max_delay_s!r}: "
                 "need 0 < first_delay_s <= max_delay_s"
             )
         if not 0 <= self.jitter <= 1:
-            raise ValueError(f"jitter={self.jitter!r}: give a share from 0 to 1")
+            raise OptionError(f"jitter={self.jitter!r}: give a share from 0 to 1")
 
     def delay_s(self, attempt: int, random: Random) -> float:
         """Seconds to wait before repetition number `attempt`, counted from 1.
@@ -66,6 +70,7 @@ class AtLeastOnce(_Repeating):
 
     def __post_init__(self) -> None:
         _Repeating.__post_init__(self)
+        check_numbers(self, "budget")
         _check_budget(self.budget)
 
 
@@ -89,9 +94,11 @@ class ExactlyOnce(_Repeating):
 
     def __post_init__(self) -> None:
         _Repeating.__post_init__(self)
+        check_numbers(self, "budget")
         _check_budget(self.budget)
+        check_numbers(self, "window")
         if not 1 <= self.window <= 1_000_000:
-            raise ValueError(f"window={self.window!r}: give a number of calls from 1 to 1000000")
+            raise OptionError(f"window={self.window!r}: give a number of calls from 1 to 1000000")
 
 
 Retry: TypeAlias = AtMostOnce | AtLeastOnce | ExactlyOnce
@@ -100,4 +107,4 @@ AT_MOST_ONCE: Final = AtMostOnce()
 
 def _check_budget(budget: float) -> None:
     if not 0 <= budget <= 1:
-        raise ValueError(f"budget={budget!r}: give a share of the calls from 0 to 1")
+        raise OptionError(f"budget={budget!r}: give a share of the calls from 0 to 1")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from ..errors import OptionError
+
 
 class _Absent:
     """Marks an option that was not given; `None` is a value like any other."""
@@ -35,10 +37,13 @@ class _Then:
     hibernate: bool = False
 
     def __post_init__(self) -> None:
-        if self.timeout_s is not None and not self.timeout_s >= 0:
-            raise ValueError(f"timeout_s={self.timeout_s!r}: give seconds, 0 or more, or None for no time-out")
+        timeout_s: object = self.timeout_s
+        if timeout_s is not None and (not isinstance(timeout_s, int | float) or not timeout_s >= 0):
+            raise OptionError(f"timeout_s={self.timeout_s!r}: give seconds, 0 or more, or None for no time-out")
         if self.timeout_s is not None and self.continue_with is not ABSENT:
-            raise ValueError("timeout_s and continue_with exclude each other: return the time-out from handle_continue")
+            raise OptionError(
+                "timeout_s and continue_with exclude each other: return the time-out from handle_continue"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +124,8 @@ _ALLOWED: Final[dict[str, tuple[type, ...]]] = {
 _ALLOWED_ELSEWHERE: Final[tuple[type, ...]] = (NoReply, Stop)
 _RETURNS: Final = {
     "init": "None or Ok(...), or Ignore(), Stop(reason) or Error(reason) not to start",
+    "handle_demand": "None, Emit(events), NoReply(...) or Stop(reason)",
+    "handle_events": "None, Emit(events), NoReply(...) or Stop(reason)",
     "handle_call": "Reply(value), NoReply() to answer later with sender.reply(value), or Stop(reason, reply)",
 }
 _RETURNS_ELSEWHERE: Final = "None, NoReply(...) or Stop(reason)"

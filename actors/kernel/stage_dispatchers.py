@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Never, Protocol, cast
 
+from ..errors import OptionError
 from .fifo import Fifo
 
 if TYPE_CHECKING:
@@ -224,7 +225,7 @@ class PartitionDispatcher:
 
     def __post_init__(self) -> None:
         if not self.partitions or (isinstance(self.partitions, int) and self.partitions < 1):
-            raise ValueError(f"partitions={self.partitions!r}: give how many there are, or their names")
+            raise OptionError(f"partitions={self.partitions!r}: give how many there are, or their names")
 
     @property
     def room(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Never, TypeAlias
 
+from ..errors import OptionError
 from .server import ABSENT, Ignore, NoReply, Ok, Reply, Stop
 from .server import Error as InitError
 from .stage_dispatchers import DemandDispatcher
@@ -52,11 +53,11 @@ class SubscribeTo:
 
     def __post_init__(self) -> None:
         if not _is_count(self.max_demand, 1):
-            raise ValueError(f"max_demand={self.max_demand!r}: give 1 or more events")
+            raise OptionError(f"max_demand={self.max_demand!r}: give 1 or more events")
         if self.min_demand is not None and not (_is_count(self.min_demand, 0) and self.min_demand < self.max_demand):
-            raise ValueError(f"min_demand={self.min_demand!r}: give 0 or more, less than max_demand={self.max_demand}")
+            raise OptionError(f"min_demand={self.min_demand!r}: give 0 or more, less than max_demand={self.max_demand}")
         if self.cancel not in (PERMANENT, TRANSIENT, TEMPORARY):
-            raise ValueError(f"cancel={self.cancel!r}: use 'permanent', 'transient' or 'temporary'")
+            raise OptionError(f"cancel={self.cancel!r}: use 'permanent', 'transient' or 'temporary'")
 
     @property
     def low(self) -> int:
@@ -79,9 +80,9 @@ class _Producing(Ok):
     def __post_init__(self) -> None:
         Ok.__post_init__(self)
         if self.buffer_size is not None and not _is_count(self.buffer_size, 0):
-            raise ValueError(f"buffer_size={self.buffer_size!r}: give 0 or more events, or None for no bound")
+            raise OptionError(f"buffer_size={self.buffer_size!r}: give 0 or more events, or None for no bound")
         if self.buffer_keep not in (FIRST, LAST):
-            raise ValueError(f"buffer_keep={self.buffer_keep!r}: use 'first' or 'last'")
+            raise OptionError(f"buffer_keep={self.buffer_keep!r}: use 'first' or 'last'")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +105,7 @@ class Producer(_Producing):
     def __post_init__(self) -> None:
         _Producing.__post_init__(self)
         if self.demand not in (FORWARD, ACCUMULATE):
-            raise ValueError(f"demand={self.demand!r}: use 'forward' or 'accumulate'")
+            raise OptionError(f"demand={self.demand!r}: use 'forward' or 'accumulate'")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +148,7 @@ class Consumer(Ok):
 
 def _check_list(subscribe_to: object) -> None:
     if isinstance(subscribe_to, str | SubscribeTo):
-        raise ValueError(f"subscribe_to={subscribe_to!r}: give a list of producers")
+        raise OptionError(f"subscribe_to={subscribe_to!r}: give a list of producers")
 
 
 @dataclass(frozen=True, slots=True)

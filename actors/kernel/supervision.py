@@ -299,7 +299,7 @@ def _request(state: Supervision, operation: str, argument: object) -> Step:
     match operation:
         case "terminate_child":
             if child.handle is None:
-                return _mark_down(state, child), (Answer(True),)
+                return _give_up_waiting(state, child)
             return _begin(state, Serving(operation, child.spec.id), (StopChild(child.spec.id),))
         case "get_childspec":
             return state, (Answer(True, child.spec),)
@@ -308,6 +308,16 @@ def _request(state: Supervision, operation: str, argument: object) -> Step:
     if operation == "delete_child":
         return _drop(state, child.spec.id), (Answer(True),)
     return _begin(state, Serving("restart_child", child.spec.id), (StartChild(child.spec.id),))
+
+
+def _give_up_waiting(state: Supervision, child: Child) -> Step:
+    """A child that is down is to stay down. Those that its backoff kept down come back without it."""
+    kept_down = child.waiting is not None and (child.spec.backoff or state.flags.backoff) is not None
+    group = _group(state, child) if kept_down else ()
+    others = [other for other in group if other.spec.id != child.spec.id and other.handle is None]
+    starts = tuple(StartChild(other.spec.id) for other in others if other.waiting is None)
+    state, effects = _begin(_mark_down(state, child), RestartingGroup(child.spec.id, None), starts)
+    return state, (Answer(True), *effects)
 
 
 def _request_start(state: Supervision, spec: ChildSpec) -> Step:

@@ -299,7 +299,7 @@ class Play:
             return "not_alive"
         try:
             return await self._call(pid, path, call)
-        except ChildError as error:
+        except (ChildError, InvalidSpecError) as error:
             return ["error", self.term(error.reason)]
         except CallFailed as failed:
             return ["EXIT", self.term(failed.cause)]

@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from raybeam.actors import ChildSpec
+from raybeam.actors import Backoff, ChildSpec
 from raybeam.actors.kernel import supervision
 from raybeam.actors.kernel.intensity import Limit
 from raybeam.actors.kernel.reason import is_normal_end
@@ -338,3 +338,54 @@ class SupervisionAgainstModel(RuleBasedStateMachine):
 
 TestSupervisionAgainstModel = SupervisionAgainstModel.TestCase
 TestSupervisionAgainstModel.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+
+
+class NobodyIsKeptDown(RuleBasedStateMachine):
+    """A backoff keeps siblings down only as long as somebody's restart is to come: no request leaves them forgotten."""
+
+    @initialize(
+        strategy=st.sampled_from(("one_for_one", "one_for_all", "rest_for_one")),
+        script=st.dictionaries(
+            st.sampled_from(IDS),
+            st.lists(st.sampled_from(("ok", "ok", "fail")), max_size=12).map(lambda outcomes: ["ok", *outcomes]),
+        ),
+        size=st.integers(2, 5),
+    )
+    def boot(self, strategy: str, script: dict[str, list[str]], size: int) -> None:
+        self.strategy = strategy
+        flags = supervision.Flags(strategy, Limit(1000, 5.0), "never", Backoff())
+        self.shell = Shell(World(script), flags, [ChildSpec(name, nothing) for name in IDS[:size]])
+        self.wanted_down: set[object] = set()
+        self.shell.feed(supervision.Boot(), 0.0)
+
+    @rule(which=st.integers(0, 4))
+    def a_child_crashes(self, which: int) -> None:
+        running = [child for child in self.shell.state.children if child.handle is not None]
+        if running:
+            self.shell.feed(supervision.Ended(running[which % len(running)].handle, "boom"), 0.0)
+
+    @precondition(lambda self: self.shell.retries)
+    @rule(which=st.integers(0, 4))
+    def a_retry_is_due(self, which: int) -> None:
+        retry = self.shell.retries.pop(which % len(self.shell.retries))
+        self.shell.feed(supervision.RetryRestart(retry.id, retry.number), 0.0)
+
+    @rule(operation=st.sampled_from(("terminate_child", "restart_child", "delete_child")), name=st.sampled_from(IDS))
+    def a_request(self, operation: str, name: str) -> None:
+        self.shell.feed(supervision.Request(operation, name), 0.0)
+        if operation == "terminate_child":
+            self.wanted_down.add(name)
+
+    @invariant()
+    def who_is_down_is_so_by_request_or_will_come_back(self) -> None:
+        children = list(self.shell.state.children)
+        self.wanted_down -= {child.spec.id for child in children if child.handle is not None or child.waiting}
+        for index, child in enumerate(children):
+            if child.handle is None and child.waiting is None and child.spec.id not in self.wanted_down:
+                awaited = children if self.strategy == "one_for_all" else children[:index]
+                assert self.strategy != "one_for_one"
+                assert any(other.waiting is not None for other in awaited)
+
+
+TestNobodyIsKeptDown = NobodyIsKeptDown.TestCase
+TestNobodyIsKeptDown.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
+from raybeam import actors
 from raybeam.actors import (
     CoDel,
     Damper,
@@ -52,3 +53,18 @@ def test_the_manual_tells_of_every_option(part: type) -> None:
 def test_the_manual_tells_of_every_reason() -> None:
     for reason in Refusal:
         assert f"| `{reason.value}` |" in REGULATION
+
+
+def test_the_names_that_the_table_of_otp_leads_to_are_there() -> None:
+    rows = re.findall(r"^\|.*\|(.*)\|$", (DOCS / "otp.md").read_text(), flags=re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`(?:await )?((?:[a-z_]+\.)?[A-Za-z_]+)", row)}
+    functions = [
+        name.split(".")
+        for name in named
+        if re.match(r"(gen_\w+|process|\w*supervisor|registry|pg|alarm_handler)\.", name)
+    ]
+    classes = [name for name in named if re.fullmatch(r"[A-Z][a-z]\w+", name)]
+
+    assert len(functions) > 50
+    assert [name for name in functions if not hasattr(getattr(actors, name[0]), name[1])] == []
+    assert [name for name in classes if name not in {*actors.__all__, "None", "Global"}] == []

@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Final, NamedTuple
 
+from ...errors import OptionError
+from ..options import check_numbers
+
 MARGIN: Final = 0.8  # of the longest wait may be expected: what is expected is not exact
 SAME_EPISODE: Final = 16  # intervals after which a standing queue is a new one, as in RFC 8289
 
@@ -34,8 +37,9 @@ class CoDel:
     interval_s: float = 1.0
 
     def __post_init__(self) -> None:
+        check_numbers(self, "target_s", "interval_s")
         if not 0 < self.target_s <= self.interval_s:
-            raise ValueError(
+            raise OptionError(
                 f"target_s={self.target_s!r}, interval_s={self.interval_s!r}: need 0 < target_s <= interval_s"
             )
 

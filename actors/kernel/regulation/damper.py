@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+from ...errors import OptionError
+from ..options import check_numbers
+
 LEAST_FACTOR: Final = 0.1
 
 
@@ -35,16 +38,20 @@ class Damper:
 
     def __post_init__(self) -> None:
         for name, steps in (("cpu", self.cpu), ("memory", self.memory)):
+            given: object = steps
+            if not isinstance(given, tuple | list) or not all(isinstance(step, int | float) for step in given):
+                raise OptionError(f"{name}={steps!r}: give a tuple of shares, such as (0.8, 0.9), or () for none")
             if not all(0 < step <= 1 for step in steps) or any(low >= high for low, high in pairwise(steps)):
-                raise ValueError(f"{name}={steps!r}: give rising shares above 0, up to 1")
+                raise OptionError(f"{name}={steps!r}: give rising shares above 0, up to 1")
         if not self.cpu and not self.memory:
-            raise ValueError("cpu=(), memory=(): give the steps of at least one of them")
+            raise OptionError("cpu=(), memory=(): give the steps of at least one of them")
+        check_numbers(self, "cut", "margin", "calm_s", "sample_s")
         if not 0 < self.cut <= 1:
-            raise ValueError(f"cut={self.cut!r}: give a share above 0, up to 1")
+            raise OptionError(f"cut={self.cut!r}: give a share above 0, up to 1")
         if not 0 <= self.margin < 1:
-            raise ValueError(f"margin={self.margin!r}: give a share, 0 or more, below 1")
+            raise OptionError(f"margin={self.margin!r}: give a share, 0 or more, below 1")
         if not self.calm_s >= 0 or not self.sample_s > 0:
-            raise ValueError(f"calm_s={self.calm_s!r}, sample_s={self.sample_s!r}: need calm_s >= 0, sample_s > 0")
+            raise OptionError(f"calm_s={self.calm_s!r}, sample_s={self.sample_s!r}: need calm_s >= 0, sample_s > 0")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ...errors import OptionError
+from ..options import check_numbers
+
 
 @dataclass(frozen=True, slots=True)
 class DeadlineDrop:
@@ -19,8 +22,9 @@ class DeadlineDrop:
     margin: float = 1.0
 
     def __post_init__(self) -> None:
+        check_numbers(self, "margin")
         if not self.margin > 0:
-            raise ValueError(f"margin={self.margin!r}: give a factor above 0")
+            raise OptionError(f"margin={self.margin!r}: give a factor above 0")
 
 
 def expired(deadline: float | None, now: float) -> bool:

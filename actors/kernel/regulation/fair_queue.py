@@ -6,9 +6,12 @@ Each step costs the same however many tenants and calls there are. A tenant is r
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from ...errors import OptionError
+from ..options import check_numbers
 from .line import Line, Waiter
 
 T = TypeVar("T")
@@ -27,11 +30,15 @@ class Fair:
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        for name, weight in self.weights.items():
-            if not weight > 0:
-                raise ValueError(f"weights[{name!r}]={weight!r}: give a weight above 0")
+        weights: object = self.weights
+        if not isinstance(weights, Mapping):
+            raise OptionError(f"weights={weights!r}: give a dict: tenants with their weights")
+        check_numbers(self, "weight")
+        for name, weight in weights.items():
+            if not isinstance(weight, int | float) or not weight > 0:
+                raise OptionError(f"weights[{name!r}]={weight!r}: give a weight above 0")
         if not self.weight > 0:
-            raise ValueError(f"weight={self.weight!r}: give a weight above 0")
+            raise OptionError(f"weight={self.weight!r}: give a weight above 0")
 
     @property
     def least(self) -> float:

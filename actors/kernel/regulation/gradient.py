@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from ...errors import OptionError
+from ..options import check_numbers
+
 WARM_UP: Final = 10  # windows whose plain mean the long-term average begins with
 LEAST_GRADIENT: Final = 0.5
 STALE: Final = 2.0  # the long-term time is this many times the short-term one: it is of worse times
@@ -42,17 +45,29 @@ class Gradient:
     window_calls: int = 10
 
     def __post_init__(self) -> None:
+        check_numbers(
+            self,
+            "initial",
+            "least",
+            "most",
+            "tolerance",
+            "room",
+            "smoothing",
+            "long_windows",
+            "window_s",
+            "window_calls",
+        )
         if not 1 <= self.least <= self.initial <= self.most:
-            raise ValueError(
+            raise OptionError(
                 f"least={self.least!r}, initial={self.initial!r}, most={self.most!r}: "
                 "need 1 <= least <= initial <= most"
             )
         if not self.tolerance >= 1:
-            raise ValueError(f"tolerance={self.tolerance!r}: give 1 or more, or the limit would always shrink")
+            raise OptionError(f"tolerance={self.tolerance!r}: give 1 or more, or the limit would always shrink")
         if not 0 < self.smoothing <= 1:
-            raise ValueError(f"smoothing={self.smoothing!r}: give a share above 0, up to 1")
+            raise OptionError(f"smoothing={self.smoothing!r}: give a share above 0, up to 1")
         if self.room < 1 or self.long_windows < WARM_UP or not self.window_s > 0 or self.window_calls < 1:
-            raise ValueError(
+            raise OptionError(
                 f"room={self.room!r}, long_windows={self.long_windows!r}, window_s={self.window_s!r}, "
                 f"window_calls={self.window_calls!r}: need room >= 1, long_windows >= {WARM_UP}, window_s > 0, "
                 "window_calls >= 1"

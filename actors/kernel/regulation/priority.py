@@ -5,8 +5,11 @@ Each class that waits gets at least its share of the turns. What is left over go
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from ...errors import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,16 +31,19 @@ class Priorities:
     default: str = ""
 
     def __post_init__(self) -> None:
-        if not self.shares:
-            raise ValueError("shares={}: name the classes, the most urgent first, each with its share")
-        for name, share in self.shares.items():
-            if not 0 < share <= 1:
-                raise ValueError(f"shares[{name!r}]={share!r}: give a share above 0, up to 1: no class may starve")
+        shares: object = self.shares
+        if not isinstance(shares, Mapping):
+            raise OptionError(f"shares={shares!r}: give a dict: each class with its share, the most urgent first")
+        if not shares:
+            raise OptionError("shares={}: name the classes, the most urgent first, each with its share")
+        for name, share in shares.items():
+            if not isinstance(share, int | float) or not 0 < share <= 1:
+                raise OptionError(f"shares[{name!r}]={share!r}: give a share above 0, up to 1: no class may starve")
         total = sum(self.shares.values())
         if total > 1 + ALMOST:
-            raise ValueError(f"shares={self.shares!r}: together they are {total:g}; reserve at most 1")
+            raise OptionError(f"shares={self.shares!r}: together they are {total:g}; reserve at most 1")
         if self.default and self.default not in self.shares:
-            raise ValueError(f"default={self.default!r}: no such class; there are: {', '.join(self.shares)}")
+            raise OptionError(f"default={self.default!r}: no such class; there are: {', '.join(self.shares)}")
 
     def index(self, name: str) -> int:
         """The place of a class in the order of urgency, 0 is first.

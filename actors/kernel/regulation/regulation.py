@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ...errors import OptionError
 from ..mailbox import Overflow
+from ..options import check_count
 from .codel import CoDel
 from .damper import Damper
 from .deadline import DeadlineDrop
@@ -35,7 +37,7 @@ class Regulation:
     >>> Regulation(queue_limit=0)
     Traceback (most recent call last):
     ...
-    ValueError: queue_limit=0: give 1 or more: every call waits for its turn, if only for a moment
+    raybeam.actors.errors.OptionError: queue_limit=0: give 1 or more: every call waits for its turn
     """
 
     queue_limit: int = 1000
@@ -49,18 +51,17 @@ class Regulation:
     damper: Damper | None = None
 
     def __post_init__(self) -> None:
-        if self.queue_limit < 1:
-            mend = "give 1 or more: every call waits for its turn, if only for a moment"
-            raise ValueError(f"queue_limit={self.queue_limit!r}: {mend}")
+        mend = "give 1 or more: every call waits for its turn"
+        check_count("queue_limit", self.queue_limit, mend)
         if not isinstance(self.overflow, Overflow):
             names = ", ".join(f"Overflow.{policy.name}" for policy in Overflow)
-            raise ValueError(f"overflow={self.overflow!r}: give one of {names}")
+            raise OptionError(f"overflow={self.overflow!r}: give one of {names}")
         if isinstance(self.concurrency, int) and self.concurrency < 1:
-            raise ValueError(f"concurrency={self.concurrency!r}: give 1 or more, or no call would ever begin")
+            raise OptionError(f"concurrency={self.concurrency!r}: give 1 or more, or no call would ever begin")
         for name, kind in _PARTS.items():
             part = getattr(self, name)
             if part is not None and not isinstance(part, kind):
-                raise ValueError(f"{name}={part!r}: give {_called(kind)}, or None for none")
+                raise OptionError(f"{name}={part!r}: give {_called(kind)}, or None for none")
 
 
 _PARTS: dict[str, type | tuple[type, ...]] = {

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from ...errors import OptionError
+from ..options import check_numbers
+
 ALMOST: Final = 1e-9  # a token that floating point has not quite made whole
 
 
@@ -24,12 +27,13 @@ class Rate:
     max_wait_s: float = 0.0
 
     def __post_init__(self) -> None:
+        check_numbers(self, "per_s", "burst", "max_wait_s")
         if not self.per_s > 0:
-            raise ValueError(f"per_s={self.per_s!r}: give calls a second, more than 0")
+            raise OptionError(f"per_s={self.per_s!r}: give calls a second, more than 0")
         if not self.burst >= 1:
-            raise ValueError(f"burst={self.burst!r}: give 1 or more, or no call would ever have a token")
+            raise OptionError(f"burst={self.burst!r}: give 1 or more, or no call would ever have a token")
         if not self.max_wait_s >= 0:
-            raise ValueError(f"max_wait_s={self.max_wait_s!r}: give seconds, 0 or more")
+            raise OptionError(f"max_wait_s={self.max_wait_s!r}: give seconds, 0 or more")
 
 
 class Bucket(NamedTuple):

@@ -137,7 +137,10 @@ def test_a_result_that_does_not_fit_its_annotation_is_a_crash() -> None:
     async def main() -> None:
         async with quiet():
             stack = gen_server.ref(Stack, await gen_server.start(Stack))
-            with pytest.raises(CallFailed, match="ValidationError"):
+            with pytest.raises(
+                CallFailed,
+                match="returned 'no number', which is not what its annotation says: Input should be a valid integer",
+            ):
                 await stack.wrong()
 
     run(main())
@@ -482,6 +485,54 @@ def test_a_wrong_return_is_a_crash_that_names_the_value(value: object) -> None:
     assert run(main()) == ("bad_return_value", value)
 
 
+def test_a_monitored_start_that_is_given_up_leaves_no_down() -> None:
+    class Slow(GenServer):
+        async def init(self) -> None:
+            await asyncio.sleep(60)
+
+    async def main() -> list[object]:
+        async with quiet():
+            seen: list[object] = []
+
+            async def starter() -> None:
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(1.0):
+                        await gen_server.start_monitor(Slow)
+                process.send(process.self_pid(), "mine")
+                seen.append(await process.receive())
+
+            await process.wait_exit(process.spawn(starter))
+            return seen
+
+    assert run(main()) == ["mine"]
+
+
+@pytest.mark.parametrize(("by", "first"), [("pid", "Down"), ("name", "str")])
+def test_after_a_call_to_a_dead_pid_others_have_run_as_in_otp_after_one_to_a_name_they_have_not(
+    by: str, first: str
+) -> None:
+    async def main() -> list[str]:
+        async with quiet():
+            seen: list[str] = []
+            dead = await gen_server.start(Stack)
+            await gen_server.stop(dead)
+
+            async def caller() -> None:
+                process.spawn_monitor(ends)
+                with pytest.raises(NoProcess):
+                    await gen_server.request(dead if by == "pid" else "nobody", "pop")
+                process.send(process.self_pid(), "mine")
+                seen.extend([type(await process.receive()).__name__ for _ in range(2)])
+
+            async def ends() -> None:
+                return
+
+            await process.wait_exit(process.spawn(caller))
+            return seen
+
+    assert run(main())[0] == first
+
+
 def test_a_failed_nested_call_ends_the_caller_with_the_reason_and_the_call() -> None:
     async def main() -> tuple[object, Pid]:
         async with quiet():
@@ -820,3 +871,57 @@ def test_a_process_that_is_killed_while_it_waits_for_its_name_is_not_started() -
             return failed.value.reason
 
     assert run(main()) == "killed"
+
+
+class Doomed(GenServer):
+    async def init(self, how: str) -> object:
+        match how:
+            case "raises":
+                raise KeyError("doomed")
+            case "exits":
+                raise Exit("doomed")
+            case "stops":
+                return Stop("doomed")
+            case "errs":
+                return Error("doomed")
+            case _:
+                return Ignore()
+
+
+@pytest.mark.parametrize("how", ["raises", "exits", "stops"])
+@pytest.mark.parametrize("traps", [True, False])
+def test_a_failed_linked_start_ends_a_caller_that_does_not_trap_exits_as_in_otp(how: str, traps: bool) -> None:
+    reports: list[object] = []
+
+    async def main() -> tuple[list[object], object]:
+        seen: list[object] = []
+
+        async def caller() -> None:
+            process.trap_exit(traps)
+            try:
+                await gen_server.start_link(Doomed, how)
+            except StartError as error:
+                seen.append(error.reason)
+            with pytest.raises(TimeoutError):
+                seen.append(await process.receive(timeout_s=1))
+
+        async with Runtime(reports=reports.append):
+            return seen, await process.wait_exit(process.spawn(caller))
+
+    failure = Crashed(KeyError("doomed")) if how == "raises" else "doomed"
+    assert run(main()) == (([failure], "normal") if traps else ([], failure))
+    assert [getattr(report, "reason", None) for report in reports] == ([] if traps else [failure])
+
+
+@pytest.mark.parametrize("how", ["errs", "ignores"])
+def test_a_linked_start_that_is_refused_in_order_ends_nobody(how: str) -> None:
+    async def main() -> object:
+        async def caller() -> None:
+            with pytest.raises((StartError, StartIgnored)):
+                await gen_server.start_link(Doomed, how)
+            await asyncio.sleep(1)
+
+        async with quiet():
+            return await process.wait_exit(process.spawn(caller))
+
+    assert run(main()) == "normal"

@@ -24,6 +24,7 @@ from raybeam.actors import (
     Unregistered,
     UsageError,
     call,
+    gen_event,
     gen_server,
     process,
     registry,
@@ -67,6 +68,14 @@ def play(body: Callable[[], Awaitable[object]], spec: RegistrySpec | None = None
 
 
 # -- keys ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_event_manager_is_started_under_a_key() -> None:
+    async def body() -> object:
+        manager = await gen_event.start_link(name=registry.via("names", "alarms"))
+        return await gen_event.which_handlers(registry.via("names", "alarms")), process.is_alive(manager)
+
+    assert play(body) == ([], True)
 
 
 def test_a_unique_key_has_one_process() -> None:
@@ -427,3 +436,22 @@ def test_a_wrong_option_names_its_mend(options: dict[str, str], named: str) -> N
     make: Callable[..., object] = RegistrySpec
     with pytest.raises(UsageError, match=named):
         make(**options)
+
+
+def test_a_registry_that_is_stopped_ends_nobody_and_one_that_is_shut_down_takes_its_processes_along() -> None:
+    async def lives_after(reason: str) -> bool:
+        names = await gen_server.start(Registry)
+        holder = await gen_server.start(Plain, names)
+        await gen_server.stop(names, reason)
+        await settle()
+        return process.is_alive(holder)
+
+    class Plain(GenServer):
+        async def init(self, names: Pid) -> None:
+            registry.register(names, "lamp")
+
+    async def main() -> list[bool]:
+        async with Runtime():
+            return [await lives_after("normal"), await lives_after("shutdown")]
+
+    assert run(main()) == [True, False]

@@ -467,3 +467,22 @@ def test_a_wrong_mailbox_limit_is_told_where_the_class_is_written(limit: object)
 def test_a_wrong_overflow_policy_is_told_where_the_class_is_written() -> None:
     with pytest.raises(UsageError, match=r"mailbox_overflow='reject': give one of Overflow\.REJECT, "):
         type("Narrow", (GenServer,), {"mailbox_overflow": "reject"})
+
+
+@pytest.mark.parametrize(("strategy", "waits"), [("one_for_all", "b"), ("rest_for_one", "a")])
+def test_siblings_come_back_when_the_child_that_they_wait_for_is_given_up(strategy: str, waits: str) -> None:
+    async def test(tree: Pid, log: Log) -> list[object]:
+        await crash(tree, waits)
+        await supervisor.terminate_child(tree, waits)
+        await supervisor.delete_child(tree, waits)
+        await asyncio.sleep(100)
+        return [(info.id, isinstance(info.child, Pid)) for info in await supervisor.which_children(tree)]
+
+    left, _ = supervised(
+        test,
+        lambda log: SupervisorSpec(
+            [worker(name, log) for name in "abc"], strategy, backoff=Backoff(first_delay_s=1.0, jitter=0.0)
+        ),
+    )
+
+    assert left == [(name, True) for name in "cba" if name != waits]

@@ -750,3 +750,23 @@ def test_a_task_tells_what_it_runs() -> None:
         return repr(task) == f"<task after {task.pid}>", await task.result()
 
     assert play(body) == (True, "done")
+
+
+def test_a_task_that_a_stream_kills_for_being_late_is_not_reported() -> None:
+    reports: list[object] = []
+
+    async def late(seconds: int) -> int:
+        await asyncio.sleep(seconds)
+        return seconds
+
+    async def main() -> list[object]:
+        async with Runtime(reports=reports.append):
+            tasks = await task_supervisor.start()
+            stream = task_supervisor.async_stream_nolink(tasks, [1, 9], late, timeout_s=2, on_timeout="kill_task")
+            seen = [outcome.value if isinstance(outcome, Completed) else outcome.reason async for outcome in stream]
+            await settle()
+            assert await task_supervisor.children(tasks) == []
+            return seen
+
+    assert run(main()) == [1, "timeout"]
+    assert reports == []
