@@ -21,6 +21,8 @@ from .call_context import CallContext, calling_as, current_context
 from .child_process import Started
 from .consumer_supervisor import ConsumerSpec, ConsumerSupervisor
 from .crash import CrashReport
+from .decorators import call, query
+from .decorators import cast_ as cast
 from .distribution import Distribution, PeerDown, PeerUp, Transport
 from .dynamic_supervisor import DynamicSupervisor
 from .errors import (
@@ -54,8 +56,6 @@ from .event_handler import EventHandler, HandlerExit, HandlerReport, HandlerStat
 from .gen_event import GenEvent
 from .gen_server import GenServer
 from .gen_statem import GenStatem
-from .interface import Broadcast, Result, call, query
-from .interface import cast_ as cast
 from .iterable_producer import IterableProducer
 from .kernel.backoff import Backoff
 from .kernel.childspec import ChildSpec, InvalidSpecError
@@ -127,6 +127,7 @@ from .message import Down, ExitMessage, From, Timeout
 from .pid import Pid, Ref, RemoteName, Via
 from .registry_server import Registered, Registry, RegistrySpec, Unregistered
 from .requests import Response
+from .result import Broadcast, Result
 from .runtime import Runtime
 from .stage import GenStage
 from .supervisor import Supervisor

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from .call_context import current_context
-from .errors import CallFailed, CallingSelf, CallTimeout, Disconnected, NoProcess, Overloaded, ProcessKilled
+from .errors import CallFailed, CallingSelf, CallTimeout, Disconnected, NoProcess, Overloaded, ProcessKilled, UsageError
 from .message import Call, From
+from .pid import Pid
 from .runtime import current_cell
 
 if TYPE_CHECKING:
     from .cell import Cell
+    from .pid import Destination
     from .runtime import Runtime
 
 
@@ -42,7 +44,10 @@ def send_call(
         timeout_s = time_left(timeout_s)
         if timeout_s is not None and timeout_s <= 0:
             raise CallTimeout((cell.pid, message))
-    deadline = None if timeout_s is None else now + timeout_s
+    try:
+        deadline = None if timeout_s is None else now + timeout_s
+    except TypeError:
+        raise UsageError(f"timeout_s={timeout_s!r}: give the seconds to wait, or None for ever") from None
     reserved = waits and runtime.carriers.reserve(cell)
     cell.deliver_call(Call(message, sender, deadline, drop_expired, now, current_context()))
     if reserved:
@@ -52,6 +57,16 @@ def send_call(
             _give_up(sender, drop_expired)
             raise
     return sender
+
+
+async def fail_with_no_process(destination: Destination, message: object) -> NoReturn:
+    """End a call to nobody.
+
+    OTP tells the caller of the end of a pid by a message, for which it waits: others run first. A name is looked up.
+    """
+    if isinstance(destination, Pid):
+        await asyncio.sleep(0)
+    raise NoProcess((destination, message))
 
 
 def time_left(timeout_s: float | None) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .errors import InvalidArgumentsError, ServiceError, UsageError
@@ -34,6 +35,7 @@ class Behaviour:
                 f"class {cls.__name__}(..., {option}={value!r}): options are class attributes, {option} = ..."
             )
         super().__init_subclass__()
+        _check_constructor(cls)
         limit: object = cls.mailbox_limit
         if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
             raise UsageError(f"{cls.__name__}.mailbox_limit={limit!r}: give 1 or more, or None for any number")
@@ -68,7 +70,10 @@ class Behaviour:
     async def init(self, *args: Any, **kwargs: Any) -> Any:
         """Set the state up, from the arguments of the start. Default: none taken, nothing done."""
         if args or kwargs:
-            raise UsageError(f"{type(self).__name__} was started with arguments but has no init() that takes them")
+            given = ", ".join([*map(repr, args), *(f"{name}={value!r}" for name, value in kwargs.items())])
+            raise UsageError(
+                f"{type(self).__name__} was started with arguments ({given}) but has no init() that takes them"
+            )
         return None
 
     async def terminate(self, reason: ExitReason) -> None:
@@ -95,3 +100,22 @@ class Behaviour:
         vars(self).update(state)
         if cell is not None:
             self._cell = cell
+
+
+def _check_constructor(behaviour: type) -> None:
+    """A behaviour's instances are made by the engine, without arguments."""
+    constructor: object = vars(behaviour).get("__init__", object.__init__)
+    if constructor is object.__init__ or not callable(constructor):
+        return
+    parameters = list(inspect.signature(constructor).parameters.values())[1:]
+    needed = [
+        one.name
+        for one in parameters
+        if one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+    ]
+    if needed:
+        arguments = ", ".join(needed)
+        raise UsageError(
+            f"{behaviour.__name__}.__init__(self, {arguments}): a behaviour is made without arguments; write "
+            f"async def init(self, {arguments}), which gets those of the start"
+        )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 from .behaviour import Behaviour
 from .cell import ALIVE, Cell, crashed
 from .crash import CrashReport
-from .errors import CallTimeout, Exit, Overloaded
+from .errors import CallbackError, CallTimeout, Exit, Overloaded
 from .kernel.mailbox import Overflow, victim
 from .message import Call, ExitMessage
 from .once import OnceCalls
@@ -81,6 +81,16 @@ class BehaviourCell(Cell, Generic[B]):
         self.last_message: object = None
         self.once: OnceCalls | None = None
         server._cell = self
+
+    def check_async(self, name: str, running: object) -> None:
+        """Refuse what a callback gave when it is no coroutine.
+
+        Raises:
+            CallbackError: It is no async def.
+        """
+        if not hasattr(running, "__await__"):
+            how = f"{self.description()}.{name}() must be an async def; it is a plain def that returned {running!r}"
+            raise CallbackError(("bad_return_value", running), how)
 
     def description(self) -> str:
         """The class of the server."""

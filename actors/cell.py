@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections import deque
+from collections.abc import Awaitable
+from functools import partial
 from typing import TYPE_CHECKING
 
-from .errors import Exit, ProcessKilled
+from .crash import CrashReport
+from .errors import Exit, ProcessKilled, UsageError
 from .kernel.reason import NORMAL, Crashed
 from .message import Call
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from .concurrent_calls import ConcurrentCalls
     from .kernel.reason import ExitReason
@@ -188,20 +191,31 @@ class TaskCell(Cell):
         """Run the body to its end, which is the end of the process."""
         reason: ExitReason = NORMAL
         try:
-            await self.body()
+            running: object = self.body()
+            if not isinstance(running, Awaitable):
+                how = f"{self.description()}() must be an async def; it is a plain def that returned {running!r}"
+                raise UsageError(how)
+            await running
         except Exit as exit_:
             reason = exit_.reason
         except (asyncio.CancelledError, ProcessKilled) as error:
             if self.is_ending():
                 raise
-            reason = crashed(error)
+            reason = self._report(error)
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 (the reason carries the error)
-            reason = crashed(error)
+            reason = self._report(error)
         self.runtime.finish(self, reason)
+
+    def _report(self, error: BaseException) -> Crashed:
+        """Report what nobody caught, as OTP does; an `Exit` is meant, and is not."""
+        reason = crashed(error)
+        self.runtime.report(CrashReport(self.pid, self.description(), reason, None, None, self.names))
+        return reason
 
     def description(self) -> str:
         """The name of the body's function."""
-        return getattr(self.body, "__qualname__", repr(self.body))
+        function = self.body.func if isinstance(self.body, partial) else self.body
+        return getattr(function, "__qualname__", repr(function))
 
     def take(self, match: Callable[[object], bool] | None) -> tuple[bool, object]:
         """Remove the first message that matches: `(True, message)`, or `(False, None)`."""

@@ -15,9 +15,10 @@ from .errors import CallTimeout, Exit, InvalidArgumentsError, ProcessKilled
 from .message import Call
 
 if TYPE_CHECKING:
-    from .interface import Invoke, Method
+    from .delivery import Invoke
     from .kernel.reason import ExitReason
     from .message import From
+    from .method import Method
     from .server_cell import ServerCell
 
 CONCURRENT_LIMIT = 1000

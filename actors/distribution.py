@@ -145,10 +145,7 @@ class Distribution:
 
     def peer_lost(self, peer: str) -> None:
         """The connection to a runtime is lost: its processes have ended, as far as this one can tell."""
-        for address, cell in list(self._kept.items()):
-            if address.runtime == peer:
-                del self._kept[address]
-                self._lost(cell)
+        self._lose([self._kept.pop(address) for address in list(self._kept) if address.runtime == peer])
         for sender in list(self._answering.get(peer, {}).values()):
             sender.abandon()
         for ref, pid in self._watched.pop(peer, {}).items():
@@ -271,7 +268,7 @@ class Distribution:
 
         def ended(reason: ExitReason) -> None:
             self._watched.get(peer, {}).pop(ref, None)
-            self.send(peer, Ended(ref, target, reason))
+            self.runtime.queue_signal(lambda: self.send(peer, Ended(ref, target, reason)))
 
         cell.watched_by(ref, ended)
 
@@ -283,18 +280,22 @@ class Distribution:
             return
         self.remember(cell)
         self.runtime.tell_watcher(watcher, Down(ref, address, reason))
+        self.runtime.hand_out_signals()
 
-    def _lost(self, cell: RemoteCell) -> None:
-        for sender in list(cell.calls):
-            sender.fail(Disconnected())
-        cell.calls.clear()
-        watchers, cell.watchers = cell.watchers or {}, None
-        for ref, watcher in watchers.items():
-            self.runtime.tell_watcher(watcher, Down(ref, _address(cell), NOCONNECTION))
-        linked = sorted(cell.links)
-        cell.links.clear()
-        for pid in linked:
-            self.runtime.exit_signal(cell.pid, pid, NOCONNECTION, via_link=True)
+    def _lose(self, cells: list[RemoteCell]) -> None:
+        for cell in cells:
+            calls, cell.calls = cell.calls, {}
+            for sender in calls:
+                sender.fail(Disconnected())
+        for cell in cells:  # all links before all monitors, as one process may hold both, by pid and by name
+            linked, cell.links = cell.links, set()
+            for pid in sorted(linked):
+                self.runtime.queue_exit(cell.pid, pid, NOCONNECTION)
+        for cell in cells:
+            watchers, cell.watchers = cell.watchers or {}, None
+            for ref, watcher in watchers.items():
+                self.runtime.tell_watcher(watcher, Down(ref, _address(cell), NOCONNECTION))
+        self.runtime.hand_out_signals()
 
     def _tell(self, pid: Pid, message: PeerUp | PeerDown) -> None:
         cell = self.runtime.cell(pid)

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from .kernel.event import HandlerId
     from .kernel.reason import ExitReason
     from .message import From
-    from .pid import Pid, Ref
+    from .pid import Name, Pid, Ref
     from .runtime import Runtime
 
 
@@ -192,7 +192,11 @@ class GenEvent(GenServer):
     ) -> kernel.Returned | kernel.Failed | kernel.Refused:
         """Run a callback of a handler: a failure is the handler's alone."""
         try:
-            return kernel.Returned(await callback(*args))
+            running = callback(*args)
+            if not hasattr(running, "__await__"):
+                name = getattr(callback, "__qualname__", callback)
+                raise UsageError(f"{name}() must be an async def; it is a plain def that returned {running!r}")
+            return kernel.Returned(await running)
         except Exit as exit_:
             return kernel.Failed(exit_.reason)
         except (asyncio.CancelledError, ProcessKilled) as error:
@@ -283,7 +287,7 @@ def _instance(handler: kernel.Handler) -> EventHandler:
 async def start(
     manager: type[GenEvent] = GenEvent,
     *args: object,
-    name: str | None = None,
+    name: Name | None = None,
     timeout_s: float | None = None,
 ) -> Pid:
     """Start an event manager that nobody is linked to.
@@ -291,7 +295,7 @@ async def start(
     Args:
         manager: Its class. Default: one without handlers.
         *args: For its `init`: the first handlers, unless a subclass says otherwise.
-        name: A local name to register. Default: none.
+        name: A name to register, as for `gen_server.start`. Default: none.
         timeout_s: Seconds that `init` may take. Default: for ever.
 
     Raises:
@@ -303,7 +307,7 @@ async def start(
 async def start_link(
     manager: type[GenEvent] = GenEvent,
     *args: object,
-    name: str | None = None,
+    name: Name | None = None,
     timeout_s: float | None = None,
 ) -> Pid:
     """Like `start`, linked to the calling process, which becomes the parent."""
@@ -313,7 +317,7 @@ async def start_link(
 async def start_monitor(
     manager: type[GenEvent] = GenEvent,
     *args: object,
-    name: str | None = None,
+    name: Name | None = None,
     timeout_s: float | None = None,
 ) -> tuple[Pid, Ref]:
     """Like `start`, monitored by the calling process, which becomes the parent; see `gen_server.start_monitor`."""

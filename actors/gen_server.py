@@ -5,12 +5,13 @@ from __future__ import annotations
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from .answer import await_answer, send_call, time_left
+from .answer import await_answer, fail_with_no_process, send_call, time_left
 from .behaviour import Behaviour
-from .errors import NoProcess, UsageError
-from .interface import Method, methods_of, reference
+from .errors import UsageError
 from .local_channel import LocalChannel
 from .message import Cast
+from .method import Method, methods_of
+from .reference import reference
 from .regulated_cell import RegulatedServerCell, regulation_counters
 from .requests import RequestId, multi_call, receive_response, send_request, wait_response
 from .runtime import current_runtime, log
@@ -84,6 +85,17 @@ class GenServer(Behaviour):
     never), `continue_with` (calls `handle_continue` before anything else; default no) and `hibernate`
     (lets other processes run before the next message).
 
+    **Marked methods** take options too: `timeout_s` (the deadline of a call; default 5), `retry` (what its caller does
+    when the outcome is unknown), `key` and, for a query, `hedge` (which replicas of a family are asked), and
+    `concurrent` (a query that waits for others is served beside the turn of its process, which goes on meanwhile;
+    default no). They are told by `help(raybeam.actors.query)`.
+
+    **Start and reach it.** `gen_server.start`, `start_link` (the end of one is an exit signal to the other) or
+    `start_monitor` (its end is a `Down` to the starter); supervisors start it for you. `name=` registers it: a string
+    (a name in this runtime), `registry.via(...)` (any key of a `Registry`), or `Global(...)` of `raybeam.cluster` (one
+    in the whole system). A pid or any of these is where `ref(cls, ...)`, `request`, `tell`, `stop` and all else go. To
+    get exit signals as `ExitMessage`s rather than end by them call `process.trap_exit(True)` in `init`.
+
     **Options**, as class attributes: `mailbox_limit` (calls that may wait; more are refused with `Overloaded`;
     default 1000; `None`: any number) and `mailbox_overflow` (which one is refused; default `Overflow.REJECT`, the new
     one). `regulation` takes the place of both: a `Regulation` with CoDel, rate, concurrency limit, priorities, fair
@@ -123,7 +135,10 @@ class GenServer(Behaviour):
 
     async def handle_call(self, request: object, sender: From) -> CallResult:
         """Answer a request that is not one of a marked method. Default: a crash, as in OTP."""
-        raise UsageError(f"{type(self).__name__} has no handle_call() for {request!r}")
+        raise UsageError(
+            f"{type(self).__name__} has no handle_call() for {request!r}: write one, or call a "
+            "marked method through gen_server.ref(...)"
+        )
 
     async def handle_cast(self, request: object) -> Result:
         """Serve a cast that is not one of a marked method. Default: a crash, as in OTP."""
@@ -185,10 +200,11 @@ async def request(
     runtime = current_runtime()
     cell = runtime.cell(destination)
     if cell is None:
-        raise NoProcess((destination, message))
+        await fail_with_no_process(destination, message)
     sender = send_call(runtime, cell, message, timeout_s, drop_expired, waits=True)
-    if sender.future.done() and sender.future.exception() is None:
-        return sender.future.result()
+    future = sender.future
+    if future.done() and future.exception() is None:
+        return future.result()
     return await await_answer(sender, time_left(timeout_s), (destination, message), drop_expired=drop_expired)
 
 
@@ -205,6 +221,11 @@ def tell(destination: Destination, message: object) -> None:
 
 def ref(server: type[G], destination: Destination) -> G:
     """A typed reference to a process of this runtime: has the marked methods of `server`."""
+    given: object = server
+    if not isinstance(given, type) or not issubclass(given, GenServer):
+        raise UsageError(
+            f"ref({given!r}, ...): give the class itself, derived from GenServer, and then the destination"
+        )
     return reference(server, LocalChannel(current_runtime(), destination))
 
 

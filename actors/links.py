@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .kernel.reason import KILL, KILLED, NOPROC, NORMAL
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 class Links:
     """The part of a runtime that links and monitors its processes.
 
+    All signals take effect in the order in which they were sent, and none within another. As a process that ends first
+    tells those linked to it, who both links and monitors it gets the exit signal before the `Down`, as in OTP.
+
     Attributes:
         name: Of the runtime.
         distribution: The connections to other runtimes, `None` when there are none.
@@ -35,7 +39,7 @@ class Links:
         self.name = name
         self.distribution: Distribution | None = None
         self._refs = itertools.count(1)
-        self._signals: deque[tuple[Pid | None, Pid, ExitReason, bool]] = deque()
+        self._signals: deque[Callable[[], object]] = deque()
         self._handing_out = False
 
     def cell(self, destination: Destination) -> Cell | None:
@@ -50,9 +54,20 @@ class Links:
         """A reference that nobody had before."""
         return Ref(self.name, next(self._refs))
 
-    def queue_exit_signal(self, sender: Pid, target: Pid, reason: ExitReason) -> None:
-        """Have an exit signal of a link go out with the next ones."""
-        self._signals.append((sender, target, reason, True))
+    def queue_signal(self, act: Callable[[], object]) -> None:
+        """Have a signal take effect with the next ones."""
+        self._signals.append(act)
+
+    def queue_exit(self, sender: Pid, target: Pid, reason: ExitReason) -> None:
+        """Queue the exit signal of a link."""
+        self._signals.append(partial(self._exit, sender, target, reason, True))
+
+    def tell_watcher(self, watcher: Pid | Callable[[ExitReason], object], message: Down) -> None:
+        """Tell who monitors a process that it has ended: functions at once, processes with the next signals."""
+        if callable(watcher):
+            watcher(message.reason)
+        else:
+            self._signals.append(partial(self._down, watcher, message))
 
     def link(self, one: Cell, other: Pid) -> None:
         """Link two processes; if `other` is gone, `one` gets the exit signal `noproc`."""
@@ -86,7 +101,7 @@ class Links:
         if isinstance(target, Pid):
             cell.watched_by(ref, watcher.pid)
         else:
-            cell.watched_by(ref, lambda reason: self._down(watcher, Down(ref, target, reason)))
+            cell.watched_by(ref, lambda reason: self.tell_watcher(watcher.pid, Down(ref, target, reason)))
         return ref
 
     def demonitor(self, watcher: Cell, ref: Ref, *, flush: bool = True) -> None:
@@ -122,49 +137,41 @@ class Links:
         """Send an exit signal; `kill` cannot be trapped."""
         self.exit_signal(sender, target, reason, via_link=False)
 
-    def tell_watcher(self, watcher: Pid | Callable[[ExitReason], object], message: Down) -> None:
-        """Tell who monitors a process that it has ended."""
-        if callable(watcher):
-            watcher(message.reason)
-        else:
-            cell = self.cell(watcher)
-            if cell is not None:
-                self._down(cell, message)
-
-    def _down(self, watcher: Cell, message: Down) -> None:
-        if watcher.watching is not None:
-            watcher.watching.pop(message.ref, None)
-        if watcher.alive:
-            watcher.deliver(message)
-
     def exit_signal(self, sender: Pid | None, target: Pid, reason: ExitReason, *, via_link: bool) -> None:
         """Send an exit signal, or let one of a link take effect."""
-        self._signals.append((sender, target, reason, via_link))
-        self.hand_out_exit_signals()
+        self._signals.append(partial(self._exit, sender, target, reason, via_link))
+        self.hand_out_signals()
 
-    def hand_out_exit_signals(self) -> None:
-        """Hand out exit signals in order; not recursive, so that long chains of links cannot exhaust the stack."""
+    def hand_out_signals(self) -> None:
+        """Let signals take effect in order; not recursive, so that long chains of links cannot exhaust the stack."""
         if self._handing_out:
             return
         self._handing_out = True
         try:
             while self._signals:
-                sender, target, reason, via_link = self._signals.popleft()
-                if target.runtime != self.name and self.distribution is not None:
-                    self.distribution.exit_signal(sender, target, reason, via_link=via_link)
-                    continue
-                cell = self.cell(target)
-                if cell is None:
-                    continue
-                if via_link:
-                    if sender not in cell.links:
-                        continue
-                    cell.links.discard(sender)
-                if reason == KILL and not via_link:
-                    self.finish(cell, KILLED)
-                elif cell.trap_exit:
-                    cell.deliver(ExitMessage(sender if sender is not None else cell.pid, reason))
-                elif reason != NORMAL or sender == target:
-                    self.finish(cell, reason)
+                self._signals.popleft()()
         finally:
             self._handing_out = False
+
+    def _down(self, watcher: Pid, message: Down) -> None:
+        cell = self.cell(watcher)
+        if cell is not None and cell.watching is not None and cell.watching.pop(message.ref, None) is not None:
+            cell.deliver(message)
+
+    def _exit(self, sender: Pid | None, target: Pid, reason: ExitReason, via_link: bool) -> None:
+        if target.runtime != self.name and self.distribution is not None:
+            self.distribution.exit_signal(sender, target, reason, via_link=via_link)
+            return
+        cell = self.cell(target)
+        if cell is None:
+            return
+        if via_link:
+            if sender not in cell.links:
+                return
+            cell.links.discard(sender)
+        if reason == KILL and not via_link:
+            self.finish(cell, KILLED)
+        elif cell.trap_exit:
+            cell.deliver(ExitMessage(sender if sender is not None else cell.pid, reason))
+        elif reason != NORMAL or sender == target:
+            self.finish(cell, reason)

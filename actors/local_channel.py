@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
-from .answer import await_answer, send_call, time_left
-from .errors import NoProcess
-from .interface import Broadcast, result_of
+from .answer import await_answer, fail_with_no_process, send_call, time_left
 from .message import Cast
+from .result import Broadcast, result_of
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from .interface import Delivery, Invoke
+    from .delivery import Delivery, Invoke
     from .pid import Destination
     from .runtime import Runtime
 
@@ -36,7 +35,7 @@ class LocalChannel:
         """Call the process; see `request`."""
         cell = self._runtime.cell(self._destination)
         if cell is None:
-            raise NoProcess((self._destination, request))
+            await fail_with_no_process(self._destination, request)
         sender = send_call(self._runtime, cell, request, delivery.timeout_s, drop_expired=True, waits=True)
         if sender.future.done() and sender.future.exception() is None:
             return sender.future.result()

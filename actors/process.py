@@ -7,10 +7,12 @@ may be called from the threads that blocking handlers run in. What a process beg
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .answer import await_answer
 from .cell import TaskCell
+from .delivery import is_time
 from .errors import NotAProcessError, ProcessKilled, UsageError
 from .message import From, SystemCall
 from .pid import Pid, Via
@@ -50,6 +52,18 @@ def own_cell_dead_or_alive() -> Cell:
     if cell is None:
         raise NotAProcessError("only a process can do this: call it from a behaviour or a spawned function")
     return cell
+
+
+def _check_pid(pid: object, function: str) -> None:
+    if not isinstance(pid, Pid):
+        raise UsageError(f"{function}({pid!r}): give a pid; process.whereis(name) has the one behind a name")
+
+
+def _body(function: object, args: tuple[object, ...]) -> Callable[[], Awaitable[object]]:
+    if not callable(function):
+        mend = "give an async function and then its arguments, spawn(f, x) rather than spawn(f(x))"
+        raise UsageError(f"cannot spawn {function!r}: {mend}")
+    return partial(function, *args)
 
 
 def check_alive() -> None:
@@ -94,21 +108,21 @@ def send_after(delay_s: float, destination: Destination, message: object) -> asy
 @from_any_thread
 def spawn(function: Callable[..., Awaitable[object]], *args: object) -> Pid:
     """Start a process that runs `await function(*args)` and ends with it."""
-    return current_runtime().spawn(lambda: function(*args))
+    return current_runtime().spawn(_body(function, args))
 
 
 @from_any_thread
 def spawn_link(function: Callable[..., Awaitable[object]], *args: object) -> Pid:
     """Like `spawn`, linked to the caller from the start."""
     cell = own_cell()
-    return cell.runtime.spawn(lambda: function(*args), link_to=cell, parent=cell.pid)
+    return cell.runtime.spawn(_body(function, args), link_to=cell, parent=cell.pid)
 
 
 @from_any_thread
 def spawn_monitor(function: Callable[..., Awaitable[object]], *args: object) -> tuple[Pid, Ref]:
     """Like `spawn`, monitored by the caller from the start."""
     cell = own_cell()
-    pid = cell.runtime.spawn(lambda: function(*args))
+    pid = cell.runtime.spawn(_body(function, args))
     return pid, cell.runtime.monitor(cell, pid)
 
 
@@ -116,6 +130,7 @@ def spawn_monitor(function: Callable[..., Awaitable[object]], *args: object) -> 
 def link(pid: Pid) -> None:
     """Link the caller with `pid`: the end of one is an exit signal to the other."""
     cell = own_cell()
+    _check_pid(pid, "link")
     cell.runtime.link(cell, pid)
     check_alive()
 
@@ -124,6 +139,7 @@ def link(pid: Pid) -> None:
 def unlink(pid: Pid) -> None:
     """Undo `link`."""
     cell = own_cell_dead_or_alive()
+    _check_pid(pid, "unlink")
     cell.runtime.unlink(cell, pid)
 
 
@@ -153,6 +169,7 @@ def exit_process(pid: Pid, reason: ExitReason) -> None:
     """Send an exit signal to `pid` (Erlang's `exit/2`); `"kill"` cannot be trapped."""
     runtime = current_runtime()
     sender = current_cell.get()
+    _check_pid(pid, "exit_process")
     runtime.exit(None if sender is None else sender.pid, pid, reason)
     check_alive()
 
@@ -216,7 +233,16 @@ def register(name: Name, pid: Pid) -> None:
 
 @from_any_thread
 def unregister(name: str) -> None:
-    """Free a local name."""
+    """Free a local name.
+
+    Raises:
+        UsageError: It is one of a registry or of the system.
+    """
+    if not isinstance(name, str):
+        raise UsageError(
+            f"{name!r} is no local name: take it back where it is kept, by registry.unregister or "
+            "global_names.unregister_name"
+        )
     current_runtime().unregister(name)
 
 
@@ -271,8 +297,12 @@ async def receive(match: Callable[[object], bool] | None = None, timeout_s: floa
     Raises:
         TimeoutError: No such message came in time.
         NotAProcessError: The caller has no mailbox of its own.
-        UsageError: Another task of the same process waits for a message.
+        UsageError: Another task of the same process waits for a message; or `match` or `timeout_s` are none.
     """
+    if match is not None and not callable(match):
+        raise UsageError(f"receive({match!r}): give a function that says which messages to take, or None for any")
+    if timeout_s is not None and not is_time(timeout_s):
+        raise UsageError(f"receive(timeout_s={timeout_s!r}): give the seconds to wait, or None for ever")
     cell = own_cell()
     if not isinstance(cell, TaskCell):
         raise NotAProcessError("receive() is for spawned functions; a behaviour gets its messages by handle_info")

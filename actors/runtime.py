@@ -228,17 +228,18 @@ class Runtime(Links):
 
     def cell(self, destination: Destination) -> Cell | None:
         """The living cell behind a pid of this runtime or a name, or `None`."""
-        if type(destination) is str:
+        if isinstance(destination, Pid):
+            if destination[0] == self.name:
+                return self._cells.get(destination[1])
+        elif isinstance(destination, str):
             return self._names.get(destination)
-        if not isinstance(destination, tuple):
-            raise UsageError(f"{destination!r} is no destination: give a pid, a name (str), via(...) or a RemoteName")
-        if destination[0] == self.name:
-            if type(destination) is RemoteName:
-                return self._names.get(destination.name)
-            return self._cells.get(destination[1])  # type: ignore[arg-type]  # a Pid: (str, int)
-        if isinstance(destination, Via):
+        elif isinstance(destination, Via):
             pid = destination.resolver.whereis_name(self, destination.key)
             return None if pid is None else self.cell(pid)
+        elif not isinstance(destination, RemoteName):
+            raise UsageError(f"{destination!r} is no destination: give a pid, a name (str), a Via or a RemoteName")
+        elif destination[0] == self.name:
+            return self._names.get(destination[1])
         if self.distribution is not None:
             return self.distribution.cell(destination)
         return None
@@ -251,8 +252,9 @@ class Runtime(Links):
         """Give a process a name, free again at its death.
 
         Raises:
-            UsageError: The name is taken by a living process.
+            UsageError: The name is taken by a living process, or is no name.
         """
+        _check_name(name)
         if isinstance(name, Via):
             name.resolver.register_name(self, name.key, cell)
             return
@@ -270,6 +272,7 @@ class Runtime(Links):
 
     def whereis(self, name: Name) -> Pid | None:
         """Who has the name in this runtime, or `None`."""
+        _check_name(name)
         holder = self.cell(name)
         return None if holder is None else holder.pid
 
@@ -300,20 +303,25 @@ class Runtime(Links):
                 if watched is not None:
                     watched.unwatched_by(ref)
         for linked in sorted(cell.links):  # a set has another order each time
-            self.queue_exit_signal(cell.pid, linked, reason)
+            self.queue_exit(cell.pid, linked, reason)
         if cell.watchers:
             for ref, watcher in list(cell.watchers.items()):
                 self.tell_watcher(watcher, Down(ref, cell.pid, reason))
         cell.watchers = None
         self.released(cell)
         self.carriers.forget(cell)
-        self.hand_out_exit_signals()
+        self.hand_out_signals()
 
     def released(self, cell: Cell) -> None:
         """Stop the code of a dead process, unless it is the code that runs just now."""
         carrier = cell.carrier
         if carrier is not None and not carrier.done() and carrier is not _current_task():
             carrier.cancel()
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str | Via):
+        raise UsageError(f"{name!r} cannot name a process: give a string; `Registry` and `Global` take other terms")
 
 
 def _current_task() -> asyncio.Task[object] | None:

@@ -11,11 +11,12 @@ from .behaviour_cell import BehaviourCell, Refused, Start
 from .call_context import serving_as
 from .cell import ALIVE, crashed
 from .concurrent_calls import CONCURRENT_LIMIT, ConcurrentCalls, Failed
-from .errors import CallbackError, CallTimeout, Exit, InvalidArgumentsError, ProcessKilled, UsageError
-from .interface import Invoke, serve
+from .delivery import Invoke
+from .errors import CallbackError, CallingSelf, CallTimeout, Exit, InvalidArgumentsError, ProcessKilled, UsageError
 from .kernel.reason import is_normal_end
 from .kernel.server import ABSENT, GO_ON, Error, Ignore, Ok, Reply, Stop, bad_return, mend
 from .message import TIMEOUT_MESSAGE, Call, Cast, SystemCall, Timeout
+from .method import serve
 from .runtime import log
 from .system_calls import serve_system_call
 
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from .gen_server import GenServer
-    from .interface import Method
     from .kernel.reason import ExitReason
     from .message import From
+    from .method import Method
     from .pid import Pid
     from .runtime import Runtime
 
@@ -93,7 +94,9 @@ class ServerCell(BehaviourCell["GenServer"]):
         failure: ExitReason
         server = self.server
         try:
-            result = await server._boot(await server.init(*start.args, **start.kwargs))
+            running = server.init(*start.args, **start.kwargs)
+            self.check_async("init", running)
+            result = await server._boot(await running)
             bad = bad_return("init", result)
             if bad is None and (result is None or isinstance(result, Ok)):
                 if not start.outcome.done():
@@ -118,7 +121,7 @@ class ServerCell(BehaviourCell["GenServer"]):
             outcome = Refused(failure)
         except Exception as error:  # noqa: BLE001 (let it crash: the starter gets the reason)
             failure = crashed(error)
-            outcome = Refused(failure)
+            outcome = Refused(failure, error.mend if isinstance(error, CallbackError) else "")
         self.refuse_start(start, outcome, failure)
 
     async def _handle_call(self, call: Call) -> None:
@@ -195,12 +198,16 @@ class ServerCell(BehaviourCell["GenServer"]):
         """Run one callback and do what it returns."""
         wrong = ""
         try:
-            result = await self.begun(name, function, args)
+            running = function(*args)
+            if type(running) is not CoroutineType:  # the check without its call: there is one callback to each message
+                self.check_async(name, running)
+            result = await running
         except Exit as exit_:
             if sender is not None and self.gave_up(exit_, self.serving):
                 sender.fail(CallTimeout())
                 return
             reason: ExitReason = exit_.reason
+            wrong = str(exit_) if isinstance(exit_, CallingSelf) else ""
         except (asyncio.CancelledError, ProcessKilled) as error:
             if self.is_ending():
                 raise
@@ -230,20 +237,6 @@ class ServerCell(BehaviourCell["GenServer"]):
             reason, wrong = bad, f"{self.description()}.{mend(name, result)}"
         self.last_message = message
         await self.stop(reason, mend=wrong)
-
-    def begun(
-        self, name: str, function: Callable[..., Awaitable[object]], args: tuple[object, ...]
-    ) -> Awaitable[object]:
-        """Call a callback.
-
-        Raises:
-            CallbackError: It is no async def.
-        """
-        running = function(*args)
-        if type(running) is not CoroutineType and not hasattr(running, "__await__"):
-            how = f"{self.description()}.{name}() must be an async def; it is a plain def that returned {running!r}"
-            raise CallbackError(("bad_return_value", running), how)
-        return running
 
     async def go_on(self, result: Ok | Reply | object) -> None:
         """Arm the time-out or run the continuation that a result asks for."""

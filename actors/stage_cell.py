@@ -215,7 +215,9 @@ class StageCell(ServerCell):
         self, name: str, function: Callable[..., Awaitable[object]], args: tuple[object, ...]
     ) -> object:
         """What a callback returns, without what only stages return: that is done."""
-        result = await self.begun(name, function, args)
+        running = function(*args)
+        self.check_async(name, running)
+        result = await running
         if isinstance(result, Emit) and self.exit_reason is ALIVE:
             self.emit(result.events, result.last)
             return result.result()

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from .behaviour import Behaviour
 from .behaviour_cell import Refused, Start, start_message
+from .delivery import is_time
 from .errors import RaybeamError, StartError, StartIgnored, UsageError
+from .kernel.regulation.regulation import Regulation
 from .kernel.server import Ignore
 from .pid import AwaitedResolver, Via
 from .process import own_cell
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from .behaviour_cell import BehaviourCell, Outcome
     from .cell import Cell
     from .kernel.reason import ExitReason
-    from .kernel.regulation.regulation import Regulation
     from .pid import Name, Pid, Ref
 
 
@@ -36,7 +37,7 @@ async def start(
     Args:
         server: The behaviour class, made without arguments.
         *args: For `init`.
-        name: A name to register: a local one, or one of a registry. Default: none.
+        name: A name to register: a string, a `via(...)` of a registry, or a `Global` of the system. Default: none.
         timeout_s: Seconds that `init` may take; then it is killed. Default: for ever.
         regulation: How it is protected from more calls than it can serve. Default: what its class says.
         **kwargs: For `init`.
@@ -44,8 +45,9 @@ async def start(
     Raises:
         StartError: `init` failed, took too long, or the name is taken (reason `("already_started", pid)`).
         StartIgnored: `init` returned `Ignore()`.
+        UsageError: What cannot be: no behaviour, no name, no time, a class that cannot be regulated.
     """
-    cell = _make(server, name, regulation, parent=None, linked=False)
+    cell = _make(server, name, timeout_s, regulation, parent=None, linked=False)
     return await _run_init(cell, args, kwargs, name, timeout_s)
 
 
@@ -62,7 +64,7 @@ async def start_link(
     Raises:
         NotAProcessError: The caller is not a process; use `start`.
     """
-    cell = _make(server, name, regulation, parent=own_cell(), linked=True)
+    cell = _make(server, name, timeout_s, regulation, parent=own_cell(), linked=True)
     return await _run_init(cell, args, kwargs, name, timeout_s)
 
 
@@ -88,11 +90,11 @@ async def start_monitor(
         ...     print(await process.receive())  # Down(ref, server, reason), when it has ended
     """
     starter = own_cell()
-    cell = _make(server, name, regulation, parent=starter, linked=False)
+    cell = _make(server, name, timeout_s, regulation, parent=starter, linked=False)
     ref = cell.runtime.monitor(starter, cell.pid)
     try:
         return await _run_init(cell, args, kwargs, name, timeout_s), ref
-    except (StartError, StartIgnored):
+    except BaseException:  # given up too
         starter.runtime.demonitor(starter, ref)
         raise
 
@@ -100,6 +102,7 @@ async def start_monitor(
 def _make(
     server: type[Behaviour],
     name: Name | None,
+    timeout_s: float | None,
     regulation: Regulation | None,
     parent: Cell | None,
     *,
@@ -111,6 +114,10 @@ def _make(
     if not isinstance(given, type) or not issubclass(given, Behaviour):
         mend = "give the class itself, derived from a behaviour such as GenServer; its arguments follow"
         raise UsageError(f"cannot start {server!r}: {mend}")
+    if timeout_s is not None and not is_time(timeout_s):
+        raise UsageError(f"timeout_s={timeout_s!r}: give the seconds that init() may take, or None for any time")
+    if not isinstance(regulation, Regulation | None):
+        raise UsageError(f"regulation={regulation!r}: give a Regulation, or None for what the class says")
     awaited = _awaited(name)
     if name is not None and awaited is None and (holder := runtime.whereis(name)) is not None:
         raise StartError(("already_started", holder))
@@ -160,18 +167,20 @@ async def _claim(cell: Cell, message: Start, resolver: AwaitedResolver, key: Has
     cell.scheduled = True  # no carrier runs it yet
     cell.deliver(message)
     reason: ExitReason = "killed"
+    mend = ""
     try:
         holder = await resolver.claim_name(runtime, key, cell)
         reason = None if holder is None else ("already_started", holder)
     except RaybeamError as error:
-        reason = ("name_not_registered", str(error))
+        mend = str(error)
+        reason = ("name_not_registered", mend)
     finally:
         if reason is not None and cell.alive:
             if cell.parent is not None:
                 runtime.unlink(cell, cell.parent)
             runtime.finish(cell, reason)
     if reason is not None:
-        raise StartError(reason)
+        raise StartError(reason, mend)
     if cell.alive:
         runtime.make_ready(cell)
 

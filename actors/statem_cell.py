@@ -116,7 +116,9 @@ class StatemCell(BehaviourCell["GenStatem"]):
     async def _start(self, start: Start) -> None:
         server = self.server
         try:
-            result: object = await server.init(*start.args, **start.kwargs)
+            running = server.init(*start.args, **start.kwargs)
+            self.check_async("init", running)
+            result: object = await running
         except Exit as exit_:
             self.refuse_start(start, Refused(exit_.reason), exit_.reason)
         except asyncio.CancelledError as error:

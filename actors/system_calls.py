@@ -96,6 +96,8 @@ async def replace_state(
     destination: Destination, change: Callable[[object], object], timeout_s: float | None = 5.0
 ) -> object:
     """Replace the state by `change(state)`; the new state is returned. A failing `change` leaves it as it was."""
+    if not callable(change):
+        raise UsageError(f"replace_state(..., {change!r}): give a function from the old state to the new one")
     return await system_call(destination, "replace_state", change, timeout_s)
 
 

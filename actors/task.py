@@ -63,6 +63,9 @@ class TaskBody(Generic[R]):
         args: tuple[object, ...],
         tell: Callable[[Completed[R] | Exited], None] | None = None,
     ) -> None:
+        if not callable(function):
+            mend = "give an async function and then its arguments, (f, x) rather than (f(x))"
+            raise UsageError(f"{function!r} cannot be a task: {mend}")
         self.function = function
         self.args = args
         self.tell = tell
@@ -72,7 +75,11 @@ class TaskBody(Generic[R]):
         """Run to the end; an abnormal end is an exit of the process."""
         reason: ExitReason
         try:
-            value = await self.function(*self.args)
+            running = self.function(*self.args)
+            if not hasattr(running, "__await__"):
+                how = f"{self.__qualname__}() must be an async def; it is a plain def that returned {running!r}"
+                raise UsageError(how)
+            value = await running
         except Exit as exit_:
             reason = exit_.reason
         except (asyncio.CancelledError, ProcessKilled) as error:

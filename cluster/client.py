@@ -7,8 +7,8 @@ import random
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from raybeam.actors import BlueprintError, GenServer, Overloaded, RaybeamError
-from raybeam.actors.interface import reference
 from raybeam.actors.kernel.once import CallNumbers
+from raybeam.actors.reference import reference
 from raybeam.actors.runtime import log
 
 from .breakers import BreakerSwitch, breakers_of

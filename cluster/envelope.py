@@ -20,7 +20,7 @@ from raybeam.actors import (
     ServiceError,
     UnsendableAnswer,
 )
-from raybeam.actors.interface import Invoke, new_invoke
+from raybeam.actors.delivery import Invoke, new_invoke
 from raybeam.actors.kernel.once import Origin
 
 from .kernel.connection import Stamp

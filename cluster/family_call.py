@@ -23,7 +23,7 @@ from .names import SERVICE
 from .telemetry.client_calls import context_of_call
 
 if TYPE_CHECKING:
-    from raybeam.actors.interface import Delivery, Invoke
+    from raybeam.actors.delivery import Delivery, Invoke
 
     from .family_channel import FamilyChannel
     from .lane import Lane

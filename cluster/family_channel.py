@@ -18,8 +18,8 @@ from raybeam.actors import (
     current_context,
 )
 from raybeam.actors.answer import time_left
-from raybeam.actors.interface import Delivery, Invoke, result_of
 from raybeam.actors.kernel.retry import AT_MOST_ONCE
+from raybeam.actors.result import result_of
 
 from . import envelope
 from .family_call import FamilyCall
@@ -29,6 +29,8 @@ from .telemetry.client_calls import context_of_call
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+
+    from raybeam.actors.delivery import Delivery, Invoke
 
     from .client import Client
     from .kernel.views import Member

@@ -249,6 +249,8 @@ async def _register(
     name: Hashable, pid: Pid, conflict: Rule | Chooser, timeout_s: float, *, replace: bool
 ) -> Pid | None:
     check_name(name)
+    if not isinstance(pid, Pid):
+        raise UsageError(f"{pid!r} is no pid: only a process can be given the name {name!r}")
     if conflict is Rule.OWN or not (isinstance(conflict, Rule) or callable(conflict)):
         raise UsageError(
             f"conflict={conflict!r}: give random_exit_name, random_notify_name, notify_all_name or a function"

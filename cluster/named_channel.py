@@ -16,8 +16,8 @@ from raybeam.actors import (
     Overloaded,
     current_context,
 )
-from raybeam.actors.interface import result_of
 from raybeam.actors.kernel.retry import AT_MOST_ONCE
+from raybeam.actors.result import result_of
 
 from . import envelope
 from .kernel.attempts import GiveUp, OutOfTime, after_attempt
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Hashable
 
     from raybeam.actors import Pid
-    from raybeam.actors.interface import Delivery, Invoke
+    from raybeam.actors.delivery import Delivery, Invoke
 
     from .client import Client
     from .lane import Lane

@@ -13,7 +13,7 @@ import ray
 from ray.exceptions import ActorDiedError, ActorUnavailableError, GetTimeoutError, RayError
 
 from raybeam.actors import BlueprintError, ClusterError, GenServer, UsageError
-from raybeam.actors.interface import Broadcast, Delivery, Invoke, reference
+from raybeam.actors.reference import reference
 from raybeam.actors.runtime import log
 
 from .blueprint import Blueprint
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from ray.actor import ActorHandle
 
     from raybeam.actors import Pid
+    from raybeam.actors.delivery import Delivery, Invoke
+    from raybeam.actors.result import Broadcast
 
     from .status import SystemStatus
 

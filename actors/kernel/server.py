@@ -35,7 +35,8 @@ class _Then:
     hibernate: bool = False
 
     def __post_init__(self) -> None:
-        if self.timeout_s is not None and not self.timeout_s >= 0:
+        timeout_s: object = self.timeout_s
+        if timeout_s is not None and not (isinstance(timeout_s, int | float) and timeout_s >= 0):
             raise ValueError(f"timeout_s={self.timeout_s!r}: give seconds, 0 or more, or None for no time-out")
         if self.timeout_s is not None and self.continue_with is not ABSENT:
             raise ValueError("timeout_s and continue_with exclude each other: return the time-out from handle_continue")

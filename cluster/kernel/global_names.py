@@ -182,27 +182,33 @@ class Authority:
         self._latest[runtime] = state.session
         before = self._sessions.get(runtime)
         session = self._sessions[runtime] = _Session(state.server, state.session)
-        stated = {claim.number for claim in state.held} | {want.claim.number for want in state.wanted}
-        if before is not None:
-            session.claims.update(before.claims)
-            for claim in before.claims.values():
-                if claim.number not in stated:
-                    self._remove(claim)
-                    del session.claims[claim.number]
+        known = set() if before is None else self._resume(session, before, state)
         for claim in state.held:
-            dropped = None if before is None else before.dropped.get(claim.number)
-            if dropped is None:
+            if claim.number not in session.dropped:
                 self._held(session, claim, random)
-            else:
-                session.dropped[claim.number] = dropped
-                session.verdicts.append(dropped)
         for want in state.wanted:
-            self._wanted(session, want)
+            if want.claim.number not in known:
+                self._wanted(session, want)
         early = self._early.get(runtime, {})
         self._early[runtime] = {key: saying for key, saying in early.items() if key[0] >= state.session}
         self._listen(runtime, random)
         self._expect_no_more(runtime)
         return [] if before is not None and before.server == state.server else [Watch(state.server)]
+
+    def _resume(self, session: _Session, before: _Session, state: State) -> set[int]:
+        """Take over what was decided in the session before, perhaps unheard; the claims that it knew."""
+        stated = {claim.number for claim in state.held} | {want.claim.number for want in state.wanted}
+        session.claims.update(before.claims)
+        for claim in before.claims.values():
+            if claim.number not in stated:
+                self._remove(claim)
+                del session.claims[claim.number]
+        session.dropped = {number: dropped for number, dropped in before.dropped.items() if number in stated}
+        wanted = {want.claim.number for want in state.wanted}
+        for number, dropped in session.dropped.items():
+            session.verdicts.extend((Granted(number), dropped) if number in wanted else (dropped,))
+        session.verdicts.extend(Granted(number) for number in session.claims if number in wanted)
+        return session.claims.keys() | session.dropped.keys()
 
     def _listen(self, runtime: str, random: Random) -> None:
         """Take in the words of a runtime that are next."""

@@ -7,7 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING, TypeVar
 
 from raybeam.actors import GenServer, UsageError
-from raybeam.actors.interface import reference
+from raybeam.actors.reference import reference
 
 from .. import peers
 from ..client import Client

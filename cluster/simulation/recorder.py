@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from raybeam.actors.interface import Delivery, Invoke, Method
+from raybeam.actors.delivery import Delivery, Invoke
+from raybeam.actors.method import Method
 
 from .history import Event, Execution, History, Installed, Invocation
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from raybeam.actors import GenServer
-    from raybeam.actors.interface import Broadcast, Channel
+    from raybeam.actors.reference import Channel
+    from raybeam.actors.result import Broadcast
 
     from .loop import SimulationLoop
 

@@ -18,7 +18,7 @@ from raybeam.actors import (
     cast,
     gen_server,
 )
-from raybeam.actors.interface import Invoke
+from raybeam.actors.delivery import Invoke
 from raybeam.actors.testing import run
 from raybeam.cluster import envelope
 from raybeam.cluster.lane import Lane, LinkDown, LinkLost

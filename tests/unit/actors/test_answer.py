@@ -28,7 +28,7 @@ from raybeam.actors import (
     process,
     query,
 )
-from raybeam.actors.interface import Invoke
+from raybeam.actors.delivery import Invoke
 from raybeam.actors.kernel.once import Origin
 from raybeam.actors.message import Call
 from raybeam.actors.testing import run, settle

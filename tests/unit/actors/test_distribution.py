@@ -33,7 +33,7 @@ from raybeam.actors import (
     process,
 )
 from raybeam.actors.runtime import ambient_runtime
-from raybeam.actors.testing import Network, run
+from raybeam.actors.testing import Network, run, settle
 
 T = TypeVar("T")
 
@@ -311,6 +311,28 @@ def test_a_lost_runtime_is_noconnection_for_links_monitors_and_calls(how: str) -
         return await world.as_process(body)
 
     assert play(scene) == []
+
+
+@pytest.mark.parametrize("how", ["ends", "lost"])
+def test_who_links_and_monitors_elsewhere_gets_the_exit_message_before_the_down(how: str) -> None:
+    async def scene(world: World) -> list[object]:
+        there = await world.there("counter")
+
+        async def both() -> list[object]:
+            process.trap_exit(True)
+            process.monitor(RemoteName("two", "counter"))
+            process.monitor(there)
+            process.link(there)
+            await settle()
+            if how == "ends":
+                process.exit_process(there, "boom")
+            else:
+                world.network.cut("one", "two")
+            return [type(await process.receive()) for _ in range(3)]
+
+        return await world.as_process(both)
+
+    assert play(scene) == [ExitMessage, Down, Down]
 
 
 def test_both_sides_of_a_cut_lose_their_links_and_find_each_other_again() -> None:

@@ -137,7 +137,10 @@ def test_a_result_that_does_not_fit_its_annotation_is_a_crash() -> None:
     async def main() -> None:
         async with quiet():
             stack = gen_server.ref(Stack, await gen_server.start(Stack))
-            with pytest.raises(CallFailed, match="ValidationError"):
+            with pytest.raises(
+                CallFailed,
+                match="returned 'no number', which is not what its annotation says: Input should be a valid integer",
+            ):
                 await stack.wrong()
 
     run(main())
@@ -480,6 +483,54 @@ def test_a_wrong_return_is_a_crash_that_names_the_value(value: object) -> None:
             return caught.value.cause
 
     assert run(main()) == ("bad_return_value", value)
+
+
+def test_a_monitored_start_that_is_given_up_leaves_no_down() -> None:
+    class Slow(GenServer):
+        async def init(self) -> None:
+            await asyncio.sleep(60)
+
+    async def main() -> list[object]:
+        async with quiet():
+            seen: list[object] = []
+
+            async def starter() -> None:
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(1.0):
+                        await gen_server.start_monitor(Slow)
+                process.send(process.self_pid(), "mine")
+                seen.append(await process.receive())
+
+            await process.wait_exit(process.spawn(starter))
+            return seen
+
+    assert run(main()) == ["mine"]
+
+
+@pytest.mark.parametrize(("by", "first"), [("pid", "Down"), ("name", "str")])
+def test_after_a_call_to_a_dead_pid_others_have_run_as_in_otp_after_one_to_a_name_they_have_not(
+    by: str, first: str
+) -> None:
+    async def main() -> list[str]:
+        async with quiet():
+            seen: list[str] = []
+            dead = await gen_server.start(Stack)
+            await gen_server.stop(dead)
+
+            async def caller() -> None:
+                process.spawn_monitor(ends)
+                with pytest.raises(NoProcess):
+                    await gen_server.request(dead if by == "pid" else "nobody", "pop")
+                process.send(process.self_pid(), "mine")
+                seen.extend([type(await process.receive()).__name__ for _ in range(2)])
+
+            async def ends() -> None:
+                return
+
+            await process.wait_exit(process.spawn(caller))
+            return seen
+
+    assert run(main())[0] == first
 
 
 def test_a_failed_nested_call_ends_the_caller_with_the_reason_and_the_call() -> None:

@@ -157,6 +157,37 @@ def test_a_monitor_tells_once_and_a_dead_target_at_once() -> None:
     assert run(main()) == [True, True, True]
 
 
+def test_who_links_and_monitors_gets_the_exit_message_before_the_down_whatever_the_end_happens_within() -> None:
+    async def main() -> list[object]:
+        async with quiet():
+            seen: list[object] = []
+            refs: dict[object, str] = {}
+
+            async def owner() -> None:
+                process.trap_exit(True)
+                dies, falls, trigger = (process.spawn(sleeper) for _ in range(3))
+                process.spawn(lambda: tie(falls, trigger))
+                await settle()
+                for pid, name in ((dies, "dies"), (falls, "falls")):
+                    refs[process.monitor(pid)] = name
+                    process.link(pid)
+                process.exit_process(dies, "boom")
+                process.exit_process(trigger, "boom")  # `tie` ends by this signal, and `falls` by that of `tie`
+                for _ in range(4):
+                    message = await process.receive()
+                    seen.append(("down", refs[message.ref]) if isinstance(message, Down) else type(message).__name__)
+
+            async def tie(one: Pid, other: Pid) -> None:
+                process.link(one)
+                process.link(other)
+                await process.receive()
+
+            await process.wait_exit(process.spawn(owner))
+            return seen
+
+    assert run(main()) == ["ExitMessage", ("down", "dies"), "ExitMessage", ("down", "falls")]
+
+
 def test_a_chain_of_ten_thousand_links_falls_without_exhausting_the_stack() -> None:
     async def main() -> int:
         async with quiet() as runtime:

@@ -24,6 +24,7 @@ from raybeam.actors import (
     Unregistered,
     UsageError,
     call,
+    gen_event,
     gen_server,
     process,
     registry,
@@ -67,6 +68,14 @@ def play(body: Callable[[], Awaitable[object]], spec: RegistrySpec | None = None
 
 
 # -- keys ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_event_manager_is_started_under_a_key() -> None:
+    async def body() -> object:
+        manager = await gen_event.start_link(name=registry.via("names", "alarms"))
+        return await gen_event.which_handlers(registry.via("names", "alarms")), process.is_alive(manager)
+
+    assert play(body) == ([], True)
 
 
 def test_a_unique_key_has_one_process() -> None:

@@ -7,7 +7,7 @@ from typing import TypeVar
 import pytest
 
 from raybeam.actors import CallTimeout, Disconnected, GenServer, NoProcess, Pid, Runtime, call, cast, gen_server, query
-from raybeam.actors.interface import reference
+from raybeam.actors.reference import reference
 from raybeam.actors.runtime import ambient_runtime
 from raybeam.actors.testing import run
 from raybeam.cluster import Blueprint

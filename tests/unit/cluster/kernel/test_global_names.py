@@ -123,6 +123,32 @@ def test_a_claim_that_was_dropped_is_no_conflict_when_it_is_stated_again() -> No
     assert root.authority.table() == {"n": claim(TWO).pid}
 
 
+def test_what_was_granted_and_lost_unheard_is_told_in_that_order_and_not_granted_anew() -> None:
+    root = Root()
+    wants = tuple(Want(claim(ONE, number), replace=True) for number in (1, 2))
+    root.hold(ONE)
+    root.say(ONE, 1, wants[0])
+    root.say(ONE, 2, wants[1])
+    root.told.clear()
+    root.take(State(ONE, 2, wanted=wants))
+
+    assert root.verdicts(ONE) == [Granted(1), Dropped(1, Fate.UNREGISTERED, claim(ONE, 2).pid), Granted(2)]
+    assert root.authority.table() == {"n": claim(ONE, 2).pid}
+
+
+def test_a_name_that_was_taken_over_is_not_taken_back_by_who_has_not_heard_that_it_had_it() -> None:
+    root = Root()
+    want = Want(claim(ONE), replace=True)
+    root.hold(ONE)
+    root.hold(TWO)
+    root.say(ONE, 1, want)
+    root.say(TWO, 1, Want(claim(TWO), replace=True))
+    root.take(State(ONE, 2, wanted=(want,)))
+
+    assert root.verdicts(TWO) == [Granted(1)]
+    assert root.authority.table() == {"n": claim(TWO).pid}
+
+
 def test_in_one_runtime_the_later_claim_took_the_place_of_the_earlier() -> None:
     root = Root()
     root.hold(ONE, claim(ONE, 2), claim(ONE, 1))

@@ -1,4 +1,4 @@
-"""The typed face: what a caller gets wrong is told to the caller, and harms nobody else."""
+"""The typed face of a service: what a caller gets wrong is told to the caller, and harms nobody else."""
 
 import logging
 
@@ -17,7 +17,7 @@ from raybeam.actors import (
     gen_server,
     process,
 )
-from raybeam.actors.interface import Invoke
+from raybeam.actors.delivery import Invoke
 from raybeam.actors.testing import run, settle
 
 
