@@ -70,7 +70,7 @@ def least_in_windows(trace: Trace, slots: int, window_s: float) -> list[list[Spa
     A replica that is not needed in the next window ends when it has answered what it serves.
 
     >>> from raybeam.autoscaler.workload import Trace
-    >>> least_in_windows(Trace("three", [2.0, 2.0, 7.5], [3.5, 0.5, 0.5], 15.0), 1, 5.0)
+    >>> least_in_windows(Trace("three", [2.0, 2.0, 7.5], [0.5, 3.5, 0.5], 15.0), 1, 5.0)
     [[(0.0, 5.0), (5.0, 10.0)]]
     """
     times = trace.times
