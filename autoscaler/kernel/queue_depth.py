@@ -220,8 +220,6 @@ class QueueDepth:
         ):
             up = known.base
         down = max(up, self._for(level.rate + 2 * level.error, seen.slots, service))
-        if self._costs(up, load, seen.slots, service) * FLAT > self._costs(down, load, seen.slots, service):
-            down = max(down, up)
         ahead = growth.ahead(start_s + boot_s)
         places = self._for(level.rate + ahead + level.error / 2, seen.slots, service) if ahead else 0
         return Need(rate, load / seen.slots, up, down, places)
