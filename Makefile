@@ -7,7 +7,7 @@ BENCH_STAMP := $(VENV)/.installed-bench
 ARGS ?=
 SEEDS ?= 10000
 
-.PHONY: run test simulate lint bench demo-report clean
+.PHONY: run test simulate lint bench bench-autoscaling demo-report clean
 
 run: $(STAMP)  ## play the storm's day; ARGS="workload.day=2013-07-10 summary=out.json" overrides
 	@$(BIN)/raybeam run $(ARGS)
@@ -28,6 +28,9 @@ lint: $(STAMP)
 
 bench: $(BENCH_STAMP)  ## ratios against named peers, and goals of our own
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-autoscaling: $(BENCH_STAMP)  ## scaling policies on many traces; ARGS="--quick" plays one seed, "--json FILE" keeps the rows
+	@$(BIN)/python -m benchmarks.autoscaling $(ARGS)
 
 demo-report: $(STAMP)  ## a short form of the run, and its report at build/report.html
 	@$(BIN)/raybeam run workload.until_min=480 workload.speedup=2880 report=build/report.html $(ARGS)

@@ -1,4 +1,4 @@
-"""The command line: `raybeam run`, `raybeam version`.
+"""The command line: `raybeam run`, `raybeam simulate`, `raybeam version`.
 
 Exit status: 0 all is well; 1 the run's verdict is not; 2 a mistake in what was asked, or a cluster that does not
 start, told in one line; 130 Ctrl-C. A traceback means that raybeam itself is wrong.
@@ -14,6 +14,7 @@ import sys
 import traceback
 from difflib import get_close_matches
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from raybeam.actors import RaybeamError, UsageError
@@ -28,6 +29,7 @@ BROKEN_PIPE = 141
 USAGE = """usage: raybeam COMMAND ...
 
   run [group=choice] [key=value] ...   play a system's main job on a Ray cluster; -m sweeps, --help tells more
+  simulate [group=choice] [key=value]  play a load on paper, with a scaling policy in charge; -m sweeps
   version                              print the version
 """
 
@@ -35,7 +37,7 @@ USAGE = """usage: raybeam COMMAND ...
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; its exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    commands: dict[str, Callable[[list[str]], int]] = {"run": run, "version": print_version}
+    commands: dict[str, Callable[[list[str]], int]] = {"run": run, "simulate": simulate, "version": print_version}
     if not given or given[0] in ("-h", "--help", "help"):
         print(USAGE, end="")
         return 0 if given else 2
@@ -64,17 +66,69 @@ def print_version(arguments: list[str]) -> int:
 
 def run(arguments: list[str]) -> int:
     """`raybeam run`: a Hydra application."""
-    import hydra
-    from hydra.core.config_store import ConfigStore
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
     from rich.console import Console
 
     from .app import Outcome, RunSchema, run_job
 
     outcomes: list[Outcome] = []
-    statuses: list[int] = []
     console = Console()
+
+    def play(config: DictConfig, number: int | None, title: str) -> int:
+        outcomes.append(run_job(config, console, number))
+        return 0 if outcomes[-1].ok else 1
+
+    status = _play_with_hydra("run", "config", RunSchema, play, arguments)
+    if len(outcomes) > 1:
+        for outcome in outcomes:
+            console.print(f"{'ok    ' if outcome.ok else 'BROKEN'}  {outcome.title}")
+    return status
+
+
+def simulate(arguments: list[str]) -> int:
+    """`raybeam simulate`: a Hydra application."""
+    from hydra.core.hydra_config import HydraConfig
+    from rich.console import Console
+
+    from .simulate import Simulated, SimulateSchema, gather, simulate_job
+
+    runs: list[Simulated] = []
+    folders: list[Path] = []
+    console = Console()
+
+    def play(config: DictConfig, number: int | None, title: str) -> int:
+        overrides = "" if number is None else " ".join(HydraConfig.get().overrides.task)
+        runs.append(simulate_job(config, console, number, overrides))
+        folders[:] = [Path(HydraConfig.get().sweep.dir)]
+        return 0
+
+    status = _play_with_hydra("simulate", "simulate", SimulateSchema, play, arguments)
+    if len(runs) > 1:
+        gather(runs, folders[0], console)
+    return status
+
+
+def _play_with_hydra(
+    command: str,
+    config_name: str,
+    schema: type[object],
+    play: Callable[[DictConfig, int | None, str], int],
+    arguments: list[str],
+) -> int:
+    """Play the jobs that the arguments of a command ask for; the worst exit status.
+
+    Args:
+        command: Its name.
+        config_name: Of the configuration in `raybeam.configs`.
+        schema: What the configuration may hold.
+        play: Plays a job, by its configuration, its number in a sweep and its title; its exit status.
+        arguments: Of the command.
+    """
+    import hydra
+    from hydra.core.config_store import ConfigStore
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    statuses: list[int] = []
 
     def task(config: DictConfig) -> None:
         """Play one job. Nothing is raised: Hydra tells errors in its own words, and in a sweep not at all."""
@@ -82,8 +136,7 @@ def run(arguments: list[str]) -> int:
             return
         number, title = _place_in_sweep()
         try:
-            outcomes.append(run_job(config, console, number))
-            statuses.append(0 if outcomes[-1].ok else 1)
+            statuses.append(play(config, number, title))
         except BrokenPipeError:
             statuses.append(BROKEN_PIPE)
         except Exception as error:  # noqa: BLE001 (told in one line, or as a mistake of ours)
@@ -92,19 +145,16 @@ def run(arguments: list[str]) -> int:
     # A SIGTERM, like Ctrl-C, must end what was started.
     signal.signal(signal.SIGTERM, _interrupt)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on; `main` tells them in one line
-    ConfigStore.instance().store(name="run_schema", node=RunSchema)
-    sys.argv = ["raybeam run", *arguments]
+    ConfigStore.instance().store(name=f"{command}_schema", node=schema)
+    sys.argv = [f"raybeam {command}", *arguments]
     try:
-        hydra.main(version_base="1.3", config_path="pkg://raybeam.configs", config_name="config")(task)()
+        hydra.main(version_base="1.3", config_path="pkg://raybeam.configs", config_name=config_name)(task)()
     except (HydraException, OmegaConfBaseException):
         raise
     except OSError as error:
         raise UsageError(f"the folder of the run, hydra.run.dir or hydra.sweep.dir, cannot be made: {error}") from error
     except Exception as error:  # Hydra's own checks let some mistakes through
         raise UsageError(f"Hydra cannot read this: {type(error).__name__}: {error}") from error
-    if len(outcomes) > 1:
-        for outcome in outcomes:
-            console.print(f"{'ok    ' if outcome.ok else 'BROKEN'}  {outcome.title}")
     return max(statuses, default=0)
 
 

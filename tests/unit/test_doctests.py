@@ -7,11 +7,12 @@ import pkgutil
 import pytest
 
 import raybeam.actors
+import raybeam.autoscaler
 import raybeam.cluster
 
 MODULES = sorted(
     found.name
-    for package in (raybeam.actors, raybeam.cluster)
+    for package in (raybeam.actors, raybeam.autoscaler, raybeam.cluster)
     for found in pkgutil.walk_packages(package.__path__, package.__name__ + ".")
 )
 

@@ -1,0 +1,183 @@
+"""What a family is offered: how long a request is served, and how many come a second.
+
+Both are told by counts, and counts are noisy: n events say little more than n plus or minus its square root. So a rate
+is taken over the longest past that the counts do not contradict (Lepski's rule): long and calm under steady load,
+a few seconds right after a change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import log, sqrt
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceTime:
+    """Service time of a request, learned from those that were completed and from those that are not yet.
+
+    Attributes:
+        mean_s: Mean seconds; the prior until something is known.
+        cv: Coefficient of variation.
+        count: Completions behind it, older ones weighing less.
+        total_s: Seconds of service of these.
+        exposure_s: Seconds that requests spent in service, whether completed or not.
+        square: Sum of the squares of these seconds, as far as the coefficient of variation tells.
+    """
+
+    mean_s: float
+    cv: float = 1.0
+    count: float = 0.0
+    total_s: float = 0.0
+    exposure_s: float = 0.0
+    square: float = 0.0
+
+    def observe(
+        self, completions: int, service_s: float | None, cv: float | None, in_flight: int, elapsed_s: float
+    ) -> ServiceTime:
+        """With what happened since the snapshot before.
+
+        At the start the short requests finish first, so that the mean of the completed is too short. All time spent in
+        service over the number of completions is right (the estimate of a censored exponential), so the time
+        that those under way have been served already counts too, until there are many more completions than those.
+
+        >>> early = ServiceTime(1.0).observe(2, 0.1, None, 8, 5.0)  # 2 short ones came back, 8 are 5 s under way
+        >>> round(early.mean_s, 1)
+        20.0
+        """
+        keep = 1.0 - min(0.5, completions / MEMORY)
+        measured = 0.0 if service_s is None else service_s
+        spread = self.cv if cv is None else cv
+        count = self.count * keep + completions
+        total = self.total_s * keep + completions * measured
+        exposure = self.exposure_s * keep + max(in_flight * elapsed_s, 0.0)
+        square = self.square * keep + completions * measured * measured * (1.0 + spread * spread)
+        if completions and measured > 0:
+            # Counts of requests in flight are samples: only what the completions leave unexplained is of the others.
+            exposure = max(exposure, total)
+        if count < 1:
+            # Nothing came back yet: a request takes at least as long as those under way have been served.
+            served = exposure / in_flight if in_flight else 0.0
+            return ServiceTime(max(self.mean_s, served), self.cv, count, total, exposure, square)
+        under_way = min(exposure - total, in_flight * exposure / count) if count < 20 * in_flight else 0.0
+        mean = (total + max(under_way, 0.0)) / count
+        variance = max(square / count - (total / count) ** 2, 0.0)
+        varied = min(sqrt(variance) * count / total, MOST_CV) if total > 0 and count >= FEW else self.cv
+        return ServiceTime(mean, varied, count, total, exposure, square)
+
+
+FEW = 5
+"""Completions from which on their variability is believed."""
+MOST_CV = 10.0
+"""Variability is not taken to be larger."""
+MEMORY = 6000.0
+"""Completions over which the service time is averaged: a mean of heavy tails (cv 3) is then right to 4 %."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """An arrival rate and how well it is known.
+
+    Attributes:
+        rate: Arrivals a second.
+        error: Standard error of that, from the count behind it.
+        window_s: Over how long it was taken.
+    """
+
+    rate: float
+    error: float
+    window_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """Counts of arrivals in slices of time, the latest last.
+
+    Attributes:
+        slices: Seconds and arrivals of each.
+        slice_s: Seconds that a slice has at least; shorter ones are joined.
+        memory_s: How far back slices are kept.
+    """
+
+    slices: tuple[tuple[float, float], ...] = ()
+    slice_s: float = 1.0
+    memory_s: float = 300.0
+
+    def observe(self, arrivals: float, elapsed_s: float) -> Arrivals:
+        """With the arrivals since the snapshot before.
+
+        >>> Arrivals().observe(3, 0.5).observe(4, 0.5).slices
+        ((1.0, 7),)
+        """
+        if elapsed_s <= 0:
+            return self
+        slices = self.slices
+        if slices and slices[-1][0] < self.slice_s * 0.999:
+            slices = (*slices[:-1], (slices[-1][0] + elapsed_s, slices[-1][1] + arrivals))
+        else:
+            kept = max(int(self.memory_s / max(self.slice_s, elapsed_s)) - 1, 1)
+            slices = (*slices[-kept:], (elapsed_s, arrivals))
+        return replace(self, slices=slices)
+
+    def level(self, false_alarm_s: float = 600.0) -> Level:
+        """The rate: that of the longest past, corrected by each shorter one as far as it contradicts.
+
+        A window of n arrivals knows its rate to n's square root. So a shorter window may move the estimate only to the
+        edge of what it can tell, and a calm load is averaged over minutes while a change shows after seconds.
+
+        Args:
+            false_alarm_s: How often about chance alone may look like a change, seconds.
+
+        >>> calm = Arrivals(tuple((1.0, 10.0) for _ in range(64)))
+        >>> round(calm.level().rate, 2)
+        10.0
+        >>> risen = Arrivals((*calm.slices, (1.0, 40.0), (1.0, 40.0)))
+        >>> 20 < risen.level().rate < 40
+        True
+        """
+        windows: list[tuple[float, float]] = []
+        window_s = count = wanted = 0.0
+        for slice_s, arrivals in reversed(self.slices):
+            window_s += slice_s
+            count += arrivals
+            if window_s >= wanted:
+                windows.append((window_s, count))
+                wanted = window_s * 1.5
+        if not windows:
+            return Level(0.0, 0.0, 0.0)
+        if windows[-1][0] < window_s:
+            windows.append((window_s, count))
+        longest_s, count = windows.pop()
+        rate, decided_s, behind = count / longest_s, longest_s, count
+        rough = sqrt(self.peakedness())
+        for window_s, count in reversed(windows):
+            doubt = rough * sqrt(2.0 * log(1.0 + false_alarm_s / window_s)) / 2.0
+            root = sqrt(count + 0.375)
+            apart = root - sqrt(rate * window_s + 0.375)
+            if abs(apart) > doubt:
+                rate = max((root - doubt * doubt / apart) ** 2 - 0.375, 0.0) / window_s
+                decided_s, behind = window_s, count
+        error = rough * sqrt(behind + 1.0) / decided_s
+        return Level(rate, error, decided_s)
+
+    def peakedness(self) -> float:
+        """How much rougher the counts are than Poisson's, as variance over mean; 1 at least.
+
+        From the median step between neighbouring slices, so that a few changes of the rate do not count.
+
+        >>> Arrivals(tuple((1.0, 100.0 + 9.0 * (n % 2)) for n in range(60))).peakedness()
+        1.0
+        >>> Arrivals(tuple((1.0, 100.0 + 60.0 * (n % 2)) for n in range(60))).peakedness() > 20
+        True
+        """
+        counts = [count for _, count in self.slices[-ROUGHNESS_OVER:]]
+        steps = sorted([(a - b) * (a - b) / (a + b) for a, b in pairwise(counts) if a + b])
+        if len(steps) < ROUGHNESS_OVER // 4:
+            return 1.0
+        return max(1.0, steps[len(steps) // 2] / MEDIAN_OF_CHI_SQUARE)
+
+
+ROUGHNESS_OVER = 60
+"""Slices over which peakedness is taken."""
+MEDIAN_OF_CHI_SQUARE = 0.455
+"""Of the square of a standard normal."""

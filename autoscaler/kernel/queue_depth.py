@@ -1,0 +1,324 @@
+"""The default policy: capacity from what is offered, with the queue for what is in excess."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from math import ceil, isfinite
+from typing import TYPE_CHECKING
+
+from .bounds import Bounds
+from .drain import Drain, drain
+from .erlang import cheapest, later_than
+from .estimate import FEW, Arrivals, Level, ServiceTime
+from .forecast import Trend, trend
+from .insurance import Insurance
+from .lead_time import LeadTime
+from .policy import Decision
+from .rehearsal import IDLE_PLACE, Stage
+from .scale_in import Hold
+from .zero import Idle
+
+if TYPE_CHECKING:
+    from .insurance import Cover
+    from .snapshot import Snapshot
+
+ROUNDS = 5
+"""Rounds of the rehearsals in the time that a replica takes to start."""
+FLAT = 1.05
+"""The number of replicas is left as it is while that costs at most this much more than the best."""
+HOLD_STARTS = 2.0
+"""Replicas are kept for so many starts after they were needed: about what stopping and starting them costs."""
+WORTHWHILE = 0.2
+"""An order for a backlog is changed when the change is a larger part of what is there beyond the load."""
+CERTAIN = 0.3
+"""And given up when it is a larger part than this."""
+STUCK = 2.5
+"""Starts after which a replica that does not serve has no place."""
+SHORTEST_LEAD_S = 0.5
+"""Starts are not taken to be faster."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the policy remembers from one snapshot to the next."""
+
+    service: ServiceTime
+    start: LeadTime
+    boot: LeadTime
+    arrivals: Arrivals = field(default_factory=Arrivals)
+    insurance: Insurance = field(default_factory=Insurance)
+    hold: Hold = field(default_factory=Hold)
+    idle: Idle = field(default_factory=Idle)
+    last: Snapshot | None = None
+    base: int = 0
+    places: int = 0
+    places_hold: Hold = field(default_factory=Hold)
+    round_s: float = 0.0
+    round_arrivals: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What the load asks for, before insurance and bounds.
+
+    Attributes:
+        rate: Arrivals a second that are counted with.
+        offered: Work, replica-seconds a second.
+        up: Replicas to have.
+        down: Replicas to keep: the same at the upper end of what the rate may be.
+        places: Places on machines by the time at which new machines would be up.
+    """
+
+    rate: float
+    offered: float
+    up: int
+    down: int
+    places: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDepth:
+    """Replicas for what is offered, for what waits, and for what may come before more could be there.
+
+    Attributes:
+        wait_s: Wait from which on a request is late, seconds. Default 1.
+        lateness_price: What a late request costs, over what serving it costs; paid again at five times the wait.
+            Default 10.
+        bounds: Fewest, most, and a budget. Default: 0 to 1000 replicas.
+        service_s: Service time that is assumed until requests were completed, seconds. Default 1.
+        start_s: Time that is assumed for the start of a replica until some were seen, seconds. Default 10.
+        boot_s: The same for the boot of a machine. Default 45.
+        linger_s: How long the platform keeps a machine without replicas, seconds. Default 60.
+        places: Replicas that fit on a machine; `None`: seen. Default `None`.
+        memory_s: Time in which what was learned of the load's habits fades, seconds. Default 3600.
+
+    Raises:
+        ValueError: A number is negative or not finite, or no request could be in time: `wait_s` or `lateness_price`
+            is 0.
+
+    >>> from raybeam.autoscaler.kernel.snapshot import Snapshot
+    >>> policy = QueueDepth(service_s=0.5)
+    >>> known = policy.start()
+    >>> for second in range(60):
+    ...     seen = Snapshot(float(second), arrivals=20, completions=20, service_s=0.5, in_flight=10, ready=13)
+    ...     decision, known = policy.decide(seen, known)
+    >>> decision.replicas, decision.reason
+    (13, 'enough for the load')
+    """
+
+    wait_s: float = 1.0
+    lateness_price: float = 10.0
+    bounds: Bounds = field(default_factory=Bounds)
+    service_s: float = 1.0
+    start_s: float = 10.0
+    boot_s: float = 45.0
+    linger_s: float = 60.0
+    places: int | None = None
+    memory_s: float = 3600.0
+
+    def __post_init__(self) -> None:
+        for name in ("wait_s", "lateness_price", "service_s", "start_s", "boot_s", "linger_s", "places", "memory_s"):
+            value = getattr(self, name)
+            if value is not None and not (isfinite(value) and value >= 0):
+                raise ValueError(f"{name}={value!r}: give a finite number, 0 or more")
+        for name in ("wait_s", "lateness_price", "memory_s", "places"):
+            if getattr(self, name) == 0:
+                raise ValueError(f"{name}=0: give a number above 0")
+
+    def start(self) -> Known:
+        """Nothing is known yet."""
+        return Known(
+            ServiceTime(self.service_s), LeadTime(self.start_s), LeadTime(self.boot_s), places=self.places or 0
+        )
+
+    def decide(self, snapshot: Snapshot, state: Known) -> tuple[Decision, Known]:
+        """How many replicas there should be now."""
+        present = snapshot.ready + snapshot.starting
+        if not snapshot.fresh or (state.last is not None and snapshot.time_s <= state.last.time_s):
+            held, met = self.bounds.clip(present)
+            return Decision(
+                held, None, met or "nothing new was heard: what there is stays", {"present": present}
+            ), state
+        known = self._learn(snapshot, state)
+        level, growth = known.arrivals.level(), trend(known.arrivals)
+        need = self._need(snapshot, known, level, growth)
+        known = self._insure(snapshot, replace(known, base=need.up), need)
+        cover = known.insurance.cover(need.up)
+        excess = self._drain(snapshot, known, need)
+        decision, known = self._compose(snapshot, known, need, cover, excess)
+        terms = {
+            "rate_per_s": level.rate,
+            "rate_counted_with": need.rate,
+            "service_s": known.service.mean_s,
+            "offered": need.offered,
+            "for_the_load": need.up,
+            "for_the_backlog": excess.extra,
+            "backlog": excess.backlog,
+            "insured": cover.replicas,
+            "places_insured": max(cover.places, need.places),
+            "rule": known.insurance.replica_rule,
+            "machine_rule": known.insurance.machine_rule,
+            "start_s": known.start.mean_s,
+            "boot_s": known.boot.mean_s,
+            "present": present,
+        }
+        return replace(decision, terms=terms), known
+
+    def _learn(self, seen: Snapshot, state: Known) -> Known:
+        """What the snapshot tells of service, arrivals and lead times."""
+        last = state.last
+        elapsed_s = seen.time_s - last.time_s if last else 0.0
+        places = self._places(seen, state)
+        came = max(seen.ready - last.ready, 0) if last else 0
+        booted = max(seen.machines_ready - last.machines_ready, 0) if last else 0
+        free = places * seen.machines_ready - seen.ready - seen.draining
+        held_up = seen.starting > free if places else seen.machines_pending > 0
+        return replace(
+            state,
+            service=state.service.observe(seen.completions, seen.service_s, seen.service_cv, seen.in_flight, elapsed_s),
+            start=state.start.observe(seen.time_s, seen.starting, came, held_up=held_up),
+            boot=state.boot.observe(seen.time_s, seen.machines_pending, booted),
+            arrivals=state.arrivals.observe(seen.arrivals, elapsed_s),
+            idle=state.idle.observe(seen.time_s, bool(seen.arrivals or seen.queue or seen.in_flight)),
+            last=seen,
+            places=places,
+            round_s=state.round_s + elapsed_s,
+            round_arrivals=state.round_arrivals + (seen.arrivals if last else 0),
+        )
+
+    def _places(self, seen: Snapshot, state: Known) -> int:
+        """Replicas that fit on a machine, as far as it can be seen; 0: it cannot."""
+        placed, machines = seen.ready + seen.draining, seen.machines_ready
+        if self.places is not None or not machines + seen.machines_pending:
+            return state.places
+        if not seen.machines_pending and not seen.starting:
+            return max(state.places, -(-placed // machines))
+        if not state.places:
+            return -(-(placed + seen.starting) // (machines + seen.machines_pending))
+        oldest_s = seen.time_s - state.start.orders[0].at_s if state.start.orders else 0.0
+        if machines and placed and not seen.machines_pending and oldest_s > STUCK * state.start.mean_s:
+            # They would serve by now if there were places.
+            return min(state.places, max(1, placed // machines))
+        return state.places
+
+    def _for(self, rate: float, slots: int, service: ServiceTime) -> int:
+        """The cheapest number of replicas for a rate."""
+        load = rate * service.mean_s
+        return cheapest(load, service.mean_s, self.wait_s, self.lateness_price, slots=slots, cv=service.cv)
+
+    def _need(self, seen: Snapshot, known: Known, level: Level, growth: Trend) -> Need:
+        """Replicas for what is offered when those ordered now would serve."""
+        service, start_s, boot_s = known.service, known.start.mean_s, known.boot.mean_s
+        if level.rate <= 0:
+            wanted = 1 if seen.queue else 0
+            return Need(0.0, 0.0, wanted, wanted, 0)
+        rate = level.rate + growth.ahead(start_s) + level.error / 2
+        load = rate * service.mean_s
+        up = self._for(rate, seen.slots, service)
+        if known.base != up and self._costs(known.base, load, seen.slots, service) < FLAT * self._costs(
+            up, load, seen.slots, service
+        ):
+            up = known.base
+        down = max(up, self._for(level.rate + 2 * level.error, seen.slots, service))
+        ahead = growth.ahead(start_s + boot_s)
+        places = self._for(level.rate + ahead + level.error / 2, seen.slots, service) if ahead else 0
+        return Need(rate, load / seen.slots, up, down, places)
+
+    def _costs(self, replicas: int, load: float, slots: int, service: ServiceTime) -> float:
+        """Replicas and the price of lateness, a second."""
+        servers = replicas * slots
+        if servers <= load:
+            return float("inf")
+        late = sum(
+            later_than(wait_s, servers, load, service.mean_s, service.cv) for wait_s in (self.wait_s, 5 * self.wait_s)
+        )
+        return replicas + self.lateness_price * load / slots * late
+
+    def _insure(self, seen: Snapshot, known: Known, need: Need) -> Known:
+        """One more round of the rehearsals when it is time."""
+        start_s = max(known.start.mean_s, SHORTEST_LEAD_S)
+        if known.round_s < max(1.0, start_s / ROUNDS) * 0.999:
+            return known
+        step_s = known.round_s
+        stage = Stage(
+            step_s,
+            max(1, round(start_s / step_s)),
+            max(1, round(known.boot.mean_s / step_s)),
+            round(self.linger_s / step_s),
+            max(known.places, 1),
+            self.wait_s,
+            self.lateness_price,
+        )
+        work = known.round_arrivals * known.service.mean_s / seen.slots
+        insurance = known.insurance.step(need.up, need.places, work, stage, self.memory_s)
+        return replace(known, insurance=insurance, round_s=0.0, round_arrivals=0)
+
+    def _drain(self, seen: Snapshot, known: Known, need: Need) -> Drain:
+        """What the queue asks for; nothing as long as it is not known how much work that is."""
+        if known.service.count < FEW:
+            return Drain()
+        start_s = max(known.start.mean_s, SHORTEST_LEAD_S)
+        cost_s, soonest = start_s, 0.0
+        free = known.places * seen.machines_ready - seen.ready - seen.starting - seen.draining
+        if seen.machines_pending or (known.places and free <= 0):
+            # Replicas wait for machines, and empty ones cost too.
+            soonest = min((at_s for at_s, _ in known.boot.remaining_s(seen.time_s)), default=known.boot.mean_s)
+            cost_s += IDLE_PLACE * (known.boot.mean_s + self.linger_s)
+        lead_s = start_s + soonest
+        if not seen.machines_pending and seen.starting:
+            lead_s = min((at_s for at_s, _ in known.start.remaining_s(seen.time_s)), default=start_s)
+        return drain(
+            seen.queue * known.service.mean_s / seen.slots,
+            need.offered,
+            seen.ready,
+            lead_s,
+            wait_s=self.wait_s,
+            price=self.lateness_price,
+            cost_s=cost_s,
+        )
+
+    def _compose(self, seen: Snapshot, known: Known, need: Need, cover: Cover, excess: Drain) -> tuple[Decision, Known]:
+        """The largest of what load, insurance and backlog ask for, held for a while on the way down."""
+        start_s = max(known.start.mean_s, SHORTEST_LEAD_S)
+        present = seen.ready + seen.starting
+        insured = ceil(cover.replicas - 1e-9)
+        base = max(need.up, insured)
+        keep = max(need.down, insured)
+        if keep == 0 and present and known.idle.keeps(seen.time_s, self._return_cost(known, start_s)):
+            keep = 1
+        hold = known.hold
+        if not hold.needs:
+            # Whoever was there before us had a reason: what there is stays for a while.
+            hold = hold.observe(seen.time_s + start_s, present, HOLD_STARTS * start_s)
+        hold = hold.observe(seen.time_s, keep, HOLD_STARTS * start_s)
+        wanted = max(base, need.up + int(excess.extra + 0.3))
+        late = seen.queue * known.service.mean_s / seen.slots > need.offered * self.wait_s / 4
+        spare = present - base
+        replicas, reason = present, "enough for the load"
+        if spare < 0:
+            replicas = wanted
+            reason = "the load needs more" if need.up >= insured else "insurance: the load is likely to need more"
+            reason = "a backlog is to be cleared" if wanted > base else reason
+        elif wanted - present > WORTHWHILE * spare:
+            replicas, reason = wanted, "a backlog is to be cleared"
+        elif late:
+            # Those who serve stay until nothing is late; those on their way are given up if the queue needs fewer.
+            fewer = max(wanted, hold.most, seen.ready)
+            if present - fewer > CERTAIN * spare:
+                replicas, reason = fewer, "the backlog is smaller than it was"
+            elif spare:
+                reason = "held: a backlog is being cleared"
+        elif max(wanted, hold.most) < present:
+            replicas, reason = max(wanted, hold.most), "less has been needed for a while"
+        elif spare:
+            reason = "held: a start costs as much as keeping them"
+        replicas, met = self.bounds.clip(replicas)
+        places_hold = known.places_hold.observe(seen.time_s, need.places, known.boot.mean_s)
+        floor = min(max(cover.places, places_hold.most), self.bounds.most)
+        # A floor for what is insured only: the platform finds machines for the replicas that are wanted by itself.
+        machines = ceil(floor / known.places - 1e-9) if floor and known.places else None
+        return Decision(replicas, machines, met or reason), replace(known, hold=hold, places_hold=places_hold)
+
+    def _return_cost(self, known: Known, start_s: float) -> float:
+        """What it costs that the next request finds nobody: the start, and all that comes meanwhile is late."""
+        return start_s + 2 * self.lateness_price * known.service.mean_s

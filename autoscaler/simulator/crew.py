@@ -1,0 +1,217 @@
+"""The replicas of one family in a simulation, and what its policy sees of them."""
+
+from __future__ import annotations
+
+from array import array
+from math import ceil, sqrt
+from typing import TYPE_CHECKING, Any
+
+from ..kernel.snapshot import Snapshot
+from .run import Run, Timeline
+from .station import Station
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from .family import Calls, Family
+    from .fleet import Machine, Replica
+    from .world import Sensor, World
+
+
+class Crew:
+    """All replicas of a family by number, in the phases of their life.
+
+    Attributes:
+        station: Its queue and slots.
+        target: How many replicas there should be.
+        callees: Stations that it calls.
+    """
+
+    def __init__(self, family: Family, world: World, sensor: Sensor, horizon_s: float, chance: Random) -> None:
+        self.family = family
+        self.world = world
+        self.sensor = sensor
+        self.horizon_s = horizon_s
+        self.chance = chance
+        self.station = Station(family.trace.times, family.trace.sizes, family.slots, world.interval_s, horizon_s)
+        self.callees: list[tuple[Station, Calls]] = []
+        self.waiting: dict[int, Replica] = {}
+        self.starting: dict[int, Replica] = {}
+        self.ready: dict[int, Replica] = {}
+        self.draining: dict[int, Replica] = {}
+        self.target = family.initial
+        self.replica_s = 0.0
+        self.state: Any = family.policy.start()
+        self.timeline = Timeline()
+        self.targets: list[tuple[float, int]] = []
+        self._arrived = self._completed = self._ticks = 0
+        self._seen: list[Snapshot] = []
+        self._last: Snapshot | None = None
+
+    def advance(self, until: float) -> None:
+        """Serve requests up to a time, and send those that they cause."""
+        station = self.station
+        if not self.callees:
+            station.advance(until)
+            return
+        first = len(station.waits)
+        station.advance(until)
+        for index in range(first, len(station.waits)):
+            end = station.arrivals[index] + station.waits[index] + station.services[index]
+            for callee, call in self.callees:
+                whole = int(call.mean)
+                for _ in range(whole + (self.chance.random() < call.mean - whole)):
+                    callee.call(end, call.service.draw(self.chance))
+
+    def current(self) -> int:
+        """Replicas that serve or will."""
+        return len(self.waiting) + len(self.starting) + len(self.ready)
+
+    def on(self, machine: Machine) -> list[Replica]:
+        """Replicas on a machine."""
+        placed = (*self.starting.values(), *self.ready.values(), *self.draining.values())
+        return [replica for replica in placed if replica.machine is machine]
+
+    def forget(self, replica: Replica) -> None:
+        """A replica is no more."""
+        for phase in (self.waiting, self.starting, self.ready, self.draining):
+            phase.pop(replica.number, None)
+
+    def victims(self, surplus: int, now: float) -> list[Replica]:
+        """Who is to end: those that do not serve yet, then idle ones, each on the emptiest machine first."""
+        unborn = [*reversed(self.waiting.values()), *reversed(self.starting.values())][:surplus]
+        chosen = list(unborn)
+        if len(chosen) == surplus:
+            return chosen
+        busy = self.station.busy(now)
+        used = {replica.number: replica.machine.used if replica.machine else 0 for replica in self.ready.values()}
+        left = sorted(
+            self.ready.values(),
+            key=lambda replica: (
+                replica.number in busy,
+                used[replica.number],
+                -(replica.machine.number if replica.machine else 0),
+                busy.get(replica.number, 0),
+                -replica.number,
+            ),
+        )
+        return chosen + left[: surplus - len(chosen)]
+
+    def decide(self, now: float, machines_ready: int, machines_pending: int) -> int | None:
+        """Ask the policy; how many machines it wants."""
+        snapshot = self.look(now, machines_ready, machines_pending)
+        decision, self.state = self.family.policy.decide(snapshot, self.state)
+        target = max(self.family.min_replicas, min(decision.replicas, self.family.max_replicas))
+        if target != self.target:
+            self.targets.append((now, target))
+            self.target = target
+        return decision.machines
+
+    def look(self, now: float, machines_ready: int, machines_pending: int) -> Snapshot:
+        """What there is now, and what the policy is told of it."""
+        station, tick = self.station, self._ticks
+        self._ticks += 1
+        completions, arrived = station.done[tick], station.arrived(now)
+        self._completed += completions
+        mean, cv = None, None
+        if completions:
+            mean = station.work[tick] / completions
+            if completions > 1 and mean > 0:
+                cv = sqrt(max(0.0, station.work_squared[tick] / completions - mean * mean)) / mean
+        started = station.started()
+        snapshot = Snapshot(
+            now,
+            arrived - started,
+            started - self._completed,
+            arrived - self._arrived,
+            completions,
+            mean,
+            cv,
+            station.oldest_wait_s(now),
+            len(self.ready),
+            len(self.starting) + len(self.waiting),
+            len(self.draining),
+            self.family.slots,
+            machines_ready,
+            machines_pending,
+        )
+        self._arrived = arrived
+        self.timeline.add(snapshot, self.target)
+        if self.sensor.noise or self.sensor.lag_s or self.sensor.loss:
+            return self.told(snapshot)
+        return snapshot
+
+    def told(self, snapshot: Snapshot) -> Snapshot:
+        """What the policy is told: old, noisy, or nothing new."""
+        self._seen.append(snapshot)
+        late = ceil(self.sensor.lag_s / self.world.interval_s)
+        source = self._seen[max(0, len(self._seen) - 1 - late)]
+        del self._seen[: max(0, len(self._seen) - 1 - late)]
+        if self._last is not None and self.chance.random() < self.sensor.loss:
+            last = self._last
+            return _copy(last, snapshot, last.queue, last.in_flight, 0, 0, None, fresh=False)
+        queue, in_flight, arrivals, completions = (
+            round(number * self._factor())
+            for number in (source.queue, source.in_flight, source.arrivals, source.completions)
+        )
+        service = None if source.service_s is None else source.service_s * self._factor()
+        self._last = _copy(source, snapshot, queue, in_flight, arrivals, completions, service, fresh=True)
+        return self._last
+
+    def _factor(self) -> float:
+        """Random, at least 0, mean 1, with the coefficient of variation of the sensor's noise."""
+        variance = self.sensor.noise**2
+        return self.chance.gammavariate(1 / variance, variance) if variance else 1.0
+
+    def result(self, machine_s: float, idle_s: float) -> Run:
+        """What became of it."""
+        station = self.station
+        waits, arrivals = array("d", station.waits), array("d", station.arrivals[: len(station.waits)])
+        pending = [self.horizon_s - at for at in station.arrivals[len(waits) : station.arrived(self.horizon_s)]]
+        for index in reversed(station.retries):
+            pending.append(self.horizon_s - arrivals.pop(index))
+            waits.pop(index)
+        return Run(
+            self.family.name,
+            self.horizon_s,
+            arrivals,
+            waits,
+            pending,
+            self.replica_s,
+            machine_s,
+            idle_s,
+            self.timeline,
+            self.targets,
+            self.family.initial,
+        )
+
+
+def _copy(
+    source: Snapshot,
+    present: Snapshot,
+    queue: int,
+    in_flight: int,
+    arrivals: int,
+    completions: int,
+    service_s: float | None,
+    *,
+    fresh: bool,
+) -> Snapshot:
+    """What requests did then, and what replicas there are now: those the policy's own side knows."""
+    return Snapshot(
+        present.time_s,
+        queue,
+        in_flight,
+        arrivals,
+        completions,
+        service_s if completions else None,
+        source.service_cv if completions else None,
+        source.oldest_wait_s,
+        present.ready,
+        present.starting,
+        present.draining,
+        present.slots,
+        present.machines_ready,
+        present.machines_pending,
+        fresh,
+    )

@@ -1,0 +1,24 @@
+"""How much wall time a simulated request takes on one core, decisions and figures included."""
+
+from __future__ import annotations
+
+import time
+
+from benchmarks.goal import Goal
+from raybeam.autoscaler.simulator import Family, Utilisation, World, simulate
+from raybeam.autoscaler.workload import Diurnal, LogNormal, draw
+
+ROUNDS = 5
+MAX_US = 1e6 / 300_000
+
+
+def measure() -> list[Goal]:
+    """All figures of this benchmark."""
+    trace = draw("day", Diurnal(20.0, 260.0), LogNormal(0.1, 1.0), 3600.0, seed=1)
+    rounds = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        run = simulate(World(), Family("one", trace, Utilisation(), initial=5))["one"]
+        run.late(1.0)
+        rounds.append((time.perf_counter() - began) / len(trace.times) * 1e6)
+    return [Goal(f"us of each of {len(trace.times):,} simulated requests, with 3,600 decisions", rounds, MAX_US)]
