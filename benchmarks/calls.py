@@ -54,6 +54,8 @@ FEWER_ROUNDS = {10_000: 1}
 
 
 class Counter(GenServer):
+    mailbox_limit = 20_000  # as many as the peers are told to take
+
     async def init(self) -> None:
         self.total = 0
 
