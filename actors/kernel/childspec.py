@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Final, TypeAlias
+from typing import Final
 
 from ..errors import OptionError
 from .backoff import Backoff
@@ -67,9 +67,6 @@ class InvalidSpecError(OptionError):
 
     def __str__(self) -> str:
         return self.mend
-
-
-SpecLike: TypeAlias = ChildSpec | Mapping[str, object]
 
 
 def read_spec(spec: object) -> ChildSpec:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from raybeam.actors.errors import OptionError
+
 from .policy import Decision
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ class Static:
         for name in ("replicas", "machines"):
             value = getattr(self, name)
             if value is not None and value < 0:
-                raise ValueError(f"{name}={value!r}: give 0 or more")
+                raise OptionError(f"{name}={value!r}: give 0 or more")
 
     def start(self) -> None:
         """There is nothing to remember."""

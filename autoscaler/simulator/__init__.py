@@ -1,12 +1,13 @@
 """A cluster on paper: requests, replicas and machines as discrete events, with a policy in charge."""
 
+from ..kernel.static import Static
 from .clairvoyant import Clairvoyant, clairvoyant, first_fit
 from .family import Calls, Family
 from .run import Run, Timeline
 from .score import score
 from .simulation import simulate
 from .world import Faults, Sensor, World
-from .yardsticks import Static, Utilisation
+from .yardsticks import Utilisation
 
 __all__ = [
     "simulate", "World", "Family", "Calls", "Faults", "Sensor", "Run", "Timeline",

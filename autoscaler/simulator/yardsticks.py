@@ -1,4 +1,4 @@
-"""Plain policies to compare others with."""
+"""A plain policy to compare others with."""
 
 from __future__ import annotations
 
@@ -13,28 +13,6 @@ from .world import check
 
 if TYPE_CHECKING:
     from ..kernel.snapshot import Snapshot
-
-
-@dataclass(frozen=True, slots=True)
-class Static:
-    """Always the same number.
-
-    Attributes:
-        replicas: That number.
-    """
-
-    replicas: int
-
-    def __post_init__(self) -> None:
-        check(self, ["replicas"])
-
-    def start(self) -> None:
-        """It remembers nothing."""
-        return
-
-    def decide(self, snapshot: Snapshot, state: None) -> tuple[Decision, None]:
-        """Always the same."""
-        return Decision(self.replicas, reason="static"), None
 
 
 @dataclass(frozen=True, slots=True)

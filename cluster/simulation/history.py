@@ -165,10 +165,6 @@ class History:
     over_at: float = 0.0
     turns: int = 0
 
-    def executions_of(self, invocation: Invocation) -> list[Execution]:
-        """The runs of handlers for one invocation."""
-        return [execution for execution in self.executions if execution.number == invocation.number]
-
     def lines(self) -> list[tuple[float, str]]:
         """Everything in the order of time, as text."""
         told = [(event.at, f"{event.kind}: {event.text}") for event in self.events]
