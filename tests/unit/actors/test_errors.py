@@ -64,8 +64,10 @@ def test_an_error_survives_pickling(error: Exception) -> None:
     [
         (
             CallTimeout(("shop/stock", Invoke("take", (3,), {"now": True}))),
-            "timeout: no answer before the deadline; whether it was done is not known "
-            "(calling shop/stock.take(3, now=True))",
+            (
+                "timeout: no answer before the deadline; whether it was done is not known "
+                "(calling shop/stock.take(3, now=True))"
+            ),
         ),
         (
             CallTimeout(("shop/stock", Invoke("take", (), {})), sent=False),
@@ -74,12 +76,14 @@ def test_an_error_survives_pickling(error: Exception) -> None:
         (NoProcess(), "noproc: nobody lives there (any more); it was not done"),
         (
             Disconnected(("shop/stock", "plain request")),
-            "noconnection: the callee was lost while it was asked; whether it was done is not known "
-            "(calling ('shop/stock', 'plain request'))",
+            (
+                "noconnection: the callee was lost while it was asked; whether it was done is not known "
+                "(calling ('shop/stock', 'plain request'))"
+            ),
         ),
         (
-            CircuitOpen(("shop/stock", Invoke("take", (3,), {})), 0.51234),
-            "circuit_open: not sent, too many calls failed lately; try again after 0.512 s (calling shop/stock.take(3))",
+            CircuitOpen(("shop/stock", Invoke("f", (3,), {})), 0.51234),
+            "circuit_open: not sent, too many calls failed lately; try again after 0.512 s (calling shop/stock.f(3))",
         ),
     ],
     ids=lambda value: type(value).__name__,
