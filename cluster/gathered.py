@@ -37,6 +37,8 @@ def write_gathered(
     write_table(folder / "table.csv", columns, rows)
     console.print(f"{len(rows)} runs in {folder / 'table.csv'}", soft_wrap=True)
     title = f"{axes[0]}, {axes[1]}"
+    names = told_apart([name for name, _, _ in points])
+    points = [(name, cost, late) for name, (_, cost, late) in zip(names, points, strict=True)]
     writers: dict[str, Callable[[Path], None]] = {
         "table.parquet": lambda path: write_table(path, columns, rows),
         "front.html": lambda path: draw_front(points, title, path, axes),
@@ -46,6 +48,16 @@ def write_gathered(
         try:
             write(folder / name)
         except UsageError as error:
-            console.print(f"  no {name}: {error}", soft_wrap=True)
+            console.print(f"  no {name}: {error}", soft_wrap=True, markup=False)
         else:
             console.print(f"  {folder / name}", soft_wrap=True)
+
+
+def told_apart(names: Sequence[str]) -> list[str]:
+    """Names of runs without the overrides that all of them have.
+
+    >>> told_apart(["load=steady target=0.5", "load=steady target=0.9"])
+    ['target=0.5', 'target=0.9']
+    """
+    shared = set.intersection(*(set(name.split()) for name in names)) if len(names) > 1 else set()
+    return [" ".join(word for word in name.split() if word not in shared) or name for name in names]
