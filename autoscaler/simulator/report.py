@@ -89,7 +89,9 @@ def draw_front(
         go.Scatter(
             x=[cost for _, cost, _ in best],
             y=[late for _, _, late in best],
-            mode="lines",
+            text=[name for name, _, _ in best],
+            textposition="top right",
+            mode="lines+text",
             name="the front",
             line={"color": COLOURS["ready"], "shape": "hv", "width": 1.5},
         )
