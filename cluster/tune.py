@@ -27,7 +27,8 @@ from raybeam.autoscaler.workload import cut, hint, shaken, trace_of
 
 from .app import output_file
 from .import_path import make_here_importable
-from .simulate import SimulateSchema, made_policy
+from .policy_options import configured_policy
+from .simulate import SimulateSchema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -116,9 +117,10 @@ def tune_job(config: DictConfig, console: Console, number: int | None, title: st
         need_plotly()
     _check(plain)
     make_here_importable()
+    configured_policy(plain["policy"])
     ranges = ranges_of(plain["policy"])
     for share in (0.0, 1.0):
-        made_policy(_with(plain["policy"], tuple((each.name, each.at(share)) for each in ranges)))
+        configured_policy(_with(plain["policy"], tuple((each.name, each.at(share)) for each in ranges)))
     for part in ("train", "held out"):
         _world(json.dumps(plain), part, plain["seed"])  # what is wrong with the load is told before anything is begun
     trials, best = _searched(plain, ranges, console)
@@ -164,8 +166,6 @@ def ranges_of(policy: Mapping[str, Any]) -> list[Range]:
 
 
 def _check(plain: Mapping[str, Any]) -> None:
-    if plain["policy"]["path"] == "???":
-        raise UsageError("policy.path is missing: name the class of your policy, policy.path=package.module:Class")
     for key, least in (("trials", 1), ("seeds", 1), ("held_out_seeds", 2), ("workers", 1)):
         value = plain[key]
         if value is not None and not least <= value <= MOST_TRIALS:
@@ -230,7 +230,7 @@ def play_trial(told: str, point: Point, part: str, seed: int) -> Trial:
     """
     plain = json.loads(told)
     world, trace, best = _world(told, part, seed)
-    family = Family("family", trace, made_policy(_with(plain["policy"], point)), **plain["family"])
+    family = Family("family", trace, configured_policy(_with(plain["policy"], point)), **plain["family"])
     faults = Faults(**{**plain["faults"], "machines_lost_s": tuple(plain["faults"]["machines_lost_s"])})
     run = simulate(world, family, faults=faults, sensor=Sensor(**plain["sensor"]), seed=seed)["family"]
     return Trial(point, part, seed, score(run, best), run.cost / best.cost, run.late(1.0), run.late(5.0))
