@@ -80,6 +80,10 @@ class Fleet(Protocol):
         """Monotonic seconds."""
         ...
 
+    def wall_clock(self) -> float:
+        """Seconds since the epoch."""
+        ...
+
     def read(self) -> Mapping[str, FamilyReading]:
         """The latest readings of all families that scale; costs no message."""
         ...
