@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from math import floor
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from raybeam.actors import GenServer, Ok, process, query
+from raybeam.actors import GenServer, Ok, process
 
 from .errand import Errand
-from .history import FamilyHistory  # noqa: TC001 (the annotation of a query is read at run time)
 from .kernel.machines import shape
 from .memory import latest_s, read, write
 
@@ -81,11 +80,6 @@ class Controller(GenServer):
         self._errands: dict[str, Errand[Any]] = {}
         self._begun_s = fleet.now()
         return Ok(continue_with=Tick())
-
-    @query
-    async def history(self, family: str) -> FamilyHistory:
-        """What was decided for a family, and how it went."""
-        return self._history.of(family)
 
     async def handle_continue(self, term: object) -> Result:
         """The first tick."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from .allotment import Claim, allot, types_of_ready, without_labels
 from .bounds import Bounds
-from .machines import Demand, needed
+from .machines import MachineDemand, needed
 from .observation import observe
 from .policy import Decision
 
@@ -110,7 +110,7 @@ class State:
     """
 
     families: Mapping[str, Remembered]
-    demand: Demand = field(default_factory=Demand)
+    demand: MachineDemand = field(default_factory=MachineDemand)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Demand:
+class MachineDemand:
     """Machines that are needed, and were of late.
 
     Attributes:
@@ -30,10 +30,10 @@ class Demand:
 
     holds: Mapping[str, Hold] = field(default_factory=dict)
 
-    def observe(self, now_s: float, counts: Mapping[str, int], hold_s: float) -> Demand:
+    def observe(self, now_s: float, counts: Mapping[str, int], hold_s: float) -> MachineDemand:
         """With what is needed now; what is older than `hold_s` is forgotten.
 
-        >>> demand = Demand().observe(0.0, {"small": 3}, 60.0).observe(30.0, {"small": 1}, 60.0)
+        >>> demand = MachineDemand().observe(0.0, {"small": 3}, 60.0).observe(30.0, {"small": 1}, 60.0)
         >>> demand.counts, demand.observe(61.0, {"small": 1}, 60.0).counts
         ({'small': 3}, {'small': 1})
         """
@@ -41,7 +41,7 @@ class Demand:
         holds = {
             name: self.holds.get(name, Hold()).observe(now_s, counts.get(name, 0), hold_s) for name in sorted(names)
         }
-        return Demand({name: hold for name, hold in holds.items() if hold.most})
+        return MachineDemand({name: hold for name, hold in holds.items() if hold.most})
 
     @property
     def counts(self) -> dict[str, int]:

@@ -51,6 +51,7 @@ class SimulatedFleet(Fleet):
 
     Attributes:
         horizon_s: When the longest load ends.
+        memory: What was remembered last.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class SimulatedFleet(Fleet):
         self._told = {name: _Told(name, crew) for name, crew in self._crews.items()}
         self._ticks = count(1)
         self._next_beat = world.interval_s * next(self._ticks)
-        self._memory: bytes | None = None
+        self.memory: bytes | None = None
 
     def now(self) -> float:
         """See `Fleet`."""
@@ -112,11 +113,11 @@ class SimulatedFleet(Fleet):
 
     async def recall(self) -> bytes | None:
         """See `Fleet`."""
-        return self._memory
+        return self.memory
 
     async def remember(self, data: bytes) -> None:
         """See `Fleet`."""
-        self._memory = data
+        self.memory = data
 
     def finish(self) -> dict[str, Run]:
         """Play it to the end; what became of each family."""

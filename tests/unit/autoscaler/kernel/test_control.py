@@ -11,7 +11,7 @@ from raybeam.autoscaler.fleet import FamilyReading, MachinesReading, ReplicaRead
 from raybeam.autoscaler.kernel.bounds import Bounds
 from raybeam.autoscaler.kernel.control import Control, Order, Scaled, State
 from raybeam.autoscaler.kernel.plan import Bundles, MachineType
-from raybeam.autoscaler.kernel.policy import Decision
+from raybeam.autoscaler.kernel.policy import Decision, Policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +66,7 @@ class Fleet:
 
 
 def scaled(what: Callable[[Snapshot], Any] | int, least: int = 1, most: int = 100, every_s: float = 1.0) -> Scaled:
-    policy = Says((lambda snapshot: what) if isinstance(what, int) else what)
+    policy: Policy[Any] = Says((lambda snapshot: what) if isinstance(what, int) else what)
     return Scaled(policy, CPU, bounds=Bounds(least, most), every_s=every_s)
 
 
@@ -150,7 +150,11 @@ def test_a_policy_that_fails_is_held_and_told_once(what: Callable[[Snapshot], An
 
 def test_a_failure_is_told_again_after_the_policy_has_worked() -> None:
     calls = iter(range(100))
-    what = lambda snapshot: 4 if next(calls) == 2 else {}["missing"]  # noqa: E731
+    answers: dict[str, int] = {}
+
+    def what(snapshot: Snapshot) -> int:
+        return 4 if next(calls) == 2 else answers["missing"]
+
     ticks, _ = play(Control({"web": scaled(what)}), Fleet(web=4), 5)
 
     assert [orders[0].failure for orders in ticks] == ["KeyError: 'missing'", "", "", "KeyError: 'missing'", ""]

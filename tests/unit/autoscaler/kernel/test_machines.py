@@ -1,7 +1,7 @@
 """What is asked for: whole machines, clipped, lowered only after a while."""
 
 from raybeam.autoscaler.kernel.allotment import Claim
-from raybeam.autoscaler.kernel.machines import Demand, needed, shape
+from raybeam.autoscaler.kernel.machines import MachineDemand, needed, shape
 from raybeam.autoscaler.kernel.plan import Bundles, MachineType
 
 CPU = {"CPU": 1.0}
@@ -34,7 +34,7 @@ def test_what_cannot_be_had_is_not_asked_for_since_it_is_all_or_nothing() -> Non
 
 
 def test_the_request_rises_at_once_and_falls_when_less_was_needed_for_as_long_as_the_platform_waits() -> None:
-    demand = Demand()
+    demand = MachineDemand()
     asked = []
     for second, count in enumerate([1] * 5 + [3] * 5 + [1] * 70):
         demand = demand.observe(float(second), {"small": count}, 60.0)
@@ -44,6 +44,6 @@ def test_the_request_rises_at_once_and_falls_when_less_was_needed_for_as_long_as
 
 
 def test_a_type_that_is_no_longer_needed_is_forgotten() -> None:
-    demand = Demand().observe(0.0, {"small": 2}, 10.0).observe(5.0, {}, 10.0)
+    demand = MachineDemand().observe(0.0, {"small": 2}, 10.0).observe(5.0, {}, 10.0)
 
     assert (demand.counts, demand.observe(11.0, {}, 10.0).counts) == ({"small": 2}, {})
