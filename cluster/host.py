@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 from .client import DirectorySource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    from raybeam.autoscaler.fleet import MachinesReading
 
     from .blueprint import Blueprint
     from .mesh import PeerLink
@@ -162,6 +164,14 @@ class RootHost(Protocol):
 
     async def living_machines(self) -> Sequence[str]:
         """The ids of the machines that live."""
+        ...
+
+    async def machines(self) -> MachinesReading:
+        """The machines that live, and how many come."""
+        ...
+
+    async def request_machines(self, shape: Sequence[Mapping[str, float]]) -> None:
+        """Ask for machines that hold all these bundles, until the next request."""
         ...
 
     def end(self) -> None:

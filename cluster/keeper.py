@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from raybeam.actors import GenServer, Ok, Stop, process
 
@@ -21,55 +21,14 @@ from .names import ReplicaName
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from raybeam.actors import Pid
     from raybeam.actors.kernel.reason import ExitReason
     from raybeam.actors.kernel.server import Result
 
     from .blueprint import Blueprint
     from .host import ReplicaHandle, Room, RootHost
-    from .replica import Beat
+    from .records import Records
 
 ROOM_AGAIN_S = (0.05, 1.0)
-
-
-class Records(Protocol):
-    """Where a keeper tells what it sees."""
-
-    def adoptable(self, family: str, index: int) -> tuple[ReplicaName, ReplicaHandle] | None:
-        """A living replica at this place from before a restart of the root; taken at most once."""
-        ...
-
-    async def up(self, family: str, member: Member, *, adopted: bool) -> None:
-        """The replica serves; `adopted`: it did before a restart of the root."""
-        ...
-
-    def down(self, name: ReplicaName, cause: str) -> None:
-        """The replica is gone, or did not come up."""
-        ...
-
-    def health(self, name: ReplicaName, health: Health) -> None:
-        """Its health changed."""
-        ...
-
-    def beat(self, name: ReplicaName, beat: Beat) -> None:
-        """What it told at a heartbeat."""
-        ...
-
-    def keeps(self, family: str, index: int, keeper: Pid) -> None:
-        """A keeper for this place has begun."""
-        ...
-
-    def placed(self, name: ReplicaName, machine: str | None) -> None:
-        """There is room for the replica on this machine; `None`: it waits until there is some."""
-        ...
-
-    def is_leaving(self, family: str, index: int) -> bool:
-        """Whether the replica at this place is to go, so that it is not restarted when it is lost."""
-        ...
-
-    def gone(self, family: str, index: int) -> None:
-        """The replica at a place that is to go has ended, or is lost."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,14 +195,15 @@ class Keeper(GenServer):
 
     async def _room(self, name: ReplicaName) -> Room:
         """Wait for room as long as it takes: machines may come."""
+        self.records.starting(name)
         pause_s, longest_s = ROOM_AGAIN_S
         while True:
             room = await self.host.room(self.family, self.index)
             if room is not None:
-                self.records.placed(name, room.machine)
+                self.records.starting(name, room.machine)
                 return room
-            if pause_s >= longest_s:
-                self.records.placed(name, None)
+            if pause_s == longest_s:
+                self.records.waits(name)
             await asyncio.sleep(pause_s)
             pause_s = min(longest_s, 2 * pause_s)
 

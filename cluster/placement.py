@@ -9,8 +9,6 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-import ray
-from ray._private import state
 from ray.util.placement_group import (
     PlacementGroup,
     get_placement_group,
@@ -19,8 +17,9 @@ from ray.util.placement_group import (
     remove_placement_group,
 )
 
-from .kernel.spreading import Machine, Needs, choose
+from .kernel.spreading import Needs, choose
 from .names import group_name
+from .ray_machines import living_machines, machines
 from .scaling import kept_apart
 
 if TYPE_CHECKING:
@@ -105,20 +104,6 @@ def remove_groups(system: str) -> None:
             remove_placement_group(get_placement_group(entry["name"]))
 
 
-def living_machines() -> list[str]:
-    """Ray's ids of the machines that live. Blocks on Ray."""
-    return [node["NodeID"] for node in _nodes()]
-
-
-def machines() -> list[Machine]:
-    """The machines that live, and what room they have. Blocks on Ray."""
-    free: dict[str, dict[str, float]] = state.available_resources_per_node()  # type: ignore[no-untyped-call]
-    return [
-        Machine(node["NodeID"], free.get(node["NodeID"], {}), node["Resources"], node.get("Labels") or {})
-        for node in _nodes()
-    ]
-
-
 def _machines_of(system: str, family_name: str) -> list[str]:
     """The machines where a family has room, one of several bundles several times."""
     shared = group_name(system, family_name)
@@ -129,8 +114,3 @@ def _machines_of(system: str, family_name: str) -> list[str]:
 def _groups(system: str) -> list[dict[str, Any]]:
     table: dict[str, dict[str, Any]] = placement_group_table()
     return [entry for entry in table.values() if entry["name"].startswith(f"{system}/") and entry["state"] != "REMOVED"]
-
-
-def _nodes() -> list[dict[str, Any]]:
-    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    return [node for node in nodes if node["Alive"]]

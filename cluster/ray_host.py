@@ -24,18 +24,20 @@ from .placement import (
     ensure_group,
     ensure_own_group,
     is_shared,
-    living_machines,
     placed_on,
     remove_group,
     remove_groups,
 )
 from .ray_directory import RayDirectory
 from .ray_errors import in_one_line
+from .ray_machines import living_machines, reading, request
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from ray.actor import ActorHandle
+
+    from raybeam.autoscaler.fleet import MachinesReading
 
     from .blueprint import Blueprint
     from .host import Directory, ReplicaHandle
@@ -159,6 +161,14 @@ class RayRootHost:
     async def living_machines(self) -> Sequence[str]:
         """See `RootHost`."""
         return await asyncio.to_thread(living_machines)
+
+    async def machines(self) -> MachinesReading:
+        """See `RootHost`."""
+        return await asyncio.to_thread(reading)
+
+    async def request_machines(self, shape: Sequence[Mapping[str, float]]) -> None:
+        """See `RootHost`."""
+        await asyncio.to_thread(request, shape)
 
     def end(self) -> None:
         """End this actor for good; `ray.kill` works whatever calls are pending."""

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from .blueprint import Blueprint
     from .host import RootHost
-    from .keeper import Records
     from .names import ReplicaName
+    from .records import Records
     from .replica import Beat
     from .replica_records import ReplicaRecords
     from .root_directory import RootDirectory
@@ -50,7 +50,7 @@ class RootScaling:
 
     Attributes:
         rosters: By family.
-        machines: Of replicas that are starting: where they are placed.
+        starting: The replicas that started last: their names and their machines; empty: it waits for one.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class RootScaling:
         self._replicas = replicas
         self._occurred = occurred
         self.rosters = {name: Roster(tuple(range(family.replicas))) for name, family in blueprint.families.items()}
-        self.machines: dict[Place, str] = {}
+        self.starting: dict[Place, tuple[str, str]] = {}
         self._supervisors: dict[str, Pid] = {}
         self._children: dict[str, set[int]] = {}
         self._keepers: dict[Place, Pid] = {}
@@ -153,13 +153,6 @@ class RootScaling:
         """A keeper has begun."""
         self._keepers[family, index] = keeper
 
-    def placed(self, family: str, index: int, machine: str | None) -> None:
-        """A replica that starts has room on a machine; `None`: it waits for some."""
-        if machine is not None:
-            self.machines[family, index] = machine
-        else:
-            self.machines.pop((family, index), None)
-
     def beat(self, name: ReplicaName, beat: Beat) -> None:
         """A replica has told how it is: one that drains may be done."""
         place = (name.family, name.place)
@@ -184,7 +177,9 @@ class RootScaling:
         for place in self.rosters[family].kept:
             member = members.get(place)
             if member is None:
-                found.append(Candidate(str(place), self.machines.get((family, place)), ready=False))
+                found.append(
+                    Candidate(str(place), self.starting.get((family, place), ("", ""))[1] or None, ready=False)
+                )
             else:
                 beat = self._replicas.beats.get(member.name)
                 found.append(Candidate(str(place), member.machine, busy=0 if beat is None else beat.depth))
@@ -260,7 +255,7 @@ class RootScaling:
                 await forget(pid, place)
         self._children[family].discard(place)
         self._keepers.pop((family, place), None)
-        self.machines.pop((family, place), None)
+        self.starting.pop((family, place), None)
         await self._host.free(family, place)
         self._removing.discard((family, place))
         self.rosters[family] = ended(self.rosters[family], place)

@@ -20,7 +20,7 @@ class FamilyTree(Supervisor):
 
     async def init(self, root: Root, name: str, family: Family) -> SupervisorSpec:
         """One keeper for each replica."""
-        places = root.scaling.opened(name, self.pid, root.adoptable_places())
+        places = root.scaling.opened(name, self.pid, root.records.adoptable_places())
         children = [root.scaling.child(name, index) for index in places]
         return SupervisorSpec(children, intensity=family.max_restarts, period_s=family.period_s)
 

@@ -6,13 +6,15 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from raybeam.autoscaler.fleet import MachinesReading
+
 from .. import envelope
 from ..host import HostError, Room, Unavailable
 from ..lane import LinkDown, LinkLost
 from ..names import RootName
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from ..blueprint import Blueprint
     from ..host import Directory, ReplicaHandle
@@ -29,6 +31,7 @@ ASKS_WORLD_S = (0.001, 0.01)
 CREATES_S = (0.01, 0.1)
 KILLS_S = (0.001, 0.02)
 ROOT_MISSED_S = 0.05
+MACHINE_CPUS = 4.0
 EPOCH_S = 1_700_000_000.0
 
 
@@ -65,6 +68,7 @@ class Registry:
         incarnations: The last number given, by place.
         generation: The last number given to a root.
         kept: What roots have kept, by name.
+        requested: The bundles that machines were asked for last.
         root: The root and its process, while it lives.
     """
 
@@ -72,6 +76,7 @@ class Registry:
     incarnations: dict[tuple[str, int], int] = field(default_factory=dict)
     generation: int = 0
     kept: dict[str, bytes] = field(default_factory=dict)
+    requested: tuple[Mapping[str, float], ...] = ()
     root: tuple[OsProcess, Root] | None = None
 
     def next_incarnation(self, family: str, index: int) -> int:
@@ -212,6 +217,15 @@ class SimulatedRootHost:
         """See `RootHost`."""
         await self._ask_world()
         return [machine.name for machine in self._cluster.machines.values() if machine.seen_alive]
+
+    async def machines(self) -> MachinesReading:
+        """See `RootHost`."""
+        return MachinesReading({name: {"CPU": MACHINE_CPUS} for name in await self.living_machines()})
+
+    async def request_machines(self, shape: Sequence[Mapping[str, float]]) -> None:
+        """Written down: no machine comes of it."""
+        await self._ask_world()
+        self._cluster.registry.requested = tuple(shape)
 
     def end(self) -> None:
         """See `RootHost`."""

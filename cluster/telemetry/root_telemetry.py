@@ -12,7 +12,7 @@ from .meter import Key
 from .telemetry import Telemetry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from ..blueprint import Blueprint
     from ..kernel.views import Table
@@ -27,6 +27,7 @@ class RootTelemetry:
         table: The directory's, as it is now.
         replicas: What the replicas have told.
         wanted: How many replicas a family should have.
+        occurred: How often something of a kind has happened.
 
     Attributes:
         telemetry: Where it all goes.
@@ -38,22 +39,19 @@ class RootTelemetry:
         table: Callable[[], Table],
         replicas: ReplicaRecords,
         wanted: Callable[[str], int],
+        occurred: Mapping[str, int],
     ) -> None:
         self._blueprint = blueprint
         self._table = table
         self._replicas = replicas
         self._wanted = wanted
-        self._occurred: Counter[str] = Counter()
+        self._occurred = occurred
         self.telemetry = Telemetry(blueprint.name, blueprint.telemetry)
         self.telemetry.meter.watch(self)
 
     def start(self) -> None:
         """Begin; see `Telemetry.start`."""
         self.telemetry.start(root_name(self._blueprint.name))
-
-    def occurred(self, kind: str) -> None:
-        """Something happened."""
-        self._occurred[kind] += 1
 
     def readings(self) -> Iterator[tuple[Key, float]]:
         """See `raybeam.cluster.telemetry.meter.Source`."""

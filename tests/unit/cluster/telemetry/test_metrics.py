@@ -296,16 +296,15 @@ def test_the_root_tells_how_its_families_stand() -> None:
     table = member_health(table, "stock", "shop/stock/2#1", Health.UNKNOWN)
     replicas = ReplicaRecords(["stock"])
     replicas.restarts["stock"] = 5
+    occurred = {"up": 1, "down": 1}
     for place in range(2):
         beat = Beat(place + 1, 0, Histogram(), Histogram(), 0, 0.0)
         replicas.heard(ReplicaName("shop", "stock", place, 1), beat, 0.0)
     blueprint = Blueprint.parse({"name": "shop", "families": {"stock": {"service": Stock, "replicas": 4}}})
-    readings = RootTelemetry(blueprint, lambda: table, replicas, lambda family: 6)
+    readings = RootTelemetry(blueprint, lambda: table, replicas, lambda family: 6, occurred)
     memory.telemetry.meter.watch(readings)
-    readings.occurred("up")
-    readings.occurred("down")
     memory.telemetry.hand_out()
-    readings.occurred("down")
+    occurred["down"] += 1
 
     assert memory.values(i.OCCURRENCES) == {("up",): 1, ("down",): 2}
     assert memory.values(i.REPLICAS) == {("up",): 2, ("unknown",): 1, ("down",): 0}
