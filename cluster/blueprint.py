@@ -27,6 +27,7 @@ from raybeam.actors import (
 from .import_path import import_object
 from .kernel.breaker import BreakerSpec
 from .kernel.health import HealthLimits
+from .scaling import Scaling, cannot_scale
 from .telemetry.options import TelemetryOptions
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
@@ -60,7 +61,9 @@ class Family(_Strict):
             many times the mean load leaves keys to the next one on the ring, 1.25 for example. Default: never.
         breaker: When callers stop calling a family that keeps failing: `BreakerSpec`, or its fields as a mapping.
             Default: never.
-        replicas: How many. Default 1.
+        replicas: How many; with `scaling` only at the start. Default 1.
+        scaling: How their number follows the load: `Scaling`, or its fields as a mapping. Default: it stays, unless
+            `System.scale` changes it.
         calls: Families that this one calls; others cannot be reached from it.
         cpus: Logical CPUs that each replica takes on its machine. Default 0.1.
         spread: Placement over machines: `"spread"` (distinct machines as long as there are enough),
@@ -82,6 +85,7 @@ class Family(_Strict):
     bounded_load: float | None = Field(default=None, gt=1)
     breaker: BreakerSpec | None = None
     replicas: int = Field(default=1, ge=1, le=1000, strict=True)
+    scaling: Scaling | None = None
     calls: tuple[Name, ...] = ()
     cpus: float = Field(default=0.1, gt=0)
     spread: Literal["spread", "strict_spread", "pack"] = "spread"
@@ -115,6 +119,21 @@ class Family(_Strict):
             raise ValueError(f"a singleton has 1 replica, not {self.replicas}: leave it out, or use 'replicated'")
         if self.bounded_load is not None and self.pattern != "ring":
             raise ValueError(f"bounded_load is for a ring, not for pattern {self.pattern!r}: leave it out")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _scales(self) -> Family:
+        scaling = self.scaling
+        if scaling is None:
+            return self
+        fixed = cannot_scale(self)
+        if fixed is not None:
+            raise ValueError(f"scaling: {fixed}, or leave `scaling` out")
+        if not scaling.min_replicas <= self.replicas <= scaling.max_replicas:
+            raise ValueError(
+                f"replicas={self.replicas} is not between scaling's min_replicas={scaling.min_replicas} and "
+                f"max_replicas={scaling.max_replicas}"
+            )
         return self
 
     def service_class(self) -> type[GenServer]:
@@ -246,6 +265,8 @@ def _fields_at(location: tuple[int | str, ...]) -> list[str]:
             return [field.name for field in fields(HealthLimits)]
         case ("telemetry", _):
             return [field.name for field in fields(TelemetryOptions)]
+        case ("families", _, "scaling", _):
+            return list(Scaling.model_fields)
         case ("families", _, "breaker", _):
             return [field.name for field in fields(BreakerSpec)]
         case ("families", _, "regulation", str(part), *_, _) if part in REGULATION_PARTS:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from raybeam.actors import ChildSpec, Supervisor, SupervisorSpec
 
-from .keeper import Keeper
 from .name_authority import start_authority
 
 if TYPE_CHECKING:
@@ -21,15 +20,8 @@ class FamilyTree(Supervisor):
 
     async def init(self, root: Root, name: str, family: Family) -> SupervisorSpec:
         """One keeper for each replica."""
-        children = [
-            ChildSpec(
-                index,
-                (Keeper, root.blueprint, name, index, root, root.host),
-                restart=family.restart,
-                shutdown=family.shutdown_s + 5.0,
-            )
-            for index in range(family.replicas)
-        ]
+        places = root.scaling.opened(name, self.pid, root.records.adoptable_places())
+        children = [root.scaling.child(name, index) for index in places]
         return SupervisorSpec(children, intensity=family.max_restarts, period_s=family.period_s)
 
 

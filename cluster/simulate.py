@@ -14,7 +14,7 @@ from raybeam.autoscaler.simulator.report import draw_front, draw_run, need_plotl
 from raybeam.autoscaler.workload import trace_of
 
 from .app import output_file
-from .import_path import import_object
+from .policies import made_policy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -133,7 +133,8 @@ def simulate_job(config: DictConfig, console: Console, number: int | None, title
     faults = plain["faults"] | {"machines_lost_s": tuple(plain["faults"]["machines_lost_s"])}
     world, seed = World(**plain["world"]), plain["seed"]
     trace = trace_of(plain["load"], seed)
-    family = Family("family", trace, made_policy(plain["policy"]), **plain["family"])
+    policy = made_policy(plain["policy"]["path"], plain["policy"]["options"], ("policy.path", "policy.options"))
+    family = Family("family", trace, policy, **plain["family"])
     with console.status(f"playing {len(trace.times):,} requests ..."):
         run = simulate(world, family, faults=Faults(**faults), sensor=Sensor(**plain["sensor"]), seed=seed)["family"]
         best = clairvoyant(world, trace, family.slots)
@@ -174,25 +175,6 @@ def gather(runs: Sequence[Simulated], folder: Path, console: Console) -> None:
         console.print(f"no front: {error}", soft_wrap=True)
     else:
         console.print(f"the front of cost and lateness in {page}", soft_wrap=True)
-
-
-def made_policy(section: Mapping[str, Any]) -> Any:
-    """The policy that a configuration names.
-
-    Raises:
-        UsageError: It cannot be imported or made, or is no policy.
-    """
-    path, options = section["path"], section["options"]
-    try:
-        kind = import_object(path)
-    except ValueError as error:
-        raise UsageError(f"policy.path: {error}") from None
-    if not (isinstance(kind, type) and all(callable(getattr(kind, name, None)) for name in ("start", "decide"))):
-        raise UsageError(f"policy.path={path!r} is no policy: name a class with the methods start and decide")
-    try:
-        return kind(**options)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"policy.options={options!r}: {error}") from None
 
 
 def _told(run: Run, figures: Mapping[str, Any]) -> str:

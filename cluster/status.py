@@ -18,7 +18,7 @@ class Occurrence:
 
     Attributes:
         at: Wall-clock time, seconds since the epoch.
-        kind: `"up"`, `"down"`, `"health"`, `"placement"` or `"system"`.
+        kind: `"up"`, `"down"`, `"health"`, `"placement"`, `"scale"` or `"system"`.
         subject: The replica's name, the family or the system.
         text: What.
     """
@@ -31,7 +31,11 @@ class Occurrence:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaStatus:
-    """One replica as the root sees it; see `Beat` for the numbers."""
+    """One replica as the root sees it; see `Beat` for the numbers.
+
+    Attributes:
+        draining: Whether it takes no new calls and ends when it has served those it has.
+    """
 
     name: str
     machine: str
@@ -40,6 +44,7 @@ class ReplicaStatus:
     served: int
     crashes: int
     stuck_s: float
+    draining: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ class FamilyStatus:
 
     Attributes:
         replicas: Those that are up.
-        wanted: How many there should be.
+        wanted: How many there should be: the number of the blueprint, or what it was scaled to.
         restarts: Replicas replaced since the start of the system.
         waits: Waiting times of all calls served, by replicas that live or lived.
         services: Times in the handlers, likewise.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.autoscaling.keda import Keda
 from benchmarks.autoscaling.knative import Kpa
@@ -21,7 +21,7 @@ from raybeam.autoscaler.simulator import (
     score,
     simulate,
 )
-from raybeam.cluster.simulate import made_policy
+from raybeam.cluster.policies import made_policy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,7 +104,7 @@ def made(path: str) -> Policy[Any]:
     Raises:
         UsageError: It cannot be imported, or is no policy.
     """
-    return cast("Policy[Any]", made_policy({"path": path, "options": {}}))
+    return made_policy(path, {})
 
 
 def run_of(scenario: Scenario, trace: Trace, policy: Policy[Any], seed: int, initial: int | None = None) -> Run:

@@ -211,7 +211,7 @@ RESTARTS: Final = Instrument(
 )
 OCCURRENCES: Final = Instrument(
     "raybeam.occurrences", _C, "{occurrence}", ("kind",),
-    "What happened to replicas and the system: `up`, `down`, `health`, `placement`, `system`.", "root",
+    "What happened to replicas and the system: `up`, `down`, `health`, `placement`, `scale`, `system`.", "root",
 )  # fmt: skip
 GENERATION: Final = Instrument(
     "raybeam.root.generation", _G, "1", (), "Which process of the root it is; more: it was restarted.", "root"

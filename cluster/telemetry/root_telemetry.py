@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ..blueprint import Blueprint
     from ..kernel.views import Table
-    from ..replica import Beat
+    from ..replica_records import ReplicaRecords
 
 
 class RootTelemetry:
@@ -25,8 +25,9 @@ class RootTelemetry:
     Args:
         blueprint: Of the system.
         table: The directory's, as it is now.
-        beats: The latest of each replica.
-        restarts: Of replicas, by family.
+        replicas: What the replicas have told.
+        wanted: How many replicas a family should have.
+        occurred: How often something of a kind has happened.
 
     Attributes:
         telemetry: Where it all goes.
@@ -36,14 +37,15 @@ class RootTelemetry:
         self,
         blueprint: Blueprint,
         table: Callable[[], Table],
-        beats: Mapping[str, Beat],
-        restarts: Mapping[str, int],
+        replicas: ReplicaRecords,
+        wanted: Callable[[str], int],
+        occurred: Mapping[str, int],
     ) -> None:
         self._blueprint = blueprint
         self._table = table
-        self._beats = beats
-        self._restarts = restarts
-        self._occurred: Counter[str] = Counter()
+        self._replicas = replicas
+        self._wanted = wanted
+        self._occurred = occurred
         self.telemetry = Telemetry(blueprint.name, blueprint.telemetry)
         self.telemetry.meter.watch(self)
 
@@ -51,22 +53,18 @@ class RootTelemetry:
         """Begin; see `Telemetry.start`."""
         self.telemetry.start(root_name(self._blueprint.name))
 
-    def occurred(self, kind: str) -> None:
-        """Something happened."""
-        self._occurred[kind] += 1
-
     def readings(self) -> Iterator[tuple[Key, float]]:
         """See `raybeam.cluster.telemetry.meter.Source`."""
         system, table = self._blueprint.name, self._table()
-        for name, family in self._blueprint.families.items():
+        for name in self._blueprint.families:
             members = table.view(name).members
             health = Counter(member.health for member in members)
             for value in Health:
                 yield Key(REPLICAS, (system, name, value.value)), health[value]
-            beats = (self._beats.get(member.name) for member in members)
+            beats = (self._replicas.beats.get(member.name) for member in members)
             yield Key(QUEUE_DEPTH, (system, name)), sum(beat.depth for beat in beats if beat is not None)
-            yield Key(REPLICAS_WANTED, (system, name)), family.replicas
-            yield Key(RESTARTS, (system, name)), self._restarts[name]
+            yield Key(REPLICAS_WANTED, (system, name)), self._wanted(name)
+            yield Key(RESTARTS, (system, name)), self._replicas.restarts[name]
         for kind, times in list(self._occurred.items()):
             yield Key(OCCURRENCES, (system, kind)), times
         yield Key(GENERATION, (system,)), table.generation
