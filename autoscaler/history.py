@@ -109,7 +109,7 @@ class History:
     def add(self, time_s: float, order: Order) -> tuple[Entry, bool]:
         """One more decision: its entry, and whether it is a change that is news."""
         name = order.family
-        self._series[name].add(_row(time_s, order, self._queue_before(name)))
+        self._series[name].add(_row(time_s, order, self.last(name, "queue")))
         last = self.latest.get(name)
         entry = Entry(
             time_s, name, order.before, order.replicas, order.reason, order.terms, time_s, dry_run=order.dry_run
@@ -129,13 +129,14 @@ class History:
         entries = sorted((*self._changes[family], *self._holds[family]), key=lambda entry: entry.time_s)
         return FamilyHistory(tuple(entries), self._series[family].columns())
 
+    def last(self, family: str, column: str) -> float:
+        """The latest value of a column of its series; `nan`: there is none."""
+        series = self._series[family]
+        return series.last(column) if len(series) else nan
+
     def _count(self, family: str, entry: Entry) -> None:
         counts, key = self.decisions[family], (entry.direction, entry.reason.partition(":")[0])
         counts[key if key in counts or len(counts) < KINDS_KEPT else (entry.direction, OTHER)] += 1
-
-    def _queue_before(self, family: str) -> float:
-        queue = self._series[family]
-        return queue.last("queue") if len(queue) else 0.0
 
 
 def _row(time_s: float, order: Order, queue_before: float) -> Row:
@@ -146,6 +147,7 @@ def _row(time_s: float, order: Order, queue_before: float) -> Row:
         rate,
         seen.queue,
         seen.in_flight,
+        seen.oldest_wait_s,
         seen.ready,
         seen.starting,
         seen.draining,

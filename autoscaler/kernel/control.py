@@ -283,7 +283,9 @@ def _asked(policy: Policy[object], snapshot: Snapshot, known: object) -> tuple[D
                     given: object = number
                     if not isinstance(given, int) or given < 0:
                         return _Failure(name, f"it wants {given!r} {name}: return a whole number, 0 or more"), known
-                return Decision(replicas, machines, str(reason), dict(terms)), state
+                return Decision(
+                    replicas, machines, str(reason), {str(name): float(terms[name]) for name in terms}
+                ), state
             case _:
                 return _Failure("answer", f"it returned {answer!r}: return a Decision and the next state"), known
     except Exception as error:  # noqa: BLE001 (the user's own, whatever it is)

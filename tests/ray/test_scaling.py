@@ -46,7 +46,7 @@ async def called_while(system: System, steps: Callable[[], None]) -> tuple[int, 
     return len(served), set(served)
 
 
-@pytest.mark.parametrize("scaling", [None, {"max_replicas": 6, "policy": "static", "options": {"replicas": 1}}])
+@pytest.mark.parametrize("scaling", [None, {"max_replicas": 6, "dry_run": True}])
 def test_no_call_fails_while_a_family_is_scaled_by_hand(cluster: LocalCluster, scaling: object) -> None:
     with System.start(desks("elastic", scaling=scaling)) as system:
 
