@@ -1,6 +1,6 @@
 """What the controller needs of the system that it scales: readings, and the few things that it may do.
 
-Whoever implements `Fleet` holds no decision: on Ray it is the root, in tests and rehearsals it is a simulated one.
+Whoever implements `Fleet` holds no decision: on Ray it is the root, in tests and on paper it is a simulated one.
 """
 
 from __future__ import annotations

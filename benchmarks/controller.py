@@ -16,7 +16,7 @@ from raybeam.autoscaler.controller import Controller
 from raybeam.autoscaler.fleet import FamilyReading, Fleet, MachinesReading
 from raybeam.autoscaler.history import History
 from raybeam.autoscaler.simulator import Family, World
-from raybeam.autoscaler.simulator.rehearsed import SimulatedFleet, control_of
+from raybeam.autoscaler.simulator.controlled import SimulatedFleet, control_of
 from raybeam.autoscaler.workload import Diurnal, LogNormal, draw
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FAMILIES = 10
 PER_S = 90.0
 """Mean arrivals a second of one family: ten replicas of them, in the mean."""
-LENGTH_S = 3600.0
+LENGTH_S = 2400.0
 WARM_S = 1800.0
 """What happens before is not counted: policies get slower until their memories are full."""
 WORLD = World(start_s=5.0, boot_s=20.0, places=8)
@@ -110,11 +110,11 @@ def measure() -> list[Goal]:
         for n, policy in enumerate(policies)
     ]  # fmt: skip
     load, replicas = run(_load(families))
-    took_ms = sorted(took for policy in policies for took in policy.took_ms)
-    count = len(took_ms)
+    means = [sum(policy.took_ms) / len(policy.took_ms) for policy in policies]
+    slowest = [sorted(policy.took_ms)[ceil(0.99 * len(policy.took_ms)) - 1] for policy in policies]
     return [
-        Goal(f"ms of a decision, mean of {count:,} on a busy trace", [sum(took_ms) / count], 1.0),
-        Goal("ms of a decision, 99th percentile", [took_ms[ceil(0.99 * count) - 1]], 1.0),
+        Goal("ms of a decision on a busy trace, mean", means, 1.0),
+        Goal("ms of a decision on a busy trace, 99th percentile", slowest, 1.0),
         Goal(f"% of a core for {FAMILIES} families with {replicas:.0f} replicas, a tick a second", [100 * load], 2.0),
     ]
 

@@ -4,9 +4,11 @@ import asyncio
 
 import pytest
 import ray
+from ray.experimental.internal_kv import _internal_kv_list
 
 from raybeam.actors import UsageError
-from raybeam.cluster import System
+from raybeam.autoscaler import MachineType
+from raybeam.cluster import System, ray_machines
 from raybeam.cluster.local import LocalCluster
 from raybeam.cluster.names import NAMESPACE, root_name
 from tests.ray.conftest import wait_until
@@ -69,3 +71,34 @@ def test_a_restarted_root_goes_on_with_what_was_learned(cluster: LocalCluster) -
 
         assert all(entry.after < entry.before for entry in changes)
         assert told == []
+
+
+def test_systems_share_the_one_request_for_machines(cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[dict[str, float]]] = []
+
+    def ask(bundles: list[dict[str, float]]) -> None:
+        asked.append(bundles)
+
+    monkeypatch.setattr(ray_machines, "request_resources", ask)
+    types = [MachineType("small", {"CPU": 4.0}, max_machines=3)]
+    for system, machines, at_s in (("a", 1, 0.0), ("b", 1, 1.0), ("a", 5, 2.0), ("b", 0, 3.0), ("c", 1, 63.0)):
+        ray_machines.request(system, [{"CPU": 4.0}] * machines, types, at_s)
+
+    assert [len(bundles) for bundles in asked] == [1, 2, 3, 3, 1]
+
+
+def test_a_system_asks_for_machines_while_it_runs(cluster: LocalCluster) -> None:
+    machines = {"small": {"resources": {"CPU": 1.0}, "max_machines": 2}}
+    family = {
+        "scaling": {"min_replicas": 2, "policy": "static", "options": {"replicas": 2}},
+        "replicas": 2,
+        "cpus": 1.0,
+    }
+
+    def parts() -> int:
+        return len(_internal_kv_list(ray_machines.PARTS, namespace=ray_machines.NAMESPACE))
+
+    before = parts()
+    with System.start(desks("asking", **family) | {"machines": machines}):
+        wait_until(lambda: parts() == before + 1)
+    wait_until(lambda: parts() == before)

@@ -12,7 +12,7 @@ from raybeam.autoscaler.controller import Controller
 from raybeam.autoscaler.history import History
 from raybeam.autoscaler.kernel.queue_depth import QueueDepth
 from raybeam.autoscaler.simulator import Family, World
-from raybeam.autoscaler.simulator.rehearsed import SimulatedFleet, control_of
+from raybeam.autoscaler.simulator.controlled import SimulatedFleet, control_of
 from raybeam.autoscaler.workload import Exponential, FlashCrowd, Steady, draw
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 
 from raybeam.autoscaler import QueueDepth
 from raybeam.autoscaler.simulator import Family, Faults, World, simulate
-from raybeam.autoscaler.simulator.rehearsed import rehearse
+from raybeam.autoscaler.simulator.controlled import simulate_controlled
 from raybeam.autoscaler.workload import Exponential, FlashCrowd, LogNormal, Rate, Steady, draw
 
 
@@ -16,7 +16,7 @@ from raybeam.autoscaler.workload import Exponential, FlashCrowd, LogNormal, Rate
 def test_the_controller_does_what_the_policy_does_in_its_own_simulation(load: Rate) -> None:
     trace = draw("load", load, LogNormal(0.25, 1.0), 500.0, seed=4)
     family = Family("web", trace, QueueDepth(), initial=6, min_replicas=1)
-    alone, controlled = simulate(World(), family)["web"], rehearse(World(), family)[0]["web"]
+    alone, controlled = simulate(World(), family)["web"], simulate_controlled(World(), family)[0]["web"]
 
     assert [size for _, size in controlled.targets] == [size for _, size in alone.targets]
     assert isclose(controlled.replica_s, alone.replica_s)
@@ -28,7 +28,7 @@ def test_beats_that_are_quicker_than_looks_change_little() -> None:
     family = Family(
         "web", draw("load", FlashCrowd(10.0, 10.0, 120.0), Exponential(0.3), 500.0, seed=4), QueueDepth(), initial=6
     )
-    alone, controlled = simulate(World(), family)["web"], rehearse(World(interval_s=0.5), family)[0]["web"]
+    alone, controlled = simulate(World(), family)["web"], simulate_controlled(World(interval_s=0.5), family)[0]["web"]
 
     assert isclose(controlled.replica_s, alone.replica_s, rel_tol=0.05)
     assert isclose(controlled.mean_wait_s, alone.mean_wait_s, rel_tol=0.15)
@@ -36,7 +36,7 @@ def test_beats_that_are_quicker_than_looks_change_little() -> None:
 
 def test_a_lost_machine_is_made_up_for() -> None:
     family = Family("web", draw("load", Steady(20.0), Exponential(0.3), 400.0, seed=4), QueueDepth(), initial=9)
-    runs, history = rehearse(World(), family, faults=Faults(machines_lost_s=(200.0,)))
+    runs, history = simulate_controlled(World(), family, faults=Faults(machines_lost_s=(200.0,)))
     series = history.of("web").series
     ready = dict(zip(series["time_s"], series["ready"], strict=True))
 
@@ -48,7 +48,7 @@ def test_a_lost_machine_is_made_up_for() -> None:
 def test_families_share_machines_when_these_are_short() -> None:
     crowd = draw("crowd", FlashCrowd(10.0, 20.0, 60.0), Exponential(0.3), 300.0, seed=4)
     steady = draw("steady", Steady(10.0), Exponential(0.3), 300.0, seed=5)
-    runs, history = rehearse(
+    runs, history = simulate_controlled(
         World(max_machines=5),
         Family("crowd", crowd, QueueDepth(), initial=5),
         Family("steady", steady, QueueDepth(), initial=5),

@@ -1,6 +1,6 @@
 """A simulated system behind the controller's port: the very controller that scales a live one scales replicas on paper.
 
-So what a rehearsal shows is what the live system would do, its failures included; the policies' own simulations
+So what this shows is what the live system would do, its failures included; the policies' own simulations
 (`simulate`) leave the controller out.
 """
 
@@ -157,7 +157,7 @@ class _Told:
         speaking = [*self.crew.ready, *self.crew.draining]
         before, self._replicas = self._replicas, {}
         for place, number in enumerate(speaking):
-            told = before.get(number) or ReplicaReading(f"rehearsal/{self.family}/{number}#1")
+            told = before.get(number) or ReplicaReading(f"simulated/{self.family}/{number}#1")
             part = self._untold
             self._replicas[number] = replace(
                 told,
@@ -180,7 +180,7 @@ class _Told:
         replicas = {**crew.waiting, **crew.starting, **crew.ready, **crew.draining}
         return tuple(
             replace(
-                self._replicas.get(number) or ReplicaReading(f"rehearsal/{self.family}/{number}#1"),
+                self._replicas.get(number) or ReplicaReading(f"simulated/{self.family}/{number}#1"),
                 machine=f"machine-{replica.machine.number}" if replica.machine else "",
                 ready=number in crew.ready,
                 draining=number in crew.draining,
@@ -209,7 +209,7 @@ def control_of(world: World, families: Sequence[Family], dry_run: Collection[str
     return Control(scaled, types=types, linger_s=world.machine_idle_s)
 
 
-def rehearse(
+def simulate_controlled(
     world: World, *families: Family, faults: Faults | None = None, seed: int = 1
 ) -> tuple[dict[str, Run], History]:
     """Play families as `simulate` does, scaled by the controller itself, with its history.
