@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import ray
 from ray._private import ray_constants, state
-from ray.autoscaler.sdk import request_resources
-from ray.autoscaler.v2.sdk import get_cluster_status
-from ray.autoscaler.v2.utils import is_autoscaler_v2
 from ray.experimental.internal_kv import _internal_kv_get, internal_kv_get_gcs_client
 
 from raybeam.autoscaler.fleet import MachinesReading
@@ -41,6 +38,10 @@ def reading() -> MachinesReading:
 
 def pending() -> int:
     """How many machines Ray's autoscaler is starting; 0 when there is none. Blocks on Ray."""
+    # Imported here, as in `request`: it takes 0.1 s, and each replica imports this package too.
+    from ray.autoscaler.v2.sdk import get_cluster_status
+    from ray.autoscaler.v2.utils import is_autoscaler_v2
+
     if is_autoscaler_v2():
         gcs = internal_kv_get_gcs_client()  # type: ignore[no-untyped-call]
         status = get_cluster_status(gcs.address)
@@ -53,6 +54,8 @@ def pending() -> int:
 
 def request(shape: Sequence[Mapping[str, float]]) -> None:
     """Ask Ray's autoscaler for machines that hold all these bundles; empty: for none. Blocks on Ray."""
+    from ray.autoscaler.sdk import request_resources
+
     request_resources(bundles=[dict(bundle) for bundle in shape])
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import count, islice
 from typing import TYPE_CHECKING
 
-from raybeam.autoscaler.kernel.plan import Candidate, victims
+from raybeam.autoscaler import Candidate, victims
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
