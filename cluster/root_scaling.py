@@ -167,7 +167,7 @@ class RootScaling:
         place = (name.family, name.place)
         if name.place not in self.rosters[name.family].draining or place not in self._drains:
             return
-        self._drains[place], over = drained(self._drains[place], beat.depth, beat.arrivals)
+        self._drains[place], over = drained(self._drains[place], beat.load.left, beat.arrivals)
         if over:
             self._end(*place)
 
@@ -191,7 +191,7 @@ class RootScaling:
                 )
             else:
                 beat = self._replicas.beats.get(member.name)
-                found.append(Candidate(str(place), member.machine, busy=0 if beat is None else beat.depth))
+                found.append(Candidate(str(place), member.machine, busy=0 if beat is None else beat.load.left))
         return found
 
     async def _settle(self, family: str) -> None:
