@@ -243,7 +243,9 @@ class RootScaling:
         self.rosters[family] = ending(self.rosters[family], place)
 
     def _end(self, family: str, place: int) -> None:
-        """End a replica: in order if it serves, which its keeper does; at once if it does not yet."""
+        """End a replica that drains: in order if it serves, which its keeper does; at once if it does not yet."""
+        if place not in self.rosters[family].draining:
+            return  # it has been taken back
         self._ending(family, place)
         keeper = self._keepers.get((family, place))
         serves = any(member.index == place for member in self._directory.table.view(family).members)
