@@ -119,7 +119,11 @@ class RootHost(Protocol):
         ...
 
     async def remember(self, name: str, data: bytes) -> None:
-        """Keep something under a name beyond the root's own process, until `forget`."""
+        """Keep something under a name beyond the root's own process, until `forget`.
+
+        Raises:
+            HostError: It may not have been kept.
+        """
         ...
 
     async def recall(self, name: str) -> bytes | None:
@@ -143,7 +147,11 @@ class RootHost(Protocol):
         ...
 
     async def free(self, family: str, index: int) -> None:
-        """The replica at this place is gone for good: give its room back."""
+        """The replica at this place is gone for good: give its room back.
+
+        Raises:
+            HostError: It may not have been given back.
+        """
         ...
 
     async def remove_placements(self) -> None:
@@ -167,11 +175,19 @@ class RootHost(Protocol):
         ...
 
     async def machines(self) -> MachinesReading:
-        """The machines that live, and how many come."""
+        """The machines that live, and how many come.
+
+        Raises:
+            HostError: Nobody can say at the moment.
+        """
         ...
 
     async def request_machines(self, shape: Sequence[Mapping[str, float]]) -> None:
-        """Ask for machines that hold all these bundles, until the next request."""
+        """Ask for machines that hold all these bundles, until the next request.
+
+        Raises:
+            HostError: It may not have been asked.
+        """
         ...
 
     def end(self) -> None:

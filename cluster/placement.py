@@ -58,17 +58,24 @@ def ensure_group(system: str, family_name: str, family: Family) -> PlacementGrou
 def ensure_own_group(system: str, family_name: str, index: int, family: Family) -> PlacementGroup:
     """The group of one replica, made if it is not there. Blocks on Ray.
 
-    It waits for a machine when none has room; Ray moves it when its machine is lost.
+    It waits for a machine when none has room; Ray moves it when its machine is lost. One that must have a machine of
+    its own and waits, though there is one, or was moved to that of another replica, is made anew.
     """
     name = group_name(system, family_name, index)
+    others = _machines_of(system, family_name, name)
+    labels = {} if family.scaling is None else dict(family.scaling.machine_labels)
+
+    def chosen() -> str | None:
+        return choose(machines(), Needs({"CPU": family.cpus}, labels, family.spread, kept_apart(family)), others)
+
     with contextlib.suppress(ValueError):
         found: PlacementGroup = get_placement_group(name)
-        if found.bundle_count == 1:
+        machine = placed_on(found, 0)
+        alone = family.spread != "strict_spread" or (machine not in others if machine else chosen() is None)
+        if found.bundle_count == 1 and alone:
             return found
         remove_placement_group(found)
-    others = _machines_of(system, family_name)
-    labels = {} if family.scaling is None else dict(family.scaling.machine_labels)
-    chosen = choose(machines(), Needs({"CPU": family.cpus}, labels, family.spread, kept_apart(family)), others)
+    target = chosen()
     if family.spread == "strict_spread" and others:
         labels[NODE_LABEL] = f"!in({','.join(sorted(set(others)))})"
     made: PlacementGroup = placement_group(
@@ -76,10 +83,10 @@ def ensure_own_group(system: str, family_name: str, index: int, family: Family) 
         strategy="STRICT_PACK",
         name=name,
         lifetime="detached",
-        _soft_target_node_id=chosen,
+        _soft_target_node_id=target,
         bundle_label_selector=[labels] if labels else None,
     )
-    if chosen is not None:
+    if target is not None:
         made.wait(PLACED_WITHIN_S)  # so that the next choice knows of this one
     return made
 
@@ -104,10 +111,14 @@ def remove_groups(system: str) -> None:
             remove_placement_group(get_placement_group(entry["name"]))
 
 
-def _machines_of(system: str, family_name: str) -> list[str]:
-    """The machines where a family has room, one of several bundles several times."""
+def _machines_of(system: str, family_name: str, but: str) -> list[str]:
+    """The machines where a family has room by other groups than `but`, one of several bundles several times."""
     shared = group_name(system, family_name)
-    groups = [entry for entry in _groups(system) if entry["name"] == shared or entry["name"].startswith(f"{shared}/")]
+    groups = [
+        entry
+        for entry in _groups(system)
+        if (entry["name"] == shared or entry["name"].startswith(f"{shared}/")) and entry["name"] != but
+    ]
     return [machine for entry in groups for machine in entry["bundles_to_node_id"].values() if machine]
 
 

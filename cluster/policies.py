@@ -5,17 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from raybeam.actors import OptionError
-from raybeam.autoscaler.kernel.queue_depth import QueueDepth
-from raybeam.autoscaler.kernel.scheduled import Scheduled
-from raybeam.autoscaler.kernel.static import Static
-from raybeam.autoscaler.kernel.target_utilisation import TargetUtilisation
+from raybeam.autoscaler import QueueDepth, Scheduled, Static, TargetUtilisation
 
 from .import_path import import_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from raybeam.autoscaler.kernel.policy import Policy
+    from raybeam.autoscaler import Policy
 
 POLICIES: Final[Mapping[str, type[Any]]] = {
     "queue_depth": QueueDepth,

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import traceback
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import ray
 from ray.exceptions import ActorUnavailableError, RayError
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from .host import Directory, ReplicaHandle
     from .replica import Beat, End
 
+P = ParamSpec("P")
 R = TypeVar("R")
 STACK_FRAMES = 5
 
@@ -115,11 +116,11 @@ class RayRootHost:
 
     async def remember(self, name: str, data: bytes) -> None:
         """See `RootHost`."""
-        await asyncio.to_thread(keep, self._system, name, data)
+        await _done(keep, self._system, name, data)
 
     async def recall(self, name: str) -> bytes | None:
         """See `RootHost`."""
-        return await asyncio.to_thread(kept, self._system, name)
+        return await _done(kept, self._system, name)
 
     async def forget(self) -> None:
         """See `RootHost`."""
@@ -134,15 +135,12 @@ class RayRootHost:
     async def room(self, family: str, index: int) -> Room | None:
         """A bundle of a placement group, once it is placed on a machine that lives."""
         async with self._placing:  # one after the other, each knows where those before went
-            try:
-                return await asyncio.to_thread(self._room, family, index)
-            except (RayError, ValueError) as error:
-                raise HostError(in_one_line(error)) from error
+            return await _done(self._room, family, index)
 
     async def free(self, family: str, index: int) -> None:
         """Remove the replica's own placement group, if it has one."""
         if not is_shared(self._blueprint.families[family], index):
-            await asyncio.to_thread(remove_group, self._system, family, index)
+            await _done(remove_group, self._system, family, index)
 
     async def remove_placements(self) -> None:
         """See `RootHost`."""
@@ -154,10 +152,7 @@ class RayRootHost:
 
     async def create(self, name: ReplicaName, blueprint: Blueprint, room: Room) -> ReplicaHandle:
         """See `RootHost`."""
-        try:
-            return RayReplica(await asyncio.to_thread(self._create, name, blueprint, room.claim))
-        except (RayError, ValueError) as error:
-            raise HostError(in_one_line(error)) from error
+        return RayReplica(await _done(self._create, name, blueprint, room.claim))
 
     async def living_machines(self) -> Sequence[str]:
         """See `RootHost`."""
@@ -165,11 +160,11 @@ class RayRootHost:
 
     async def machines(self) -> MachinesReading:
         """See `RootHost`."""
-        return await asyncio.to_thread(reading)
+        return await _done(reading)
 
     async def request_machines(self, shape: Sequence[Mapping[str, float]]) -> None:
         """See `RootHost`."""
-        await asyncio.to_thread(request, self._system, shape, machine_types(self._blueprint), self.wall_clock())
+        await _done(request, self._system, shape, machine_types(self._blueprint), self.wall_clock())
 
     def end(self) -> None:
         """End this actor for good; `ray.kill` works whatever calls are pending."""
@@ -250,6 +245,14 @@ def root_is_there(system: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+async def _done(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Run something that blocks on Ray, its failures in the words of `raybeam.cluster.host`."""
+    try:
+        return await asyncio.to_thread(function, *args, **kwargs)
+    except (RayError, ValueError) as error:
+        raise HostError(in_one_line(error)) from error
 
 
 async def _told(asked: Awaitable[R]) -> R:

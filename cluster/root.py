@@ -268,7 +268,9 @@ class Root:
 
     def _last_words(self) -> str:
         downs = [occurrence for occurrence in self.records.occurrences if occurrence.kind == "down"]
-        return f"; last: {downs[-1].subject}: {downs[-1].text}" if downs else ""
+        waiting = ", ".join(sorted(self.scaling.waiting))
+        told = [f"last: {down.subject}: {down.text}" for down in downs[-1:]]
+        return "".join(f"; {text}" for text in (*told, f"no machine has room for {waiting}" if waiting else "") if text)
 
     def _report(self, report: object) -> None:
         if isinstance(report, SupervisorReport) and report.context == "shutdown_error":

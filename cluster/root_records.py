@@ -55,7 +55,6 @@ class RootRecords:
         self.scaling = RootScaling(blueprint, host, self, replicas, self.occurred)
         self._came_up: set[tuple[str, int]] = set()
         self._adoptable: dict[tuple[str, int], tuple[ReplicaName, ReplicaHandle]] = {}
-        self._waiting: set[str] = set()
 
     def occurred(self, kind: str, subject: str, text: str) -> None:
         """Write down that something happened, see `Occurrence`."""
@@ -126,13 +125,12 @@ class RootRecords:
 
     def starting(self, name: ReplicaName, machine: str = "") -> None:
         """See `Records`."""
-        self._waiting.discard(str(name))
-        self.scaling.starting[name.family, name.place] = (str(name), machine)
+        self.scaling.starts(name, machine)
 
     def waits(self, name: ReplicaName) -> None:
         """See `Records`."""
-        if str(name) not in self._waiting:
-            self._waiting.add(str(name))
+        if str(name) not in self.scaling.waiting:
+            self.scaling.waiting.add(str(name))
             self.occurred("placement", str(name), "waits for room on a machine")
 
     def is_leaving(self, family: str, index: int) -> bool:

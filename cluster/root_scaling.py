@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING
 
 from raybeam.actors import ChildSpec, RaybeamError, supervisor
 from raybeam.actors.runtime import ambient_runtime, log
-from raybeam.autoscaler.kernel.plan import Candidate
+from raybeam.autoscaler import Candidate
 
+from .host import HostError
 from .keeper import EndReplica, Keeper
 from .kernel.roster import Drain, Roster, drained, ended, ending, resized
 from .kernel.views import member_draining, places_changed
 from .scaling import drain_timeout_s
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Coroutine
+    from collections.abc import Awaitable, Callable, Collection, Coroutine
 
     from raybeam.actors import Pid, Runtime
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from .root_directory import RootDirectory
 
 ROSTERS = "rosters"
+ASK_AGAIN_S = 1.0
 Place = tuple[str, int]
 
 
@@ -51,6 +53,7 @@ class RootScaling:
     Attributes:
         rosters: By family.
         starting: The replicas that started last: their names and their machines; empty: it waits for one.
+        waiting: Names of those that have waited for one for some time.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class RootScaling:
         self._occurred = occurred
         self.rosters = {name: Roster(tuple(range(family.replicas))) for name, family in blueprint.families.items()}
         self.starting: dict[Place, tuple[str, str]] = {}
+        self.waiting: set[str] = set()
         self._supervisors: dict[str, Pid] = {}
         self._children: dict[str, set[int]] = {}
         self._keepers: dict[Place, Pid] = {}
@@ -153,12 +157,17 @@ class RootScaling:
         """A keeper has begun."""
         self._keepers[family, index] = keeper
 
+    def starts(self, name: ReplicaName, machine: str) -> None:
+        """A replica starts, on this machine; empty: it has none yet."""
+        self.waiting.discard(str(name))
+        self.starting[name.family, name.place] = (str(name), machine)
+
     def beat(self, name: ReplicaName, beat: Beat) -> None:
         """A replica has told how it is: one that drains may be done."""
         place = (name.family, name.place)
         if name.place not in self.rosters[name.family].draining or place not in self._drains:
             return
-        self._drains[place], over = drained(self._drains[place], beat.depth, beat.arrivals)
+        self._drains[place], over = drained(self._drains[place], beat.load.left, beat.arrivals)
         if over:
             self._end(*place)
 
@@ -182,7 +191,7 @@ class RootScaling:
                 )
             else:
                 beat = self._replicas.beats.get(member.name)
-                found.append(Candidate(str(place), member.machine, busy=0 if beat is None else beat.depth))
+                found.append(Candidate(str(place), member.machine, busy=0 if beat is None else beat.load.left))
         return found
 
     async def _settle(self, family: str) -> None:
@@ -234,7 +243,9 @@ class RootScaling:
         self.rosters[family] = ending(self.rosters[family], place)
 
     def _end(self, family: str, place: int) -> None:
-        """End a replica: in order if it serves, which its keeper does; at once if it does not yet."""
+        """End a replica that drains: in order if it serves, which its keeper does; at once if it does not yet."""
+        if place not in self.rosters[family].draining:
+            return  # it has been taken back
         self._ending(family, place)
         keeper = self._keepers.get((family, place))
         serves = any(member.index == place for member in self._directory.table.view(family).members)
@@ -255,8 +266,9 @@ class RootScaling:
                 await forget(pid, place)
         self._children[family].discard(place)
         self._keepers.pop((family, place), None)
-        self.starting.pop((family, place), None)
-        await self._host.free(family, place)
+        name, _ = self.starting.pop((family, place), ("", ""))
+        self.waiting.discard(name)
+        await self._at_last(lambda: self._host.free(family, place))
         self._removing.discard((family, place))
         self.rosters[family] = ended(self.rosters[family], place)
         await self._remember()
@@ -265,7 +277,18 @@ class RootScaling:
     async def _remember(self) -> None:
         async with self._remembering:
             told = {name: (roster.kept, roster.leaving) for name, roster in self.rosters.items()}
-            await self._host.remember(ROSTERS, json.dumps(told).encode())
+            await self._at_last(lambda: self._host.remember(ROSTERS, json.dumps(told).encode()))
+
+    async def _at_last(self, ask: Callable[[], Awaitable[None]]) -> None:
+        """Ask the world until it has done as asked: Ray's head may be away for a while."""
+        while True:
+            try:
+                await ask()
+            except HostError as error:
+                log.warning("%s: asked again in %.0f s", error, ASK_AGAIN_S)
+                await asyncio.sleep(ASK_AGAIN_S)
+            else:
+                return
 
     def _spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work, context=self._context.copy())

@@ -14,7 +14,7 @@ from raybeam.actors import UsageError
 from .policies import made_policy
 
 if TYPE_CHECKING:
-    from raybeam.autoscaler.kernel.policy import Policy
+    from raybeam.autoscaler import Policy
 
     from .blueprint import Blueprint, Family
 

@@ -27,6 +27,11 @@ class Load:
     service_total_s: float = 0.0
     service_square_s2: float = 0.0
 
+    @property
+    def left(self) -> int:
+        """All that there is to do."""
+        return self.waiting + self.in_flight
+
 
 class ServiceLoad:
     """Measures one service.
@@ -68,7 +73,7 @@ class ServiceLoad:
         oldest = self._oldest
         return Load(
             max(waits, mailbox),
-            max(0, unanswered - waits),
+            max(unanswered - waits, int(cell.scheduled)),
             max(0.0, self._runtime.now() - oldest) if waits and oldest is not None else 0.0,
             self._total_s,
             self._square_s2,

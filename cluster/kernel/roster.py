@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import count, islice
 from typing import TYPE_CHECKING
 
-from raybeam.autoscaler.kernel.plan import Candidate, victims
+from raybeam.autoscaler import Candidate, victims
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -98,16 +98,16 @@ def ended(roster: Roster, place: int) -> Roster:
     return replace(roster, ending=tuple(other for other in roster.ending if other != place))
 
 
-def drained(drain: Drain, depth: int, arrivals: int) -> tuple[Drain, bool]:
+def drained(drain: Drain, left: int, arrivals: int) -> tuple[Drain, bool]:
     """What a beat tells of a drain, and whether the replica may end.
 
     It may when it had nothing to do at two beats in a row and nothing came between them: a caller who had not heard of
     the drain yet is then served, and told.
 
-    >>> drain, over = drained(Drain(), depth=0, arrivals=7)
-    >>> over, drained(drain, depth=0, arrivals=8)[1], drained(drain, depth=0, arrivals=7)[1]
+    >>> drain, over = drained(Drain(), left=0, arrivals=7)
+    >>> over, drained(drain, left=0, arrivals=8)[1], drained(drain, left=0, arrivals=7)[1]
     (False, False, True)
     """
-    if depth:
+    if left:
         return Drain(), False
     return Drain(arrivals), drain.arrivals == arrivals

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raybeam.autoscaler.kernel.plan import Candidate
+from raybeam.autoscaler import Candidate
 from raybeam.cluster.kernel.roster import Roster, ended, ending, resized
 
 SIZES = st.integers(1, 12)

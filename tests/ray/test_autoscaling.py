@@ -79,7 +79,7 @@ def test_systems_share_the_one_request_for_machines(cluster: LocalCluster, monke
     def ask(bundles: list[dict[str, float]]) -> None:
         asked.append(bundles)
 
-    monkeypatch.setattr(ray_machines, "request_resources", ask)
+    monkeypatch.setattr("ray.autoscaler.sdk.request_resources", ask)
     types = [MachineType("small", {"CPU": 4.0}, max_machines=3)]
     for system, machines, at_s in (("a", 1, 0.0), ("b", 1, 1.0), ("a", 5, 2.0), ("b", 0, 3.0), ("c", 1, 63.0)):
         ray_machines.request(system, [{"CPU": 4.0}] * machines, types, at_s)

@@ -63,9 +63,10 @@ def test_no_call_fails_while_a_family_is_scaled_by_hand(cluster: LocalCluster, s
 
         assert calls > 1000
         assert len(servers) >= 6
-        assert len(actors_of("elastic")) == 1 + 4
+        wait_until(lambda: len(actors_of("elastic")) == 1 + 4)
         own = {each.name.partition("#")[0] for each in desk_of(system).replicas}
-        assert set(groups_of("elastic")) == (own if scaling else {"elastic/desk"} | own - {"elastic/desk/0"})
+        groups = own if scaling else {"elastic/desk"} | own - {"elastic/desk/0"}
+        wait_until(lambda: set(groups_of("elastic")) == groups)
         with pytest.raises(UsageError, match="did you mean 'desk'"):
             system.scale("desks", 2)
     wait_until(lambda: groups_of("elastic") == [])
@@ -94,7 +95,7 @@ def test_a_drain_goes_on_when_the_root_is_killed_amid_it(cluster: LocalCluster) 
                 return False
 
         wait_until(is_settled, within_s=60)
-        assert len(actors_of("drained")) == 2
+        wait_until(lambda: len(actors_of("drained")) == 2)
         assert desk_of(system).restarts == 0
 
 

@@ -59,3 +59,18 @@ class Leisurely(Stream):
 
     callers = 2
     longest_s = 1.5
+
+
+class Crowded(Scenario):
+    """Six calls at once, of 2 s each, at two replicas of which one may drain for 1 s."""
+
+    blueprint: ClassVar[dict[str, object]] = {
+        "name": "bank",
+        "families": {"desk": {"service": Desk, "replicas": 2, "scaling": {"drain_timeout_s": 1.0}}},
+        "health": {"beat_s": 0.5, "unknown_after_s": 1.0, "down_after_s": 1.8},
+    }
+    drivers = 1
+
+    async def drive(self, driver: Driver) -> None:
+        desk = driver.ref(Desk)
+        await asyncio.gather(*(desk.serve(2.0) for _ in range(6)), return_exceptions=True)

@@ -5,10 +5,11 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from raybeam.actors import GenServer, UsageError, call
+from raybeam.actors import GenServer, UsageError, call, cast
 from raybeam.autoscaler.fleet import MachinesReading, ReplicaReading
 from raybeam.cluster import Blueprint
 from raybeam.cluster.root_fleet import MOST_REMEMBERED, RootFleet
+from raybeam.cluster.simulation import note
 from raybeam.cluster.simulation.cluster import Driver, SimulatedCluster
 from raybeam.cluster.simulation.inspection import missing, missized
 from raybeam.cluster.simulation.loop import SimulationLoop
@@ -18,6 +19,11 @@ class Desk(GenServer):
     @call(timeout_s=30.0)
     async def serve(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+    @cast(timeout_s=30.0)
+    async def work(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        note("worked", self.runtime.name)
 
 
 BLUEPRINT = Blueprint.parse(
@@ -138,6 +144,29 @@ def test_it_scales_and_shows_what_starts_and_what_drains() -> None:
         for family, replicas, told in (("desk", 5, "from 1 to 4"), ("desks", 2, "did you mean 'desk'")):
             with pytest.raises(UsageError, match=told):
                 await bank.at_root(lambda fleet, family=family, replicas=replicas: fleet.scale(family, replicas, ""))  # type: ignore[misc]
+
+    play(scene)
+
+
+def test_casts_that_are_worked_on_are_not_cut_short_by_scaling_down() -> None:
+    async def scene(bank: Bank) -> None:
+        async def crowd(driver: Driver) -> None:
+            desk = driver.ref(Desk, "desk")
+            for _ in range(12):
+                await desk.work(3.0)
+
+        await bank.at_root(lambda fleet: fleet.scale("desk", 4, "a test"))
+        await bank.settled()
+        bank.drive(crowd)
+        await bank.until(lambda: sum(each.arrivals for each in bank.fleet.read()["desk"].replicas) == 12)
+        await bank.at_root(lambda fleet: fleet.scale("desk", 1, "a test"))
+        await bank.until(lambda: not any(missized(bank.cluster)))
+
+        worked = [event.data[0] for event in bank.cluster.recorder.history.events if event.kind == "worked"]
+        assert len(set(worked)) >= 2
+        await bank.until(lambda: bank.fleet.read()["desk"].replicas[0].in_flight == 0)
+        worked = [event.data[0] for event in bank.cluster.recorder.history.events if event.kind == "worked"]
+        assert len(worked) == 12
 
     play(scene)
 

@@ -296,7 +296,7 @@ def victims_end_without_draining(patch: pytest.MonkeyPatch) -> None:
 
 
 def what_waits_is_no_hindrance(patch: pytest.MonkeyPatch) -> None:
-    def drained(drain: roster.Drain, depth: int, arrivals: int) -> tuple[roster.Drain, bool]:
+    def drained(drain: roster.Drain, left: int, arrivals: int) -> tuple[roster.Drain, bool]:
         return roster.drained(drain, 0, 0)
 
     patch.setattr(root_scaling, "drained", drained)

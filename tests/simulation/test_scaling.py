@@ -2,11 +2,12 @@
 
 import pytest
 
+from raybeam.actors import Interrupted
 from raybeam.cluster.simulation import Fault, FaultMix, FaultSchedule, History, simulate
 from raybeam.cluster.simulation.faults import KillReplica, KillRoot, Scale
 from raybeam.cluster.simulation.ledger import LedgerScenario
 
-from .stream import Scaled, Stream
+from .stream import Crowded, Scaled, Stream
 
 
 def replicas_that_served(history: History) -> set[str]:
@@ -30,6 +31,15 @@ def test_growing_again_takes_back_those_that_drain() -> None:
 
     assert outcome.broken == ()
     assert sorted(outcome.history.replicas) == [f"bank/desk/{place}#1" for place in range(4)]
+
+
+def test_a_replica_ends_when_its_time_to_drain_is_over_and_what_it_had_not_begun_goes_elsewhere() -> None:
+    outcome = simulate(Crowded(), FaultSchedule(1, (Scale(0.5, 0.0, "desk", 1),)))
+
+    calls = [made for made in outcome.history.invocations if made.method == "serve"]
+    assert outcome.broken == ()
+    assert [type(made.error) for made in calls if not made.ok] == [Interrupted]
+    assert sum(made.ok for made in calls) == 5
 
 
 def test_a_replica_that_is_lost_while_it_drains_is_not_replaced() -> None:

@@ -6,10 +6,7 @@ from typing import ClassVar
 import pytest
 
 from raybeam.actors import BlueprintError, GenServer, Gradient, OptionError, Regulation, UsageError, query
-from raybeam.autoscaler.kernel.policy import Decision
-from raybeam.autoscaler.kernel.queue_depth import QueueDepth
-from raybeam.autoscaler.kernel.snapshot import Snapshot
-from raybeam.autoscaler.kernel.static import Static
+from raybeam.autoscaler import Decision, QueueDepth, Snapshot, Static
 from raybeam.cluster import Blueprint, Scaling
 from raybeam.cluster.policies import made_policy
 from raybeam.cluster.scaling import check_scale, drain_timeout_s, kept_apart, slots_of

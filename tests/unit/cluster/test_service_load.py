@@ -17,8 +17,8 @@ class Desk(GenServer):
         await asyncio.sleep(seconds)
 
     @cast
-    async def note(self) -> None:
-        """Nothing to do."""
+    async def note(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
 
 
 @pytest.mark.parametrize("regulation", [None, Regulation(concurrency=1)])
@@ -44,5 +44,21 @@ def test_what_waits_what_is_worked_on_and_how_long_the_oldest_has_waited(regulat
             assert (load.waiting, load.in_flight, load.oldest_wait_s) == (0, 0, 0.0)
             assert load.service_total_s == pytest.approx(6.0, abs=0.01)
             assert load.service_square_s2 == pytest.approx(12.0, abs=0.01)
+
+    run(main())
+
+
+def test_a_cast_that_is_worked_on_counts_though_nobody_waits_for_it() -> None:
+    async def main() -> None:
+        async with Runtime() as runtime:
+            ambient_runtime.set(runtime)
+            measured = ServiceLoad(runtime, "service")
+            desk = gen_server.ref(Desk, await gen_server.start(Desk, name="service"))
+
+            await desk.note(1.0)
+            await asyncio.sleep(0.5)
+            assert measured.now(None).in_flight == 1
+            await asyncio.sleep(1.0)
+            assert measured.now(None).in_flight == 0
 
     run(main())

@@ -1,6 +1,6 @@
 """The places of a family when it is scaled."""
 
-from raybeam.autoscaler.kernel.plan import Candidate
+from raybeam.autoscaler import Candidate
 from raybeam.cluster.kernel.roster import Drain, Roster, drained, ended, ending, resized
 
 
