@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from raybeam.actors import BlueprintError, GenServer, Overloaded, RaybeamError, UsageError
@@ -254,7 +255,9 @@ class Client:
 
     def _alive(self, family: str) -> tuple[Member, ...]:
         view = self._views.get(family)
-        return () if view is None else tuple(member for member in view.members if member.health is not Health.DOWN)
+        if view is None:
+            return ()
+        return tuple(member for member in view.members if member.health is not Health.DOWN and not member.draining)
 
     def state(self, family: str) -> FamilyState:
         """What this client remembers of its calls to a family."""
@@ -363,16 +366,16 @@ class Client:
 
     def _suspect(self, name: str) -> None:
         """A member turned out to be dead: do without it before the directory says so."""
-        for family, view in list(self._views.items()):
+        for view in list(self._views.values()):
             if _has(view, name):
                 members = tuple(member for member in view.members if member.name != name)
-                self._install(View(family, view.epoch, members))
+                self._install(replace(view, members=members))
 
     def _install(self, view: View) -> None:
         self._views[view.family] = view
         family = self.blueprint.families.get(view.family)
         if family is not None:
-            self._routers[view.family] = router(family.pattern, view, family.replicas, family.bounded_load)
+            self._routers[view.family] = router(family.pattern, view, family.bounded_load)
 
     def _drop_lanes(self) -> None:
         """Retire the lanes to replicas that are gone, and those that nobody has used for long."""
