@@ -19,23 +19,28 @@ RAY = [sys.executable, "-m", "ray.scripts.scripts"]
 NETWORK = "127.0.9"
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user without a token, and without settings for Ray."""
-    for name in [name for name in os.environ if name.startswith("RAY_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    return tmp_path
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRayUp]:
+    """The shipped configuration, with an idle time-out that a test can wait for; the user has no token and no settings.
 
-
-@pytest.fixture
-def cluster(home: Path) -> Iterator[LocalRayUp]:
-    """The shipped configuration, with an idle time-out that a test can wait for."""
+    At the end nothing may be left of it.
+    """
+    home = tmp_path_factory.mktemp("home")
     config = yaml.safe_load((ROOT / "configs" / "ray" / "local.yaml").read_text())
     config |= {"cluster_name": f"test-{os.getpid()}", "idle_timeout_minutes": 0.1}
     config["provider"] |= {"network": NETWORK}
-    with LocalRayUp(config) as local:
-        yield local
+    with pytest.MonkeyPatch.context() as user:
+        for name in [name for name in os.environ if name.startswith("RAY_")]:
+            user.delenv(name)
+        user.setenv("HOME", str(home))
+        with LocalRayUp(config) as local:
+            yield local
+            wait_until(lambda: local.workers() == {}, 60)  # given back, as nobody uses them
+            started = processes_of(str(local.folder))
+        assert started
+        assert processes_of(str(local.folder)) == []
+        assert not local.folder.exists()
+        assert list(home.iterdir()) == []
 
 
 def submitted(cluster: LocalRayUp, script: Path) -> subprocess.Popen[str]:
@@ -48,31 +53,43 @@ def submitted(cluster: LocalRayUp, script: Path) -> subprocess.Popen[str]:
     )
 
 
-def test_machines_come_by_demand_are_replaced_and_go_when_idle(home: Path, cluster: LocalRayUp) -> None:
-    folder = cluster.folder
+def test_a_machine_comes_by_demand_and_goes_when_it_is_idle(cluster: LocalRayUp) -> None:
     assert cluster.workers() == {}
-    assert (folder / "auth_token").stat().st_mode & 0o077 == 0
 
-    printed, _ = submitted(cluster, ROOT / "examples" / "grow.py").communicate(timeout=90)
-    assert "CPUs at the start: 0" in printed
-    assert "CPUs now: 2" in printed
+    with submitted(cluster, ROOT / "examples" / "grow.py") as job:
+        printed, _ = job.communicate(timeout=90)
 
-    with submitted(cluster, Path(__file__).with_name("moving_job.py")) as moving:
-        assert moving.stdout is not None
-        assert any("first answer" in line for line in iter(moving.stdout.readline, ""))
+    assert job.returncode == 0, printed
+    assert printed.index("machines: 1") < printed.index("answered by") < printed.index("machines: 2")
+    assert len(cluster.workers()) == 1
+    wait_until(lambda: cluster.workers() == {}, 60)
+
+
+def test_a_machine_that_crashes_is_replaced(cluster: LocalRayUp) -> None:
+    with submitted(cluster, Path(__file__).with_name("moving_job.py")) as job:
+        assert job.stdout is not None
+        assert any("first answer" in line for line in iter(job.stdout.readline, ""))
         [worker] = cluster.workers()
         cluster.crash(worker)
         wait_until(lambda: worker not in cluster.workers(), 20)
-        wait_until(lambda: processes_of(str(folder / str(worker))) == [], 20)
-        printed, _ = moving.communicate(timeout=90)
+        wait_until(lambda: processes_of(str(cluster.folder / str(worker))) == [], 20)
+        printed, _ = job.communicate(timeout=90)
+
     assert "answer of another machine" in printed
-    assert moving.returncode == 0
+    assert job.returncode == 0
 
-    wait_until(lambda: cluster.workers() == {}, 60)
-    token = (folder / "auth_token").read_text()
-    assert not any(token in log.read_text(errors="replace") for log in folder.glob("*/t/**/*.log"))
-    cluster.down()
 
-    assert processes_of(str(folder)) == []
-    assert not folder.exists()
-    assert list(home.iterdir()) == []
+def test_the_token_is_told_to_this_user_alone(cluster: LocalRayUp) -> None:
+    file = cluster.folder / "auth_token"
+    token = file.read_text()
+
+    assert len(token) == 64
+    assert file.stat().st_mode & 0o077 == 0
+    assert cluster.folder.stat().st_mode & 0o077 == 0
+    assert not any(token in log.read_text(errors="replace") for log in cluster.folder.glob("*/t/session_*/logs/*.*"))
+    without = {name: value for name, value in cluster.environment.items() if name == "RAY_API_SERVER_ADDRESS"}
+    listed = subprocess.run(
+        [*RAY, "job", "list"], env={**os.environ, **without}, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert listed.returncode != 0
+    assert "token" in listed.stderr.lower()
