@@ -105,9 +105,8 @@ class LocalCommandRunner(CommandRunnerInterface):
 
     def _path(self, path: str) -> Path:
         """Where a path of the machine is: all machines share one disk, so what is no home of theirs is none's."""
-        if path == "~" or path.startswith("~/"):
-            return self._host.home / path[2:]
-        found = Path(os.path.normpath(self._host.home / path))
+        relative = path.removeprefix("~").removeprefix("/") if path == "~" or path.startswith("~/") else path
+        found = Path(os.path.normpath(self._host.home / relative))
         if not found.is_relative_to(self._host.home):
             raise UsageError(f"{path} is not under the home of a machine: write it as ~/...")
         return found

@@ -10,6 +10,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+import click
 import psutil
 from ray.autoscaler._private.cli_logger import cli_logger
 from ray.autoscaler.node_provider import NodeProvider
@@ -276,5 +277,4 @@ def _myself() -> ProcessId:
 
 def _abort(error: object) -> NoReturn:
     """End Ray's command with one line, as Ray does."""
-    cli_logger.abort("{}", str(error))
-    raise AssertionError("abort raises")
+    raise click.ClickException(str(error)) from None
