@@ -2,14 +2,12 @@
 
 import json
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import textwrap
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -377,19 +375,15 @@ def test_ray_up_tells_a_mistake_without_a_traceback(folder: Path, change: dict[s
     assert LocalMachines.bootstrap_config(config) == config
 
 
-def test_a_command_that_is_interrupted_is_ended(provider: LocalMachines) -> None:
+def test_a_command_that_is_interrupted_is_ended(provider: LocalMachines, monkeypatch: pytest.MonkeyPatch) -> None:
     [head] = made(provider, HEAD)
-    main = threading.main_thread()
 
-    def interrupt() -> None:
-        while not (provider.home(head) / "begun").exists():
-            assert main.is_alive()
-        signal.pthread_kill(main.ident or 0, signal.SIGINT)
+    def interrupted(process: subprocess.Popen[str]) -> None:
+        assert pids(provider, head) != []
+        raise KeyboardInterrupt
 
-    threading.Thread(target=interrupt).start()
+    monkeypatch.setattr(subprocess.Popen, "communicate", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        provider.get_command_runner("", head).run("echo > begun; sleep 300")
+        provider.get_command_runner("", head).run("exec sleep 300")
 
-    deadline = time.monotonic() + 30.0
-    while pids(provider, head):
-        assert time.monotonic() < deadline
+    assert pids(provider, head) == []
