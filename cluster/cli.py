@@ -1,4 +1,4 @@
-"""The command line: `raybeam run`, `raybeam simulate`, `raybeam version`.
+"""The command line: `raybeam run`, `simulate`, `plan`, `version`.
 
 Exit status: 0 all is well; 1 the run's verdict is not; 2 a mistake in what was asked, or a cluster that does not
 start, told in one line; 130 Ctrl-C. A traceback means that raybeam itself is wrong.
@@ -30,6 +30,7 @@ USAGE = """usage: raybeam COMMAND ...
 
   run [group=choice] [key=value] ...   play a system's main job on a Ray cluster; -m sweeps, --help tells more
   simulate [group=choice] [key=value]  play a load on paper, with a scaling policy in charge; -m sweeps
+  plan [group=choice] [key=value]      capacity for a load on paper: load=200/s slo=300ms@0.99; -m sweeps
   version                              print the version
 """
 
@@ -37,7 +38,12 @@ USAGE = """usage: raybeam COMMAND ...
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; its exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    commands: dict[str, Callable[[list[str]], int]] = {"run": run, "simulate": simulate, "version": print_version}
+    commands: dict[str, Callable[[list[str]], int]] = {
+        "run": run,
+        "simulate": simulate,
+        "plan": plan,
+        "version": print_version,
+    }
     if not given or given[0] in ("-h", "--help", "help"):
         print(USAGE, end="")
         return 0 if given else 2
@@ -89,6 +95,7 @@ def simulate(arguments: list[str]) -> int:
     from hydra.core.hydra_config import HydraConfig
     from rich.console import Console
 
+    from .quantities import loads_spelled_out
     from .simulate import Simulated, SimulateSchema, gather, simulate_job
 
     runs: list[Simulated] = []
@@ -101,9 +108,33 @@ def simulate(arguments: list[str]) -> int:
         folders[:] = [Path(HydraConfig.get().sweep.dir)]
         return 0
 
-    status = _play_with_hydra("simulate", "simulate", SimulateSchema, play, arguments)
+    status = _play_with_hydra("simulate", "simulate", SimulateSchema, play, loads_spelled_out(arguments))
     if len(runs) > 1:
         gather(runs, folders[0], console)
+    return status
+
+
+def plan(arguments: list[str]) -> int:
+    """`raybeam plan`: a Hydra application."""
+    from hydra.core.hydra_config import HydraConfig
+    from rich.console import Console
+
+    from .plan import Planned, PlanSchema, gather_plans, plan_job
+    from .quantities import loads_spelled_out
+
+    plans: list[Planned] = []
+    folders: list[Path] = []
+    console = Console()
+
+    def play(config: DictConfig, number: int | None, title: str) -> int:
+        overrides = "" if number is None else " ".join(HydraConfig.get().overrides.task)
+        plans.append(plan_job(config, console, number, overrides))
+        folders[:] = [Path(HydraConfig.get().sweep.dir)]
+        return 0
+
+    status = _play_with_hydra("plan", "plan", PlanSchema, play, loads_spelled_out(arguments))
+    if len(plans) > 1:
+        gather_plans(plans, folders[0], console)
     return status
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 GRID = "#e4e4e0"
 INK = "#33332f"
+COST_AND_LATENESS = "cost / clairvoyant's cost", "% waiting over 1 s"
 COLOURS = {
     "arrivals per s": "#6b7280",
     "queue": "#c2410c",
@@ -65,13 +66,16 @@ def draw_run(run: Run, slots: int, interval_s: float, title: str, path: Path) ->
     _write(figure, title, path, 820, "x unified")
 
 
-def draw_front(points: Sequence[tuple[str, float, float]], title: str, path: Path) -> None:
+def draw_front(
+    points: Sequence[tuple[str, float, float]], title: str, path: Path, axes: tuple[str, str] = COST_AND_LATENESS
+) -> None:
     """Cost against lateness of many runs, with the front of those that no other beats in both.
 
     Args:
-        points: Of each run its name, its cost, and its lateness in percent.
+        points: Of each run its name, its cost, and its lateness.
         title: Of the page.
         path: Where to write it.
+        axes: What is cost, and what is lateness. Default: over a clairvoyant's, and the percentage over 1 s.
 
     Raises:
         UsageError: plotly is not installed.
@@ -100,8 +104,8 @@ def draw_front(points: Sequence[tuple[str, float, float]], title: str, path: Pat
             marker={"color": COLOURS["queue"], "size": 8},
         )
     )
-    figure.update_xaxes(title_text="cost / clairvoyant's cost", gridcolor=GRID)
-    figure.update_yaxes(title_text="% waiting over 1 s", rangemode="tozero", gridcolor=GRID)
+    figure.update_xaxes(title_text=axes[0], gridcolor=GRID)
+    figure.update_yaxes(title_text=axes[1], rangemode="tozero", gridcolor=GRID)
     _write(figure, title, path, 560, "closest")
 
 

@@ -1,28 +1,14 @@
 """`raybeam simulate`: one run, a sweep, and mistakes told in one line."""
 
 import csv
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from raybeam.cluster.cli import main
 
+pytestmark = pytest.mark.usefixtures("logging_stays_as_it_was")
 SHORT = ["load=steady", "load.duration_s=120", "load.shape.per_s=5"]
-
-
-@pytest.fixture(autouse=True)
-def _logging_stays_as_it_was() -> Iterator[None]:
-    """Hydra sets the logging of a program up; the other tests are no part of that program."""
-    root, ours = logging.getLogger(), logging.getLogger("raybeam")
-    before = (list(root.handlers), root.level, ours.disabled)
-    yield
-    for added in root.handlers:
-        if added not in before[0]:
-            added.close()
-    root.handlers[:], ours.disabled = before[0], before[2]
-    root.setLevel(before[1])
 
 
 def rows(path: Path) -> list[dict[str, str]]:
