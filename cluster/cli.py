@@ -1,4 +1,4 @@
-"""The command line: `raybeam run`, `simulate`, `plan`, `version`.
+"""The command line: `raybeam run`, `simulate`, `plan`, `ray-config`, `version`.
 
 Exit status: 0 all is well; 1 the run's verdict is not; 2 a mistake in what was asked, or a cluster that does not
 start, told in one line; 130 Ctrl-C. A traceback means that raybeam itself is wrong.
@@ -31,6 +31,7 @@ USAGE = """usage: raybeam COMMAND ...
   run [group=choice] [key=value] ...   play a system's main job on a Ray cluster; -m sweeps, --help tells more
   simulate [group=choice] [key=value]  play a load on paper, with a scaling policy in charge; -m sweeps
   plan [group=choice] [key=value]      capacity for a load on paper: load=200/s slo=300ms@0.99; -m sweeps
+  ray-config target=... [key=value]    write a cluster file for ray up or KubeRay from a blueprint and a load
   version                              print the version
 """
 
@@ -42,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "run": run,
         "simulate": simulate,
         "plan": plan,
+        "ray-config": ray_config,
         "version": print_version,
     }
     if not given or given[0] in ("-h", "--help", "help"):
@@ -136,6 +138,23 @@ def plan(arguments: list[str]) -> int:
     if len(plans) > 1:
         gather_plans(plans, folders[0], console)
     return status
+
+
+def ray_config(arguments: list[str]) -> int:
+    """`raybeam ray-config`: a Hydra application."""
+    from importlib.resources import as_file, files
+
+    from .quantities import loads_spelled_out
+    from .ray_config import RayConfigSchema, ray_config_job
+
+    def play(config: DictConfig, number: int | None, title: str) -> int:
+        with as_file(files("raybeam.configs") / "ray") as shipped:
+            written = ray_config_job(config, shipped, number)
+        if config["out"] is None:
+            print(written, end="")
+        return 0
+
+    return _play_with_hydra("ray_config", "ray_config", RayConfigSchema, play, loads_spelled_out(arguments))
 
 
 def _play_with_hydra(
