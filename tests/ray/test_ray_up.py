@@ -1,6 +1,7 @@
 """`ray up` with local machines: a machine is added by demand, replaced when it crashes, given back when it is idle."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from raybeam.actors import ClusterError
 from raybeam.cluster.ray_up import LocalRayUp
 from raybeam.cluster.ray_up.processes import processes_of
 
@@ -41,6 +43,21 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRayUp]:
         assert processes_of(str(local.folder)) == []
         assert not local.folder.exists()
         assert list(home.iterdir()) == []
+
+
+def test_a_port_that_is_taken_is_told_and_nothing_is_left(tmp_path: Path) -> None:
+    config = yaml.safe_load((ROOT / "configs" / "ray" / "local.yaml").read_text())
+    config["cluster_name"] = f"port-{os.getpid()}"
+    config["provider"] |= {"network": NETWORK}
+    local = LocalRayUp(config)
+    with socket.socket() as taken:
+        taken.bind((f"{NETWORK}.1", 6379))
+        taken.listen()
+        with pytest.raises(ClusterError, match=r"provider\.port=6379 is in use on 127\.0\.9\.1: name another in the"):
+            local.up()
+
+    assert processes_of(str(local.folder)) == []
+    assert not local.folder.exists()
 
 
 def submitted(cluster: LocalRayUp, script: Path) -> subprocess.Popen[str]:
