@@ -1,4 +1,4 @@
-"""The command line: `raybeam run`, `simulate`, `plan`, `ray-config`, `version`.
+"""The command line: `raybeam run`, `simulate`, `plan`, `tune`, `ray-config`, `version`.
 
 Exit status: 0 all is well; 1 the run's verdict is not; 2 a mistake in what was asked, or a cluster that does not
 start, told in one line; 130 Ctrl-C. A traceback means that raybeam itself is wrong.
@@ -31,7 +31,8 @@ USAGE = """usage: raybeam COMMAND ...
   run [group=choice] [key=value] ...   play a system's main job on a Ray cluster; -m sweeps, --help tells more
   simulate [group=choice] [key=value]  play a load on paper, with a scaling policy in charge; -m sweeps
   plan [group=choice] [key=value]      capacity for a load on paper: load=200/s slo=300ms@0.99; -m sweeps
-  ray-config target=... [key=value]    write a cluster file for ray up or KubeRay from a blueprint and a load
+  tune [group=choice] [key=value]      search a scaling policy's parameters on a load, and doubt what was found
+  ray-config target=... [key=value]    write a cluster file for ray up or KubeRay: blueprint=... load=...; -m sweeps
   version                              print the version
 """
 
@@ -43,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "run": run,
         "simulate": simulate,
         "plan": plan,
+        "tune": tune,
         "ray-config": ray_config,
         "version": print_version,
     }
@@ -138,6 +140,25 @@ def plan(arguments: list[str]) -> int:
     if len(plans) > 1:
         gather_plans(plans, folders[0], console)
     return status
+
+
+def tune(arguments: list[str]) -> int:
+    """`raybeam tune`: a Hydra application."""
+    from hydra.core.config_store import ConfigStore
+    from rich.console import Console
+
+    from .quantities import loads_spelled_out
+    from .simulate import SimulateSchema
+    from .tune import TuneSchema, tune_job
+
+    console = Console()
+
+    def play(config: DictConfig, number: int | None, title: str) -> int:
+        tune_job(config, console, number, title)
+        return 0
+
+    ConfigStore.instance().store(name="simulate_schema", node=SimulateSchema)
+    return _play_with_hydra("tune", "tune", TuneSchema, play, loads_spelled_out(arguments))
 
 
 def ray_config(arguments: list[str]) -> int:

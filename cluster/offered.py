@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
@@ -15,7 +13,7 @@ from raybeam.autoscaler.workload import hint, service_of, times_of
 
 from .blueprint import Blueprint
 from .call_graph import Member, visits
-from .import_path import import_object
+from .import_path import import_object, make_here_importable
 from .machine_types import checked_number
 from .quantities import objective
 
@@ -138,9 +136,7 @@ def read_blueprint(given: str) -> Blueprint:
         except Exception as error:  # noqa: BLE001 (of YAML, of OmegaConf, or of the file system: each in its words)
             raise UsageError(f"blueprint={given!r} cannot be read: {error}") from None
         return Blueprint.parse(read)  # type: ignore[arg-type]  # whatever it is, it is checked there
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
+    make_here_importable()
     try:
         found = import_object(given)
     except ValueError as error:

@@ -13,10 +13,10 @@ from raybeam.actors import UsageError
 from raybeam.autoscaler.kernel.capacity import Domain, capacity
 from raybeam.autoscaler.kernel.ladder import of_load, of_service
 from raybeam.autoscaler.simulator.files import check_format, write_table
-from raybeam.autoscaler.simulator.report import draw_front
 from raybeam.autoscaler.workload import Rates, rates_of, service_of, steady_rate, times_of, trace_of
 
 from .app import output_file
+from .gathered import write_gathered
 from .machine_types import checked_number, machine_types
 from .offered import demands_of
 from .plan_tables import show
@@ -201,17 +201,10 @@ def planned_from(plain: Mapping[str, Any], title: str = "") -> Planned:
 
 def gather_plans(plans: Sequence[Planned], folder: Path, console: Console) -> None:
     """The plans of a sweep in one table, and where they stand between cost and waits."""
-    table, page = folder / "table.csv", folder / "front.html"
-    write_table(table, COLUMNS, [planned.row() for planned in plans])
-    console.print(f"{len(plans)} plans in {table}", soft_wrap=True)
+    rows = [planned.row() for planned in plans]
     price, wait_s = COLUMNS.index("price"), COLUMNS.index("p99_wait_s")
-    points = [(row[0], row[price], row[wait_s]) for row in (planned.row() for planned in plans)]
-    try:
-        draw_front(points, "cost and waits", page, ("cost per hour", "99th percentile of the wait, s"))
-    except UsageError as error:
-        console.print(f"no front: {error}", soft_wrap=True)
-    else:
-        console.print(f"the front of cost and waits in {page}", soft_wrap=True)
+    points = [(row[0], row[price], row[wait_s]) for row in rows]
+    write_gathered(COLUMNS, rows, points, folder, console, ("cost per hour", "99th percentile of the wait, s"))
 
 
 def _load(plain: Mapping[str, Any]) -> tuple[Rates, Times]:

@@ -10,11 +10,13 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from raybeam.actors import UsageError
 from raybeam.autoscaler.simulator import Family, Faults, Sensor, Timeline, World, clairvoyant, score, simulate
 from raybeam.autoscaler.simulator.files import check_format, write_table
-from raybeam.autoscaler.simulator.report import draw_front, draw_run, need_plotly
+from raybeam.autoscaler.simulator.report import draw_run, need_plotly
 from raybeam.autoscaler.workload import trace_of
 
 from .app import output_file
-from .import_path import import_object
+from .gathered import write_gathered
+from .import_path import import_object, make_here_importable
+from .policy_options import made_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,10 +34,11 @@ COLUMNS = (
 
 @dataclass
 class PolicySection:
-    """The group `policy`: a class, and what it is made with."""
+    """The group `policy`: a class, what it is made with, and what `raybeam tune` may change of that."""
 
     path: str = MISSING
     options: dict[str, Any] = field(default_factory=dict)
+    tunable: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -123,6 +126,9 @@ def simulate_job(config: DictConfig, console: Console, number: int | None, title
     """
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
+    if OmegaConf.is_missing(config.policy, "path"):
+        raise UsageError("policy.path is missing: name the class of your policy, policy.path=package.module:Class")
+    make_here_importable()
     timeline, report = (output_file(config, key, number) for key in ("timeline", "report"))
     if timeline is not None:
         check_format(timeline)
@@ -164,16 +170,8 @@ def simulate_job(config: DictConfig, console: Console, number: int | None, title
 
 def gather(runs: Sequence[Simulated], folder: Path, console: Console) -> None:
     """The runs of a sweep in one table, and where they stand between cost and lateness."""
-    table, page = folder / "table.csv", folder / "front.html"
-    write_table(table, COLUMNS, [run.row() for run in runs])
     points = [(run.figures["run"], run.figures["cost_ratio"], run.figures["late_1s"]) for run in runs]
-    console.print(f"{len(runs)} runs in {table}", soft_wrap=True)
-    try:
-        draw_front(points, "cost and lateness", page)
-    except UsageError as error:
-        console.print(f"no front: {error}", soft_wrap=True)
-    else:
-        console.print(f"the front of cost and lateness in {page}", soft_wrap=True)
+    write_gathered(COLUMNS, [run.row() for run in runs], points, folder, console)
 
 
 def made_policy(section: Mapping[str, Any]) -> Any:
@@ -190,7 +188,7 @@ def made_policy(section: Mapping[str, Any]) -> Any:
     if not (isinstance(kind, type) and all(callable(getattr(kind, name, None)) for name in ("start", "decide"))):
         raise UsageError(f"policy.path={path!r} is no policy: name a class with the methods start and decide")
     try:
-        return kind(**options)
+        return kind(**made_options(options, made_policy))
     except (TypeError, ValueError) as error:
         raise UsageError(f"policy.options={options!r}: {error}") from None
 

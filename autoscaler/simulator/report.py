@@ -89,7 +89,9 @@ def draw_front(
         go.Scatter(
             x=[cost for _, cost, _ in best],
             y=[late for _, _, late in best],
-            mode="lines",
+            text=[name for name, _, _ in best],
+            textposition="top right",
+            mode="lines+text",
             name="the front",
             line={"color": COLOURS["ready"], "shape": "hv", "width": 1.5},
         )
@@ -106,6 +108,42 @@ def draw_front(
     )
     figure.update_xaxes(title_text=axes[0], gridcolor=GRID)
     figure.update_yaxes(title_text=axes[1], rangemode="tozero", gridcolor=GRID)
+    _write(figure, title, path, 560, "closest")
+
+
+def draw_trials(points: Sequence[tuple[str, float, float]], title: str, path: Path) -> None:
+    """The score where values were chosen, against that of a part that was held out; the diagonal is where both are one.
+
+    Args:
+        points: Of each its name and both scores; the one called `default` stands out.
+        title: Of the page.
+        path: Where to write it.
+
+    Raises:
+        UsageError: plotly is not installed.
+    """
+    need_plotly()
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    both = [score for _, *scores in points for score in scores]
+    ends = [min(both), max(both)]
+    line = {"color": COLOURS["arrivals per s"], "width": 1, "dash": "dot"}
+    figure.add_trace(go.Scatter(x=ends, y=ends, mode="lines", name="the same on both", line=line))
+    for name, colour in (("default", COLOURS["ready"]), ("tried", COLOURS["queue"])):
+        those = [point for point in points if (point[0] == "default") == (name == "default")]
+        figure.add_trace(
+            go.Scatter(
+                x=[train for _, train, _ in those],
+                y=[held for _, _, held in those],
+                text=[label for label, _, _ in those],
+                mode="markers",
+                name=name,
+                marker={"color": colour, "size": 9},
+            )
+        )
+    figure.update_xaxes(title_text="score where it was chosen", gridcolor=GRID)
+    figure.update_yaxes(title_text="score held out", gridcolor=GRID)
     _write(figure, title, path, 560, "closest")
 
 

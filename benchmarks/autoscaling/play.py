@@ -10,12 +10,12 @@ from benchmarks.autoscaling.knative import Kpa
 from benchmarks.autoscaling.scenarios import SCENARIOS, Scenario
 from benchmarks.autoscaling.serve import Serve
 from benchmarks.autoscaling.static import best_size
+from raybeam.autoscaler import QueueDepth, TargetUtilisation
 from raybeam.autoscaler.simulator import (
     Clairvoyant,
     Family,
     Run,
     Static,
-    Utilisation,
     clairvoyant,
     first_fit,
     score,
@@ -30,12 +30,15 @@ if TYPE_CHECKING:
     from raybeam.autoscaler.workload import Trace
 
 IN_HINDSIGHT = "static in hindsight"
+OURS = "raybeam"
+"""The default policy, with its defaults."""
 
 
 def policies() -> dict[str, Policy[Any]]:
     """All that take part, each in one configuration for all traces; the static fleet is chosen for each trace."""
     return {
-        "utilisation 70 %": Utilisation(),
+        OURS: QueueDepth(),
+        "utilisation 70 %": TargetUtilisation(),
         "Serve": Serve(),
         "Serve, tuned": Serve(0.8, {"upscale_delay_s": 0.0, "downscale_delay_s": 60.0, "look_back_period_s": 15.0}),
         "KPA": Kpa(),
