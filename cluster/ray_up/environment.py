@@ -28,7 +28,7 @@ TO_SOURCE: Final = "env"
 AGENT_PORT: Final = "agent"
 METRICS_PORT: Final = "metrics"
 AUTOSCALER_PORT: Final = "autoscaler"
-_PROCESSES: Final = Path(__file__).with_name("processes.py")
+PROCESSES: Final = Path(__file__).with_name("processes.py")
 _RAY: Final = """\
 #!/bin/sh
 if [ "$1" = stop ]; then exec {python} -P {stop} {stopped}; fi
@@ -144,7 +144,7 @@ def make_machine_folder(cluster: Path, machine: Machine) -> None:
     (home / "bin").mkdir()
     stopped = cluster if machine.is_head else home
     ray = home / "bin" / "ray"
-    ray.write_text(_RAY.format(python=shlex.quote(sys.executable), stop=shlex.quote(str(_PROCESSES)), stopped=stopped))
+    ray.write_text(_RAY.format(python=shlex.quote(sys.executable), stop=shlex.quote(str(PROCESSES)), stopped=stopped))
     ray.chmod(0o700)
 
 

@@ -18,9 +18,9 @@ from raybeam.actors import ClusterError, UsageError
 
 from ..kernel.machine_table import HEAD_NUMBER
 from ..local.connection import Connection
-from .environment import driver_environment, machine_folder, remove_folder
+from .environment import PROCESSES, driver_environment, machine_folder
 from .options import LocalMachinesOptions
-from .processes import RAYLET, end_processes_of, processes_of
+from .processes import RAYLET, processes_of
 from .table_file import TableFile
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ _RAY: Final = [sys.executable, "-P", "-m", "ray.scripts.scripts"]
 
 class LocalRayUp:
     """A head and autoscaled workers on this machine, as `configs/ray/local.yaml` describes them.
+
+    They end with this object, and when this process dies in any way.
 
     Args:
         config: What the cluster file holds; its provider is that of local machines.
@@ -55,6 +57,7 @@ class LocalRayUp:
         self.folder = self.options.folder_of(config["cluster_name"])
         self._config = dict(config)
         self._scratch: Path | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> LocalRayUp:
         self.up()
@@ -73,6 +76,11 @@ class LocalRayUp:
         """
         self._scratch = Path(tempfile.mkdtemp(prefix="raybeam-up-"))
         (self._scratch / "cluster.yaml").write_text(yaml.safe_dump(self._config))
+        self._guard = subprocess.Popen(
+            [sys.executable, "-P", str(PROCESSES), str(self.folder), "guard"],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
         try:
             self._ray("up", "-y", "--no-config-cache", within_s=UP_WITHIN_S)
         except BaseException:
@@ -85,17 +93,19 @@ class LocalRayUp:
         Raises:
             ClusterError: A process could not be ended.
         """
-        if self._scratch is None:
+        guard, self._guard, scratch = self._guard, None, self._scratch
+        if guard is None or scratch is None:
             return
+        assert guard.stdin is not None
         try:
             self._ray("down", "-y", within_s=DOWN_WITHIN_S)
         finally:
-            left = end_processes_of(str(self.folder))
-            remove_folder(self.folder)
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            guard.stdin.close()
+            left = guard.wait()
+            shutil.rmtree(scratch, ignore_errors=True)
             self._scratch = None
         if left:
-            raise ClusterError(f"processes of {self.folder} cannot be killed: {', '.join(map(str, left))}")
+            raise ClusterError(f"processes of {self.folder} cannot be killed: see `ps`")
 
     @property
     def environment(self) -> dict[str, str]:

@@ -1,12 +1,16 @@
 """The processes of a machine, known by an environment variable that all of them carry.
 
-Run as a file it is the `ray stop` of a machine: Ray's own would end every Ray process of this user.
+Run as a file it is the `ray stop` of a machine, as Ray's own would end every Ray process of this user:
+
+    python processes.py FOLDER          end the processes of a machine, or those of a cluster
+    python processes.py FOLDER guard    wait for the end of the input, then do that and remove the folder
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
 import time
 
@@ -37,9 +41,13 @@ def processes_of(machine: str, name: str | None = None) -> list[psutil.Process]:
     return found
 
 
-def raylet_lives(machine: str) -> bool:
-    """Whether a machine is a member of its cluster, as far as can be seen from here."""
-    return bool(processes_of(machine, RAYLET))
+def machines_with_raylet(cluster: str) -> set[str]:
+    """The folders of the machines that are members of their cluster, as far as can be seen from here."""
+    found = set()
+    for process in processes_of(cluster, RAYLET):
+        with contextlib.suppress(psutil.Error, OSError):
+            found.add(process.environ()[MACHINE_VARIABLE])
+    return found
 
 
 def process_lives(pid: int, started: float) -> bool:
@@ -70,9 +78,14 @@ def end_processes_of(machine: str, within_s: float = ENDED_WITHIN_S) -> list[int
 
 def main() -> int:
     """End the machines in a folder."""
-    left = end_processes_of(sys.argv[1])
+    folder, *guard = sys.argv[1:]
+    if guard:
+        sys.stdin.read()  # whoever holds the other end may die in any way
+    left = end_processes_of(folder)
     if left:
         print(f"could not be ended: {', '.join(map(str, left))}", file=sys.stderr)
+    if guard:
+        shutil.rmtree(folder, ignore_errors=True)
     return 1 if left else 0
 
 

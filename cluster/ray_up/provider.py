@@ -39,7 +39,7 @@ from .environment import (
     remove_folder,
 )
 from .options import PORTS, LocalMachinesOptions
-from .processes import MACHINE_VARIABLE, end_processes_of, process_lives, raylet_lives
+from .processes import MACHINE_VARIABLE, end_processes_of, machines_with_raylet, process_lives
 from .table_file import LockedTable, TableFile
 
 if TYPE_CHECKING:
@@ -84,7 +84,8 @@ class LocalMachines(NodeProvider):
         if not self.folder.exists():
             return []
         with self._file.locked() as locked:
-            lost = {machine.serial for machine in locked.table.living({}) if self._is_lost(machine)}
+            raylets = machines_with_raylet(str(self.folder))
+            lost = {machine.serial for machine in locked.table.living({}) if self._is_lost(machine, raylets)}
             if lost:
                 locked.write(locked.table.with_ended(lost, lost=True))
             living = locked.table.living(tag_filters)
@@ -215,14 +216,12 @@ class LocalMachines(NodeProvider):
         make_machine_folder(self.folder, machine)
         return machine
 
-    def _is_lost(self, machine: Machine) -> bool:
+    def _is_lost(self, machine: Machine, raylets: set[str]) -> bool:
         home = str(machine_folder(self.folder, machine))
         if home == os.environ.get(MACHINE_VARIABLE):
             return False  # it runs this
         installer = machine.installer
-        return is_lost(
-            machine, Life(machine.up and raylet_lives(home), process_lives(installer.pid, installer.started))
-        )
+        return is_lost(machine, Life(home in raylets, process_lives(installer.pid, installer.started)))
 
     def _clear_away(self) -> None:
         """End the processes of the machines that have ended. A lost one's folder stays: its logs say why."""

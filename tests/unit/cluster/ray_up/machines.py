@@ -8,7 +8,7 @@ from typing import Any
 
 from ray.autoscaler.tags import STATUS_UP_TO_DATE, TAG_RAY_NODE_KIND, TAG_RAY_NODE_STATUS
 
-from raybeam.cluster.ray_up.processes import raylet_lives
+from raybeam.cluster.ray_up.processes import machines_with_raylet
 from raybeam.cluster.ray_up.provider import LocalMachines
 
 HEAD = {TAG_RAY_NODE_KIND: "head", TAG_RAY_NODE_STATUS: "uninitialized"}
@@ -45,6 +45,6 @@ def made(provider: LocalMachines, tags: dict[str, str], count: int = 1) -> list[
 def brought_up(provider: LocalMachines, node: str, raylet: Path) -> None:
     """Start a raylet on a machine, as `ray start` would, and leave it to itself."""
     provider.get_command_runner("", node).run(f"setsid {raylet} 300 >/dev/null 2>&1 &")
-    while not raylet_lives(str(provider.home(node))):
+    while str(provider.home(node)) not in machines_with_raylet(str(provider.folder)):
         time.sleep(0.01)
     provider.set_node_tags(node, UP)

@@ -1,12 +1,19 @@
 """A cluster from Python, before anything runs."""
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from raybeam.actors import UsageError
 from raybeam.cluster.ray_up import LocalRayUp
+from raybeam.cluster.ray_up.environment import PROCESSES
+from raybeam.cluster.ray_up.processes import MACHINE_VARIABLE
 
 CONFIG: dict[str, Any] = {
     "cluster_name": "c",
@@ -41,3 +48,31 @@ def test_drivers_and_commands_are_told_the_way_in() -> None:
 def test_a_wrong_configuration_is_told_before_ray_is_asked() -> None:
     with pytest.raises(UsageError, match=r"provider\.port=-1"):
         LocalRayUp({**CONFIG, "provider": {"port": -1}})
+
+
+def test_the_guard_ends_all_machines_when_whoever_started_it_is_gone(tmp_path: Path) -> None:
+    folder = tmp_path / "cluster"
+    (folder / "1").mkdir(parents=True)
+    inside, outside = (
+        subprocess.Popen(["sleep", "300"], env={**os.environ, MACHINE_VARIABLE: str(machine)})
+        for machine in (folder / "1", tmp_path / "cluster-2" / "1")
+    )
+    driver = subprocess.Popen(
+        ["bash", "-c", f"sleep 300 | {sys.executable} -P {PROCESSES} {folder} guard & echo $!; wait"],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert driver.stdout is not None
+    guard = psutil.Process(int(driver.stdout.readline()))
+    for process in psutil.Process(driver.pid).children():
+        if process != guard:
+            process.kill()
+
+    assert inside.wait(timeout=30) == -signal.SIGKILL
+    driver.wait(timeout=30)
+    assert not folder.exists()
+    assert outside.poll() is None
+    outside.kill()
+    outside.wait()
+    driver.stdout.close()
