@@ -220,7 +220,7 @@ def _play_with_hydra(
     sys.argv = [f"raybeam {command}", *arguments]
     try:
         hydra.main(version_base="1.3", config_path="pkg://raybeam.configs", config_name=config_name)(task)()
-    except (HydraException, OmegaConfBaseException):
+    except (HydraException, OmegaConfBaseException, BrokenPipeError):
         raise
     except OSError as error:
         raise UsageError(f"the folder of the run, hydra.run.dir or hydra.sweep.dir, cannot be made: {error}") from error

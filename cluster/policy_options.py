@@ -1,4 +1,4 @@
-"""Options of policies as configurations write them, in plain data: bounds, plans, and policies within policies."""
+"""Policies as configurations write them, in plain data: with bounds, plans, and policies within policies."""
 
 from __future__ import annotations
 
@@ -6,42 +6,53 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from raybeam.actors import OptionError
 from raybeam.autoscaler import Bounds
 from raybeam.autoscaler.workload import hint
 
+from .policies import made_policy
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from raybeam.autoscaler import Policy
 
 
-def made_options(options: Mapping[str, Any], make: Callable[[Mapping[str, Any]], object]) -> dict[str, Any]:
-    """Options as the class of a policy takes them.
+def configured_policy(section: Mapping[str, Any], where: str = "policy") -> Policy[Any]:
+    """The policy of a section of a configuration.
 
     Args:
-        options: In plain data. `bounds` is a mapping of the fields of `Bounds`; a mapping with a `path` is a policy,
-            with its own `options`; lists become tuples.
-        make: Makes a policy of such a mapping.
+        section: `path`, a name or an import path, and `options`. Of these `bounds` is a mapping of the fields of
+            `Bounds`; a mapping with a `path` is a policy again; lists become tuples.
+        where: Where the section is, for errors.
 
     Raises:
-        ValueError: Bounds cannot be like that.
+        OptionError: There is no such policy, or it does not take the options; in one line.
 
-    >>> made_options({"bounds": {"max_replicas": 3}, "plan": [[0.0, 2]]}, make=print)
-    {'bounds': Bounds(min_replicas=0, max_replicas=3, budget=None, replica_price=1.0), 'plan': ((0.0, 2),)}
+    >>> second = {"path": "static", "options": {"replicas": 2}}
+    >>> configured_policy({"path": "raybeam.autoscaler:Most", "options": {"first": second, "second": second}})
+    Most(first=Static(replicas=2, machines=None), second=Static(replicas=2, machines=None))
     """
-    return {name: _made(name, value, make) for name, value in options.items()}
+    path, options = section["path"], section.get("options", {})
+    if path == "???":
+        raise OptionError(f"{where}.path is missing: name the class of your policy, {where}.path=package.module:Class")
+    for key in section:
+        if key not in ("path", "options", "tunable"):
+            raise OptionError(f"{where}.{key}: there is no such key{hint(str(key), ('path', 'options'))}")
+    made = {name: _made(name, value, f"{where}.options") for name, value in options.items()}
+    return made_policy(str(path), made, (f"{where}.path", f"{where}.options"))
 
 
-def _made(name: str, value: Any, make: Callable[[Mapping[str, Any]], object]) -> Any:
+def _made(name: str, value: Any, where: str) -> Any:
     if isinstance(value, Mapping) and "path" in value:
-        for key in value:
-            if key not in ("path", "options"):
-                raise ValueError(f"{name}.{key}: there is no such key{hint(str(key), ('path', 'options'))}")
-        return make({"options": {}, **value})
+        return configured_policy(value, f"{where}.{name}")
     if isinstance(value, Mapping) and name == "bounds":
         known = [field.name for field in fields(Bounds)]
         for key in value:
             if key not in known:
-                raise ValueError(f"bounds.{key}: there is no such key{hint(str(key), known)}")
-        return Bounds(**value)
+                raise OptionError(f"{where}.bounds.{key}: there is no such key{hint(str(key), known)}")
+        try:
+            return Bounds(**value)
+        except ValueError as error:
+            raise OptionError(f"{where}.bounds: {error}") from None
     if isinstance(value, list):
-        return tuple(_made(name, each, make) for each in value)
+        return tuple(_made(name, each, where) for each in value)
     return value

@@ -15,8 +15,8 @@ from raybeam.autoscaler.workload import trace_of
 
 from .app import output_file
 from .gathered import write_gathered
-from .import_path import import_object, make_here_importable
-from .policy_options import made_options
+from .import_path import make_here_importable
+from .policy_options import configured_policy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -126,8 +126,6 @@ def simulate_job(config: DictConfig, console: Console, number: int | None, title
     """
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
-    if OmegaConf.is_missing(config.policy, "path"):
-        raise UsageError("policy.path is missing: name the class of your policy, policy.path=package.module:Class")
     make_here_importable()
     timeline, report = (output_file(config, key, number) for key in ("timeline", "report"))
     if timeline is not None:
@@ -139,7 +137,7 @@ def simulate_job(config: DictConfig, console: Console, number: int | None, title
     faults = plain["faults"] | {"machines_lost_s": tuple(plain["faults"]["machines_lost_s"])}
     world, seed = World(**plain["world"]), plain["seed"]
     trace = trace_of(plain["load"], seed)
-    family = Family("family", trace, made_policy(plain["policy"]), **plain["family"])
+    family = Family("family", trace, configured_policy(plain["policy"]), **plain["family"])
     with console.status(f"playing {len(trace.times):,} requests ..."):
         run = simulate(world, family, faults=Faults(**faults), sensor=Sensor(**plain["sensor"]), seed=seed)["family"]
         best = clairvoyant(world, trace, family.slots)
@@ -172,25 +170,6 @@ def gather(runs: Sequence[Simulated], folder: Path, console: Console) -> None:
     """The runs of a sweep in one table, and where they stand between cost and lateness."""
     points = [(run.figures["run"], run.figures["cost_ratio"], run.figures["late_1s"]) for run in runs]
     write_gathered(COLUMNS, [run.row() for run in runs], points, folder, console)
-
-
-def made_policy(section: Mapping[str, Any]) -> Any:
-    """The policy that a configuration names.
-
-    Raises:
-        UsageError: It cannot be imported or made, or is no policy.
-    """
-    path, options = section["path"], section["options"]
-    try:
-        kind = import_object(path)
-    except ValueError as error:
-        raise UsageError(f"policy.path: {error}") from None
-    if not (isinstance(kind, type) and all(callable(getattr(kind, name, None)) for name in ("start", "decide"))):
-        raise UsageError(f"policy.path={path!r} is no policy: name a class with the methods start and decide")
-    try:
-        return kind(**made_options(options, made_policy))
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"policy.options={options!r}: {error}") from None
 
 
 def _told(run: Run, figures: Mapping[str, Any]) -> str:

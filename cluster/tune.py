@@ -7,9 +7,7 @@ import os
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import nullcontext
-from copy import deepcopy
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
 from multiprocessing import get_context
 from statistics import mean
 from typing import TYPE_CHECKING, Any
@@ -19,26 +17,24 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from raybeam.actors import UsageError
-from raybeam.autoscaler.simulator import Family, Faults, Sensor, World, clairvoyant, score, simulate
 from raybeam.autoscaler.simulator.files import check_format, write_table
 from raybeam.autoscaler.simulator.report import draw_trials, need_plotly
 from raybeam.autoscaler.simulator.search import Range, best_of, candidates, compared, rungs
-from raybeam.autoscaler.workload import cut, hint, shaken, trace_of
+from raybeam.autoscaler.workload import hint
 
 from .app import output_file
 from .import_path import make_here_importable
-from .simulate import SimulateSchema, made_policy
+from .policy_options import configured_policy
+from .simulate import SimulateSchema
+from .trials import DEFAULT, Trial, Trials, play_trial, with_values, world_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rich.console import Console
 
-    from raybeam.autoscaler.simulator import Clairvoyant
     from raybeam.autoscaler.simulator.search import Point, Verdict
-    from raybeam.autoscaler.workload import Trace
 
-DEFAULT: Point = ()
 MOST_TRIALS = 10_000
 
 
@@ -53,44 +49,6 @@ class TuneSchema(SimulateSchema):
     workers: int | None = None
     out: str | None = None
     table: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One run: a point on one seed of one part.
-
-    Attributes:
-        point: The values that were tried.
-        part: `train` or `held out`.
-        seed: Of the run.
-        score: Less is better.
-        cost_ratio: Over a clairvoyant's.
-        late_1s: Percent that waited longer than 1 s.
-        late_5s: And than 5 s.
-    """
-
-    point: Point
-    part: str
-    seed: int
-    score: float
-    cost_ratio: float
-    late_1s: float
-    late_5s: float
-
-
-@dataclass(slots=True)
-class Trials:
-    """All runs so far."""
-
-    runs: list[Trial] = field(default_factory=list)
-
-    def scores(self, part: str) -> dict[Point, list[float]]:
-        """Of each point, in the order of the seeds."""
-        scores: dict[Point, list[float]] = {}
-        for trial in sorted(self.runs, key=lambda trial: trial.seed):
-            if trial.part == part:
-                scores.setdefault(trial.point, []).append(trial.score)
-        return scores
 
 
 def tune_job(config: DictConfig, console: Console, number: int | None, title: str) -> Verdict:
@@ -116,11 +74,12 @@ def tune_job(config: DictConfig, console: Console, number: int | None, title: st
         need_plotly()
     _check(plain)
     make_here_importable()
+    configured_policy(plain["policy"])
     ranges = ranges_of(plain["policy"])
     for share in (0.0, 1.0):
-        made_policy(_with(plain["policy"], tuple((each.name, each.at(share)) for each in ranges)))
+        configured_policy(with_values(plain["policy"], tuple((each.name, each.at(share)) for each in ranges)))
     for part in ("train", "held out"):
-        _world(json.dumps(plain), part, plain["seed"])  # what is wrong with the load is told before anything is begun
+        world_of(json.dumps(plain), part, plain["seed"])  # what is wrong with the load is told before anything is begun
     trials, best = _searched(plain, ranges, console)
     scores = trials.scores("held out")
     verdict = compared(scores[DEFAULT], scores[best])
@@ -164,8 +123,6 @@ def ranges_of(policy: Mapping[str, Any]) -> list[Range]:
 
 
 def _check(plain: Mapping[str, Any]) -> None:
-    if plain["policy"]["path"] == "???":
-        raise UsageError("policy.path is missing: name the class of your policy, policy.path=package.module:Class")
     for key, least in (("trials", 1), ("seeds", 1), ("held_out_seeds", 2), ("workers", 1)):
         value = plain[key]
         if value is not None and not least <= value <= MOST_TRIALS:
@@ -219,48 +176,6 @@ def _survivors(trials: Trials, points: Sequence[Point], number: int) -> list[Poi
     return best_of({point: scores[point] for point in points}, number)
 
 
-def play_trial(told: str, point: Point, part: str, seed: int) -> Trial:
-    """One run, in a process of the pool.
-
-    Args:
-        told: The configuration as JSON.
-        point: The values that are tried.
-        part: `train` or `held out`.
-        seed: Of the run.
-    """
-    plain = json.loads(told)
-    world, trace, best = _world(told, part, seed)
-    family = Family("family", trace, made_policy(_with(plain["policy"], point)), **plain["family"])
-    faults = Faults(**{**plain["faults"], "machines_lost_s": tuple(plain["faults"]["machines_lost_s"])})
-    run = simulate(world, family, faults=faults, sensor=Sensor(**plain["sensor"]), seed=seed)["family"]
-    return Trial(point, part, seed, score(run, best), run.cost / best.cost, run.late(1.0), run.late(5.0))
-
-
-@lru_cache(maxsize=4)
-def _world(told: str, part: str, seed: int) -> tuple[World, Trace, Clairvoyant]:
-    """Where a run takes place, its load, and the bill of a clairvoyant."""
-    plain = json.loads(told)
-    world = World(**plain["world"])
-    if plain["load"].get("file") is None:
-        trace = trace_of(plain["load"], seed)
-    else:
-        parts = cut(trace_of(plain["load"], plain["seed"]), 1 - plain["held_out"])
-        trace = shaken(parts[part == "held out"], seed)
-    return world, trace, clairvoyant(world, trace, plain["family"]["slots"])
-
-
-def _with(policy: Mapping[str, Any], point: Point) -> dict[str, Any]:
-    """A policy with other values."""
-    changed = {"path": policy["path"], "options": deepcopy(policy["options"])}
-    for name, value in point:
-        *way, last = name.split(".")
-        options = changed["options"]
-        for part in way:
-            options = options[part]
-        options[last] = value
-    return changed
-
-
 def _tell(trials: Trials, best: Point, verdict: Verdict, title: str, console: Console) -> None:
     table = Table(title=f"{title}: score, 1 is a clairvoyant's, less is better")
     for column in ("", "chosen on", "held out", "cost ratio", "% > 1 s", "% > 5 s"):
@@ -308,5 +223,5 @@ def _points(trials: Trials) -> list[tuple[str, float, float]]:
 
 
 def _snippet(policy: Mapping[str, Any], best: Point, verdict: Verdict) -> str:
-    chosen = _with(policy, best if verdict.better else DEFAULT)
+    chosen = with_values(policy, best if verdict.better else DEFAULT)
     return f"# {_told(verdict)}.\n{OmegaConf.to_yaml(OmegaConf.create({**chosen, 'tunable': policy['tunable']}))}"

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from .demand import Demand
     from .plan import MachineType, Packed, Plan
 
+BESIDE = "\n"
+"""Stands between a family and where a part of it is: no name has it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Domain:
@@ -193,7 +196,7 @@ def _packed(
     for name in demands:
         for place, value in enumerate(values):
             share = replicas[name] // len(values) + (place < replicas[name] % len(values))
-            parts.append(Bundles(f"{name}@{value}", share, dict(demands[name].replica), {domain.label: value}))
+            parts.append(Bundles(f"{name}{BESIDE}{value}", share, dict(demands[name].replica), {domain.label: value}))
     return pack(parts, types)
 
 
@@ -210,7 +213,7 @@ def _spread(demands: Mapping[str, Demand], replicas: Mapping[str, int], plan: Pl
 
 
 def _family(bundles: str) -> str:
-    return bundles.partition("@")[0]
+    return bundles.partition(BESIDE)[0]
 
 
 def _left(plan: Plan, domain: Domain, demands: Mapping[str, Demand]) -> dict[str, int]:

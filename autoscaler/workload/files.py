@@ -171,10 +171,18 @@ def _cell(row: list[str], place: int, where: str) -> str:
 
 
 def _is_moment(row: list[str], column: int | str) -> bool:
+    """Whether a row begins the data; a number that no time can be is a mistake, and no name."""
     try:
-        _moment(row[int(column)], "")
-    except (UsageError, IndexError):
+        cell = row[int(column)]
+    except IndexError:
         return False
+    try:
+        float(cell)
+    except ValueError:
+        try:
+            _moment(cell, "")
+        except UsageError:
+            return False
     return True
 
 

@@ -17,7 +17,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from benchmarks.autoscaling.goals import beaten, goals
-from benchmarks.autoscaling.play import IN_HINDSIGHT, OURS, Row, made, play
+from benchmarks.autoscaling.play import made, play
+from benchmarks.autoscaling.row import IN_HINDSIGHT, OURS, Row
 from benchmarks.autoscaling.scenarios import SCENARIOS
 from raybeam.actors import UsageError
 

@@ -6,14 +6,14 @@ from collections import defaultdict
 from statistics import mean
 from typing import TYPE_CHECKING
 
-from benchmarks.autoscaling.play import IN_HINDSIGHT, OURS
+from benchmarks.autoscaling.row import IN_HINDSIGHT, OURS
 from benchmarks.autoscaling.scenarios import SCENARIOS
 from benchmarks.goal import Goal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from benchmarks.autoscaling.play import Row
+    from benchmarks.autoscaling.row import Row
 
 STEADY = ("steady", "steady, small", "steady, 4 slots")
 CROWD = "flash crowd"

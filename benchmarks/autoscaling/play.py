@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.autoscaling.keda import Keda
 from benchmarks.autoscaling.knative import Kpa
+from benchmarks.autoscaling.row import IN_HINDSIGHT, OURS, Row
 from benchmarks.autoscaling.scenarios import SCENARIOS, Scenario
 from benchmarks.autoscaling.serve import Serve
 from benchmarks.autoscaling.static import best_size
@@ -21,17 +21,13 @@ from raybeam.autoscaler.simulator import (
     score,
     simulate,
 )
-from raybeam.cluster.simulate import made_policy
+from raybeam.cluster.policies import made_policy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from raybeam.autoscaler.kernel.policy import Policy
     from raybeam.autoscaler.workload import Trace
-
-IN_HINDSIGHT = "static in hindsight"
-OURS = "raybeam"
-"""The default policy, with its defaults."""
 
 
 def policies() -> dict[str, Policy[Any]]:
@@ -45,32 +41,6 @@ def policies() -> dict[str, Policy[Any]]:
         "KEDA": Keda(),
         "KEDA, tuned": Keda(per_slot=1.0, stabilisation_s=60.0, cooldown_s=60.0),
     }
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One policy on one trace."""
-
-    policy: str
-    trace: str
-    seed: int
-    score: float
-    cost: float
-    late_1s: float
-    late_5s: float
-    p99_wait_s: float
-    replica_hours: float
-    machine_hours: float
-    actions: int
-    reversals_per_hour: float
-    recovery_s: float | None
-    cost_ratio: float
-    score_first_fit: float
-    smooth: bool = field(default=False)
-
-    def as_json(self) -> dict[str, object]:
-        """For a file."""
-        return asdict(self)
 
 
 def play(number: int, seed: int, others: Sequence[str] = (), peers: bool = True) -> list[Row]:
@@ -107,7 +77,7 @@ def made(path: str) -> Policy[Any]:
     Raises:
         UsageError: It cannot be imported, or is no policy.
     """
-    return cast("Policy[Any]", made_policy({"path": path, "options": {}}))
+    return made_policy(path, {})
 
 
 def run_of(scenario: Scenario, trace: Trace, policy: Policy[Any], seed: int, initial: int | None = None) -> Run:

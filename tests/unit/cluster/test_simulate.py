@@ -176,3 +176,39 @@ def test_a_mistake_is_one_line_and_status_2(
     assert told in error
     assert "Traceback" not in error
     assert len(error.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "there are no requests in it"),
+        ("time,size\n", "there are no requests in it"),
+        ("2,1\n1,1\n", "trace.csv:2: time '1' is before the one above it: sort the file by time"),
+        ("nan,1\n2,1\n", "trace.csv:1: time nan is not finite"),
+        ("1,1\nnan,1\n", "trace.csv:2: time nan is not finite"),
+        ("1,-1\n", "trace.csv:1: size '-1' is negative"),
+        ("1,nan\n", "trace.csv:1: size 'nan' is not finite"),
+        ("1,1\nlater,1\n", "trace.csv:2: time 'later' is neither a number nor a date"),
+        ("1,1e400\n", "trace.csv:1: size '1e400' is not finite"),
+    ],
+)
+@pytest.mark.parametrize("command", ["simulate", "plan", "tune"])
+def test_a_wrong_file_is_told_with_row_and_value(
+    command: str, text: str, told: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    trace = tmp_path / "trace.csv"
+    trace.write_text(text)
+    given = [f"load={trace}", "load.file.size=1", "load.service=null"]
+
+    assert main([command, *given, f"hydra.run.dir={tmp_path}"]) == 2
+    error = capfd.readouterr().err
+    assert told in error
+    assert len(error.strip().splitlines()) == 1
+
+
+def test_one_request_is_a_trace_too(tmp_path: Path) -> None:
+    trace = tmp_path / "one.csv"
+    trace.write_text("5\n")
+
+    assert main(["simulate", f"load={trace}", "report=null", f"hydra.run.dir={tmp_path}"]) == 0
+    assert [row["arrivals"] for row in rows(tmp_path / "timeline.csv")] == ["1"]

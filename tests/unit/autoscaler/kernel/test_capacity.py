@@ -48,6 +48,11 @@ def test_a_zone_may_be_lost_when_the_others_carry_it_all() -> None:
     assert web.replicas - max(in_zone.values()) == web.left >= web.least
 
 
+def test_families_may_have_any_name() -> None:
+    for domain, types in ((Domain(), [SMALL]), (Domain(1, "zone"), ZONES)):
+        assert capacity({"web@home": WEB}, types, domain).families["web@home"].left > 0
+
+
 def test_families_share_machines_and_each_survives() -> None:
     found = capacity({"web": WEB, "seats": Demand(rate=30.0, service_s=0.1, slo_s=0.5)}, [SMALL])
 
