@@ -17,6 +17,7 @@ from raybeam.autoscaler.workload import hint
 from .app import output_file
 from .cluster_file import HEAD, OF_ONPREM, TARGETS, ClusterPlan, cluster_file
 from .kernel.node_types import FamilyBounds, node_types
+from .machine_spec import machines_of
 from .machine_types import checked_number, machine_types
 from .offered import read_blueprint
 from .plan import PlanSchema, planned_from
@@ -74,7 +75,11 @@ def _plan(plain: dict[str, Any], target: str, template: str) -> ClusterPlan:
         raise UsageError(f"name={name!r}: small letters, digits, '-' and '_'")
     if plain["idle_timeout_s"] is not None:
         checked_number("idle_timeout_s", plain["idle_timeout_s"])
-    machines = machine_types(plain["machines"]) if plain["machines"] else [_shipped_machine(target, template)]
+    machines = machine_types(plain["machines"]) if plain["machines"] else []
+    if not machines and blueprint is not None:
+        machines = machines_of(blueprint)
+    if not machines:
+        machines = [_shipped_machine(target, template)]
     for known in plain["instances"]:
         if known not in {machine.name for machine in machines}:
             names = [machine.name for machine in machines]
@@ -97,12 +102,16 @@ def _plan(plain: dict[str, Any], target: str, template: str) -> ClusterPlan:
 
 
 def _bounds(blueprint: Blueprint) -> list[FamilyBounds]:
-    return [
-        FamilyBounds(
-            name, family.replicas, family.replicas, {"CPU": family.cpus}, apart=family.spread == "strict_spread"
-        )
-        for name, family in blueprint.families.items()
-    ]
+    bounds = []
+    for name, family in blueprint.families.items():
+        least = most = family.replicas
+        labels: Mapping[str, str] = {}
+        scaling = family.scaling
+        if scaling is not None:
+            least, most, labels = scaling.min_replicas, scaling.max_replicas, scaling.machine_labels
+        apart = family.spread == "strict_spread"
+        bounds.append(FamilyBounds(name, least, most, {"CPU": family.cpus}, labels, apart=apart))
+    return bounds
 
 
 def _shipped_machine(target: str, template: str) -> MachineType:

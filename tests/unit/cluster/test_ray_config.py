@@ -28,6 +28,16 @@ BLUEPRINT = {
     "name": "shop",
     "families": {"stock": FAMILY | {"replicas": 3, "spread": "strict_spread"}, "prices": FAMILY | {"replicas": 6}},
 }
+ELASTIC = {
+    "name": "fair",
+    "machines": {"medium": {"resources": {"CPU": 4}, "labels": {"zone": "a"}, "max_machines": 9}},
+    "families": {
+        "desk": FAMILY,
+        "stand": FAMILY | {
+            "replicas": 2, "scaling": {"min_replicas": 2, "max_replicas": 11, "machine_labels": {"zone": "a"}}
+        },
+    },
+}
 LARGE = {"name": "large", "families": {"stock": FAMILY | {"cpus": 64.0}}}
 """
 LABELLED = ["+machines.small={resources:{CPU:4,memory:8e9},labels:{zone:a}}"]
@@ -86,6 +96,14 @@ def test_a_file_has_the_machines_of_the_blueprint(target: str) -> None:
     assert worker["labels"] == {"zone": "a"}
     assert config["idle_timeout_minutes"] == 1.5
     assert config["max_workers"] == 3
+
+
+def test_families_that_scale_count_with_their_bounds_on_the_machines_of_the_blueprint() -> None:
+    worker = worker_of(written("local", "blueprint=rayconfig_services:ELASTIC"))
+
+    assert worker["resources"]["CPU"] == 4
+    assert worker["labels"] == {"zone": "a"}
+    assert (worker["min_workers"], worker["max_workers"]) == (1, 3)  # three replicas at least, twelve at most
 
 
 @pytest.mark.parametrize("target", TARGETS)
