@@ -17,8 +17,9 @@ if not __name__.startswith("raybeam."):
 
 from .history import FamilyHistory
 from .kernel.bounds import Bounds
-from .kernel.capacity import Capacity, Demand, capacity
+from .kernel.capacity import Capacity, Domain, capacity
 from .kernel.combine import Most, Unless
+from .kernel.demand import Demand
 from .kernel.plan import Bundles, Candidate, MachineType, Plan, dry_run, pack, victims
 from .kernel.policy import Decision, Policy
 from .kernel.queue_depth import QueueDepth
@@ -31,6 +32,6 @@ __all__ = [
     "Snapshot", "Decision", "Policy", "Bounds",
     "QueueDepth", "TargetUtilisation", "Static", "Scheduled", "Most", "Unless",
     "MachineType", "Bundles", "Plan", "pack", "dry_run", "Candidate", "victims",
-    "Demand", "Capacity", "capacity",
+    "Demand", "Domain", "Capacity", "capacity",
     "FamilyHistory",
 ]  # fmt: skip

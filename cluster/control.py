@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from raybeam.autoscaler import Bounds, Bundles
 from raybeam.autoscaler.kernel.control import Control, Scaled
 
-from .machine_spec import machine_types
+from .machine_spec import machines_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def control_of(blueprint: Blueprint) -> Control | None:
     """What decides for the families that scale; `None`: there are none."""
-    types = machine_types(blueprint)
+    types = machines_of(blueprint)
     scaled, fixed = {}, []
     for name, family in blueprint.families.items():
         if family.scaling is None:

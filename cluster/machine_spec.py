@@ -45,7 +45,7 @@ class MachineSpec(BaseModel):
         return self
 
 
-def machine_types(blueprint: Blueprint) -> list[MachineType]:
+def machines_of(blueprint: Blueprint) -> list[MachineType]:
     """The types of machines that may be had; none: the cluster has no autoscaler."""
     return [
         MachineType(

@@ -10,7 +10,7 @@ from raybeam.actors import BlueprintError, GenServer
 from raybeam.autoscaler import Bundles, MachineType, QueueDepth, Static
 from raybeam.cluster import Blueprint
 from raybeam.cluster.control import control_of
-from raybeam.cluster.machine_spec import machine_types
+from raybeam.cluster.machine_spec import machines_of
 
 
 def blueprint(machines: dict[str, Any] | None = None, **families: Any) -> Blueprint:
@@ -69,7 +69,7 @@ def test_a_dry_run_of_all_families_asks_for_no_machines() -> None:
 def test_machines_are_read_as_types() -> None:
     small = {"resources": {"CPU": 4}, "price": 0.2, "labels": {"disk": "ssd"}, "min_machines": 1, "max_machines": 5}
 
-    assert machine_types(blueprint({"ray.worker.small": small}, web={})) == [
+    assert machines_of(blueprint({"ray.worker.small": small}, web={})) == [
         MachineType("ray.worker.small", {"CPU": 4.0}, 0.2, 45.0, {"disk": "ssd"}, 1, 5)
     ]
 
