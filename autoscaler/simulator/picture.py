@@ -43,8 +43,18 @@ def picture_front(
         zorder=3,
         label="runs",
     )
+    left, right = pane.get_xlim()
     for name, cost, late in best:
-        pane.annotate(name, (cost, late), xytext=(6, 6), textcoords="offset points", fontsize=8, color=INK)
+        beyond = cost > (left + right) / 2  # a long name would leave the picture on that side
+        pane.annotate(
+            name,
+            (cost, late),
+            xytext=(-6 if beyond else 6, 6),
+            textcoords="offset points",
+            ha="right" if beyond else "left",
+            fontsize=8,
+            color=INK,
+        )
     pane.set_title(title, color=INK)
     pane.set_xlabel(axes[0])
     pane.set_ylabel(axes[1])
