@@ -59,9 +59,8 @@ class Controller(GenServer):
             fleet: The system.
             control: What decides.
             history: Where decisions are kept; it outlives this process.
-            tell: Called with the kind (`"scale"`: the number of replicas changes, `"scaling"`: something does not
-                work), the family `"machines"` or `"memory"`, and what happened.
-            dry_run: Decisions are kept and told, and nothing is done. Default no.
+            tell: Called with the kind (`"scale"`: what a dry run would do, `"scaling"`: something does not work), the
+                family, `"machines"` or `"memory"`, and what happened. What is done the fleet tells.
         """
         process.trap_exit(True)
         self._fleet = fleet
@@ -134,9 +133,12 @@ class Controller(GenServer):
     async def _request(self, wanted: list[dict[str, float]], now_s: float) -> None:
         """Ask for machines if that is news, or the last time was long ago."""
         if self._asked is None or wanted != self._asked[0] or now_s - self._asked[1] >= ASK_AGAIN_S:
-            done, _ = await self._try("machines", "machines", lambda: self._fleet.request_machines(wanted))
-            if done:
-                self._asked = wanted, now_s
+
+            async def ask() -> None:
+                await self._fleet.request_machines(wanted)
+                self._asked = wanted, now_s  # not by who waits for it: that may be a later tick, which wants another
+
+            await self._try("machines", "machines", ask)
 
     async def _recall(self) -> State | None:
         """What a predecessor knew; `None` as long as nobody says whether there was one: then nothing is decided."""

@@ -13,6 +13,7 @@ from raybeam.cluster.simulation import note
 from raybeam.cluster.simulation.cluster import Driver, SimulatedCluster
 from raybeam.cluster.simulation.inspection import missing, missized
 from raybeam.cluster.simulation.loop import SimulationLoop
+from raybeam.cluster.simulation.run import _cancel_all
 
 
 class Desk(GenServer):
@@ -85,13 +86,17 @@ def play(scene: Callable[[Bank], Awaitable[None]]) -> None:
     try:
         asyncio.set_event_loop(loop)
 
+        bank = Bank(loop)
+
         async def main() -> None:
-            bank = Bank(loop)
             bank.cluster.start_root(restarted=False)
             await bank.settled()
             await scene(bank)
 
         loop.run_until_complete(main())
+        bank.cluster.recorder.closed = bank.cluster.network.closed = True
+        loop.bury(bank.cluster.processes)
+        loop.run_until_complete(_cancel_all(loop))
     finally:
         asyncio.set_event_loop(None)
         loop.close()
