@@ -52,7 +52,6 @@ class Controller(GenServer):
         control: Control,
         history: History,
         tell: Callable[[str, str, str], None],
-        dry_run: bool = False,
     ) -> Ok:
         """Begin to tick.
 
@@ -69,7 +68,6 @@ class Controller(GenServer):
         self._control = control
         self._history = history
         self._tell = tell
-        self._dry_run = dry_run
         self._every_s = min(family.every_s for family in control.families.values())
         self._state: State | None = None
         self._wall_s = 0.0
@@ -115,30 +113,27 @@ class Controller(GenServer):
         now_s = self._fleet.now()
         orders, state = self._control.step(self._state, self._fleet.read(), self._machines, now_s, self._wall_s + now_s)
         self._state = state
-        for order in orders:
-            self._keep(order, self._wall_s + now_s)
-        if not self._dry_run:
-            await asyncio.gather(*(self._scale(order) for order in orders if order.replicas != order.before))
-            if self._control.types:
-                await self._request(shape(state.demand.counts, self._control.types), now_s)
+        await asyncio.gather(*(self._carry_out(order, self._wall_s + now_s) for order in orders))
+        if self._control.asks_for_machines:
+            await self._request(shape(state.demand.counts, self._control.types), now_s)
         if now_s - self._remembered_s >= REMEMBER_EVERY_S:
             await self._remember(state)
 
-    def _keep(self, order: Order, time_s: float) -> None:
-        """Keep a decision, and tell it if it is news."""
-        if order.failure:
-            self._tell("scaling", order.family, f"the policy failed, the family is held: {order.failure}")
-        entry = self._history.add(time_s, order)
-        if entry is not None:
-            self._tell("scale", order.family, str(entry))
-
-    async def _scale(self, order: Order) -> None:
+    async def _carry_out(self, order: Order, time_s: float) -> None:
+        """Keep a decision, and do it or say that it would be done."""
         family, replicas = order.family, order.replicas
-        await self._try(f"scale {family}", family, lambda: self._fleet.scale(family, replicas))
+        if order.failure:
+            self._tell("scaling", family, f"the policy failed, the family is held: {order.failure}")
+        entry, is_news = self._history.add(time_s, order)
+        if order.dry_run:
+            if is_news:
+                self._tell("scale", family, str(entry))
+        elif replicas != order.before:
+            await self._try(f"scale {family}", family, lambda: self._fleet.scale(family, replicas, entry.why))
 
     async def _request(self, wanted: list[dict[str, float]], now_s: float) -> None:
         """Ask for machines if that is news, or the last time was long ago."""
-        if self._asked is None or wanted != self._asked[0] or (wanted and now_s - self._asked[1] >= ASK_AGAIN_S):
+        if self._asked is None or wanted != self._asked[0] or now_s - self._asked[1] >= ASK_AGAIN_S:
             done, _ = await self._try("machines", "machines", lambda: self._fleet.request_machines(wanted))
             if done:
                 self._asked = wanted, now_s

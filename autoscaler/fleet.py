@@ -92,8 +92,14 @@ class Fleet(Protocol):
         """The machines that there are and that come."""
         ...
 
-    async def scale(self, family: str, replicas: int) -> None:
-        """Let a family have so many replicas: starts some, or drains and ends some; returns before that is done."""
+    async def scale(self, family: str, replicas: int, reason: str) -> None:
+        """Let a family have so many replicas: starts some, or drains and ends some; returns before that is done.
+
+        Args:
+            family: Its name.
+            replicas: How many.
+            reason: Why, in words, for the record.
+        """
         ...
 
     async def request_machines(self, shape: Sequence[Mapping[str, float]]) -> None:

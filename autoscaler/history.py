@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 CHANGES_KEPT = 1000
 """Changes that are kept of each family: at the most that a calm policy makes, weeks."""
+KINDS_KEPT = 32
+"""Kinds of decisions that are counted apart, for each family; all others count as `OTHER`."""
+OTHER = "other"
 HOLDS_KEPT = 200
 """Spells without a change that are kept of each family."""
 
@@ -51,10 +54,15 @@ class Entry:
         """`"up"`, `"down"` or `"hold"`."""
         return "up" if self.after > self.before else "down" if self.after < self.before else "hold"
 
+    @property
+    def why(self) -> str:
+        """The reason with its numbers."""
+        numbers = ", ".join(f"{name} {value:.4g}" for name, value in self.terms.items())
+        return f"{self.reason} ({numbers})" if numbers else self.reason
+
     def __str__(self) -> str:
         size = f"{self.before} -> {self.after}" if self.after != self.before else f"{self.after}"
-        numbers = ", ".join(f"{name} {value:.4g}" for name, value in self.terms.items())
-        return f"{'dry run: ' if self.dry_run else ''}{size}: {self.reason}{f' ({numbers})' if numbers else ''}"
+        return f"{'dry run: ' if self.dry_run else ''}{size}: {self.why}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +88,13 @@ class History:
 
     Args:
         families: Their names.
-        dry_run: Whether decisions are only shown.
 
     Attributes:
         latest: The latest decision for each family that had one.
-        decisions: How often there was each direction and reason, by family.
+        decisions: How often there was each direction and kind of reason, its words up to the first colon, by family.
     """
 
-    def __init__(self, families: Iterable[str], *, dry_run: bool = False) -> None:
-        self._dry_run = dry_run
+    def __init__(self, families: Iterable[str]) -> None:
         self.latest: dict[str, Entry] = {}
         self.decisions: dict[str, Counter[tuple[str, str]]] = {}
         self._changes: dict[str, deque[Entry]] = {}
@@ -100,15 +106,15 @@ class History:
             self._holds[name] = deque(maxlen=HOLDS_KEPT)
             self._series[name] = Series()
 
-    def add(self, time_s: float, order: Order) -> Entry | None:
-        """One more decision; the entry if it is a change that is news."""
+    def add(self, time_s: float, order: Order) -> tuple[Entry, bool]:
+        """One more decision: its entry, and whether it is a change that is news."""
         name = order.family
-        self._series[name].add(_row(time_s, order, self._queue_before(name)))
+        self._series[name].add(_row(time_s, order, self.last(name, "queue")))
         last = self.latest.get(name)
         entry = Entry(
-            time_s, name, order.before, order.replicas, order.reason, order.terms, time_s, dry_run=self._dry_run
+            time_s, name, order.before, order.replicas, order.reason, order.terms, time_s, dry_run=order.dry_run
         )
-        self.decisions[name][entry.direction, entry.reason] += 1
+        self._count(name, entry)
         kept = self._holds[name] if entry.direction == "hold" else self._changes[name]
         same = last is not None and (last.before, last.after, last.reason) == (entry.before, entry.after, entry.reason)
         if last is not None and same:
@@ -116,16 +122,21 @@ class History:
         else:
             kept.append(entry)
         self.latest[name] = entry
-        return None if same or entry.direction == "hold" else entry
+        return entry, not same and entry.direction != "hold"
 
     def of(self, family: str) -> FamilyHistory:
         """All that is known of a family."""
         entries = sorted((*self._changes[family], *self._holds[family]), key=lambda entry: entry.time_s)
         return FamilyHistory(tuple(entries), self._series[family].columns())
 
-    def _queue_before(self, family: str) -> float:
-        queue = self._series[family]
-        return queue.last("queue") if len(queue) else 0.0
+    def last(self, family: str, column: str) -> float:
+        """The latest value of a column of its series; `nan`: there is none."""
+        series = self._series[family]
+        return series.last(column) if len(series) else nan
+
+    def _count(self, family: str, entry: Entry) -> None:
+        counts, key = self.decisions[family], (entry.direction, entry.reason.partition(":")[0])
+        counts[key if key in counts or len(counts) < KINDS_KEPT else (entry.direction, OTHER)] += 1
 
 
 def _row(time_s: float, order: Order, queue_before: float) -> Row:
@@ -136,6 +147,7 @@ def _row(time_s: float, order: Order, queue_before: float) -> Row:
         rate,
         seen.queue,
         seen.in_flight,
+        seen.oldest_wait_s,
         seen.ready,
         seen.starting,
         seen.draining,

@@ -21,6 +21,7 @@ class Row:
         rate_per_s: Requests that came, a second; `nan`: nobody could tell.
         queue: Requests that waited.
         in_flight: Requests that were being served.
+        oldest_wait_s: How long the oldest that waited had waited.
         ready: Replicas that served.
         starting: Replicas on their way.
         draining: Replicas about to end.
@@ -34,6 +35,7 @@ class Row:
     rate_per_s: float
     queue: float
     in_flight: float
+    oldest_wait_s: float
     ready: float
     starting: float
     draining: float
@@ -57,10 +59,10 @@ class Series:
 
     >>> series = Series(rows=8)
     >>> for second in range(20):
-    ...     series.add(Row(second, 5.0, queue=second % 3, in_flight=0, ready=1, starting=0, draining=0, wanted=1,
+    ...     series.add(Row(second, 5.0, second % 3, 0, 0, ready=1, starting=0, draining=0, wanted=1,
     ...                    machines_ready=1, machines_pending=0))
     >>> list(series.column("time_s"))
-    [0.0, 8.0, 12.0, 14.0, 16.0, 17.0, 18.0, 19.0]
+    [0.0, 12.0, 14.0, 15.0, 16.0, 17.0, 18.0, 19.0]
     """
 
     def __init__(self, rows: int = ROWS) -> None:

@@ -84,9 +84,9 @@ class Aside(Fleet):
         self.spent_s += time.process_time() - began
         return read
 
-    async def scale(self, family: str, replicas: int) -> None:
+    async def scale(self, family: str, replicas: int, reason: str) -> None:
         began = time.process_time()
-        await self._fleet.scale(family, replicas)
+        await self._fleet.scale(family, replicas, reason)
         self.spent_s += time.process_time() - began
 
     async def request_machines(self, shape: Sequence[Mapping[str, float]]) -> None:

@@ -27,6 +27,7 @@ from raybeam.actors import (
 from .import_path import import_object
 from .kernel.breaker import BreakerSpec
 from .kernel.health import HealthLimits
+from .machine_spec import MachineSpec, carried_by
 from .scaling import Scaling, cannot_scale
 from .telemetry.options import TelemetryOptions
 
@@ -147,6 +148,9 @@ class Blueprint(_Strict):
     Attributes:
         name: Name of the system, unique in its Ray cluster: small letters, digits, `-` and `_`.
         families: The families by name.
+        machines: What machines may be had, by the names of their types: `MachineSpec`, or its fields as a mapping. Then
+            the cluster's autoscaler is asked for as many as the families that scale need, ahead of need. Default: the
+            machines that are up are all there are, and none are asked for.
         health: How long silence of a replica is borne: `HealthLimits`, or its fields as a mapping. Default: `beat_s`
             0.5, `unknown_after_s` 1.5, `down_after_s` 4.
         telemetry: What is measured and traced: `TelemetryOptions`, or its fields as a mapping. Default: metrics for
@@ -161,6 +165,7 @@ class Blueprint(_Strict):
 
     name: Name
     families: dict[Name, Family] = Field(min_length=1)
+    machines: dict[Annotated[str, Field(min_length=1, max_length=100)], MachineSpec] = Field(default_factory=dict)
     health: HealthLimits = HealthLimits()
     telemetry: TelemetryOptions = TelemetryOptions()
     driver_timeout_s: float = Field(default=10.0, ge=2.0)
@@ -181,6 +186,18 @@ class Blueprint(_Strict):
                 f"orphan_timeout_s={self.orphan_timeout_s} must be above down_after_s={self.health.down_after_s}: "
                 "else a replica would end itself before it is given up"
             )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _machines_that_carry_them(self) -> Blueprint:
+        for name, family in self.families.items():
+            scaling = family.scaling
+            if self.machines and scaling and not carried_by(family.cpus, scaling.machine_labels, self.machines):
+                wants = f" and labels {dict(scaling.machine_labels)}" if scaling.machine_labels else ""
+                raise ValueError(
+                    f"families.{name} scales, and none of the machines ({', '.join(self.machines)}) carries a replica "
+                    f"with cpus={family.cpus}{wants}"
+                )
         return self
 
     @classmethod
@@ -263,6 +280,8 @@ def _fields_at(location: tuple[int | str, ...]) -> list[str]:
     match location:
         case ("health", _):
             return [field.name for field in fields(HealthLimits)]
+        case ("machines", _, _):
+            return list(MachineSpec.model_fields)
         case ("telemetry", _):
             return [field.name for field in fields(TelemetryOptions)]
         case ("families", _, "scaling", _):

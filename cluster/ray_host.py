@@ -19,6 +19,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from .gcs_notes import forget, keep, kept, next_generation, next_incarnation
 from .host import HostError, Room, Unavailable
 from .lease import Lease
+from .machine_spec import machine_types
 from .names import NAMESPACE, ReplicaName, root_name
 from .placement import (
     ensure_group,
@@ -168,7 +169,7 @@ class RayRootHost:
 
     async def request_machines(self, shape: Sequence[Mapping[str, float]]) -> None:
         """See `RootHost`."""
-        await asyncio.to_thread(request, shape)
+        await asyncio.to_thread(request, self._system, shape, machine_types(self._blueprint), self.wall_clock())
 
     def end(self) -> None:
         """End this actor for good; `ray.kill` works whatever calls are pending."""

@@ -10,14 +10,28 @@ from ray._private import ray_constants, state
 from ray.autoscaler.sdk import request_resources
 from ray.autoscaler.v2.sdk import get_cluster_status
 from ray.autoscaler.v2.utils import is_autoscaler_v2
-from ray.experimental.internal_kv import _internal_kv_get, internal_kv_get_gcs_client
+from ray.experimental.internal_kv import (
+    _internal_kv_del,
+    _internal_kv_get,
+    _internal_kv_list,
+    _internal_kv_put,
+    internal_kv_get_gcs_client,
+)
 
 from raybeam.autoscaler.fleet import MachinesReading
+from raybeam.autoscaler.kernel.shared_request import joined, kind_of, part, read
 
 from .kernel.spreading import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from raybeam.autoscaler import MachineType
+
+NAMESPACE = b"raybeam"
+PARTS = "#machines/"  # no system is called so
+LEASE_S = 60.0
+"""What a system asked for is taken to be wanted for so long; its controller asks again in time."""
 
 
 def living_machines() -> list[str]:
@@ -51,9 +65,27 @@ def pending() -> int:
     return len(report.get("pending_nodes") or ()) + sum(launches.values())
 
 
-def request(shape: Sequence[Mapping[str, float]]) -> None:
-    """Ask Ray's autoscaler for machines that hold all these bundles; empty: for none. Blocks on Ray."""
-    request_resources(bundles=[dict(bundle) for bundle in shape])
+def request(system: str, shape: Sequence[Mapping[str, float]], types: Sequence[MachineType], now_s: float) -> None:
+    """Ask Ray's autoscaler for machines that hold all these bundles, and those of other systems. Blocks on Ray.
+
+    Ray keeps one request for the whole cluster. So each system's part is kept in the GCS, for a while, and the sum of
+    all is asked for. Two that ask at the same moment may overwrite each other; the next time mends it.
+
+    Args:
+        system: Who asks.
+        shape: For what; empty: for nothing any more.
+        types: What machines may be had.
+        now_s: Seconds since the epoch.
+    """
+    if shape:
+        most = {kind_of(kind.resources): kind.max_machines for kind in types}
+        mine = part(shape, most, now_s + LEASE_S).written()
+        _internal_kv_put(f"{PARTS}{system}".encode(), mine, overwrite=True, namespace=NAMESPACE)
+    else:
+        _internal_kv_del(f"{PARTS}{system}".encode(), namespace=NAMESPACE)
+    told = (_internal_kv_get(key, namespace=NAMESPACE) for key in _internal_kv_list(PARTS, namespace=NAMESPACE))
+    parts = (read(data) for data in told if data)
+    request_resources(bundles=joined([each for each in parts if each is not None], now_s))
 
 
 def _nodes() -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from raybeam.actors import RegulationCounters
+    from raybeam.autoscaler.history import Entry
 
     from .kernel.views import View
     from .names import ReplicaName
@@ -58,8 +59,14 @@ class ReplicaRecords:
         if beat.regulation is not None:
             self._regulation[family] = together(self._regulation[family], beat.regulation.past())
 
-    def status(self, view: View, wanted: int) -> FamilyStatus:
-        """How a family stands."""
+    def status(self, view: View, wanted: int, scaling: Entry | None) -> FamilyStatus:
+        """How a family stands.
+
+        Args:
+            view: Its view.
+            wanted: How many replicas there should be.
+            scaling: The latest decision about that, if there was one.
+        """
         family = view.family
         waits, services = self._waits[family].copy(), self._services[family].copy()
         regulation = self._regulation[family]
@@ -82,4 +89,4 @@ class ReplicaRecords:
                     member.draining,
                 )
             )
-        return FamilyStatus(tuple(replicas), wanted, self.restarts[family], waits, services, regulation)
+        return FamilyStatus(tuple(replicas), wanted, self.restarts[family], waits, services, regulation, scaling)

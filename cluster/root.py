@@ -2,8 +2,10 @@
 
     root supervisor            one_for_one; gives up when whole families keep failing
     ├── name authority         gives away the names of the whole system
-    └── family supervisor      one for each family, one_for_one
-        └── keeper             one for each replica
+    ├── family supervisor      one for each family, one_for_one
+    │   └── keeper             one for each replica
+    └── scaling supervisor     if a family scales
+        └── controller         decides how many replicas there are
 
 A restart of the root's process finds the replicas by name and adopts those that live.
 """
@@ -15,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from raybeam.actors import ClusterError, SupervisorReport, gen_server
 from raybeam.actors.runtime import ambient_runtime, log
+from raybeam.autoscaler.history import History
 
+from .control import control_of
 from .kernel.views import Table, first_table
 from .name_authority import AUTHORITY, NameAuthority
 from .replica_records import ReplicaRecords
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from raybeam.actors import Pid
+    from raybeam.autoscaler.history import FamilyHistory
 
     from .blueprint import Blueprint
     from .host import RootHost
@@ -53,6 +58,8 @@ class Root:
         replicas: What the replicas have told.
         records: What happens to them.
         scaling: Keeps as many of them as are wanted.
+        control: What decides how many replicas the families have that scale; `None`: there are none.
+        scaling_history: What it decided.
         fleet: The system as the autoscaler's controller sees it; there once the tree starts.
     """
 
@@ -64,9 +71,13 @@ class Root:
         self.replicas = ReplicaRecords(blueprint.families)
         self.records = RootRecords(blueprint, host, self.replicas)
         self.scaling = self.records.scaling
+        self.control = control_of(blueprint)
+        self.scaling_history = History(self.control.families if self.control else ())
         self.fleet: RootFleet
         self._directory: RootDirectory | None = None
-        self._observed = RootTelemetry(blueprint, self._table, self.replicas, self.scaling.wanted, self.records.counts)
+        self._observed = RootTelemetry(
+            blueprint, self._table, self.replicas, self.scaling.wanted, self.records.counts, self.scaling_history
+        )
         self._failed: str | None = None
         self._stopping = False
         self._ending: asyncio.Task[None] | None = None
@@ -113,10 +124,17 @@ class Root:
         """What the observer shows."""
         await self._ensure_started()
         table = self._table()
+        latest = self.scaling_history.latest
         families = {
-            name: self.replicas.status(table.view(name), self.scaling.wanted(name)) for name in self.blueprint.families
+            name: self.replicas.status(table.view(name), self.scaling.wanted(name), latest.get(name))
+            for name in self.blueprint.families
         }
         return SystemStatus(self.blueprint.name, self._failed, families, tuple(self.records.occurrences))
+
+    async def scaled(self, family: str) -> FamilyHistory:
+        """What was decided for a family that scales, and how it went."""
+        await self._ensure_started()
+        return self.scaling_history.of(family)
 
     async def described(self) -> Blueprint:
         """The blueprint of the system."""

@@ -47,6 +47,7 @@ class RootFleet:
         self._scaling = scaling
         self._replicas = replicas
         self._directory = directory
+        self._remembered = False
         families = blueprint.families.items()
         self._slots = {name: slots_of(family) for name, family in families if family.scaling is not None}
 
@@ -70,10 +71,10 @@ class RootFleet:
         """See `Fleet`."""
         return await self._host.machines()
 
-    async def scale(self, family: str, replicas: int) -> None:
+    async def scale(self, family: str, replicas: int, reason: str) -> None:
         """See `Fleet`."""
         check_scale(self._blueprint, family, replicas)
-        await self._scaling.scale(family, replicas, "by the autoscaler")
+        await self._scaling.scale(family, replicas, reason)
 
     async def request_machines(self, shape: Sequence[Mapping[str, float]]) -> None:
         """See `Fleet`."""
@@ -81,7 +82,7 @@ class RootFleet:
 
     async def recall(self) -> bytes | None:
         """See `Fleet`. A new system begins without memory, if one of its name has left some."""
-        return await self._host.recall(NOTE) if self._host.restarted else None
+        return await self._host.recall(NOTE) if self._host.restarted or self._remembered else None
 
     async def remember(self, data: bytes) -> None:
         """See `Fleet`.
@@ -92,6 +93,7 @@ class RootFleet:
         if len(data) > MOST_REMEMBERED:
             raise UsageError(f"{len(data):,} bytes to remember: the cluster's store is for {MOST_REMEMBERED:,} at most")
         await self._host.remember(NOTE, data)
+        self._remembered = True
 
     def _read(self, family: str, table: Table) -> tuple[ReplicaReading, ...]:
         members = {member.index: member for member in table.view(family).members}

@@ -36,6 +36,7 @@ class Scaling(BaseModel):
         drain_timeout_s: Seconds that a replica which is to go may take to serve what it has; what is left then fails
             as at any stop. Default 60.
         machine_labels: What the machines of its replicas must be labelled with. Default: nothing.
+        dry_run: Decisions are made and shown, and not carried out. Default no.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -48,6 +49,7 @@ class Scaling(BaseModel):
     slots: int | None = Field(default=None, ge=1, strict=True)
     drain_timeout_s: float = Field(default=DRAIN_TIMEOUT_S, gt=0)
     machine_labels: Mapping[str, str] = Field(default_factory=dict)
+    dry_run: bool = False
 
     @pydantic.model_validator(mode="after")
     def _in_order(self) -> Scaling:
@@ -56,9 +58,13 @@ class Scaling(BaseModel):
         self.made_policy()
         return self
 
-    def made_policy(self) -> Policy[Any]:
-        """The policy itself, without memory."""
-        return made_policy(self.policy, self.options)
+    def made_policy(self, options: Mapping[str, Any] | None = None) -> Policy[Any]:
+        """The policy itself, without memory.
+
+        Args:
+            options: Other ones. Default: the family's.
+        """
+        return made_policy(self.policy, self.options if options is None else options)
 
 
 def slots_of(family: Family) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from raybeam.actors import RegulationCounters
+    from raybeam.autoscaler.history import Entry
 
     from .kernel.health import Health
     from .kernel.histogram import Histogram
@@ -18,7 +19,8 @@ class Occurrence:
 
     Attributes:
         at: Wall-clock time, seconds since the epoch.
-        kind: `"up"`, `"down"`, `"health"`, `"placement"`, `"scale"` or `"system"`.
+        kind: `"up"`, `"down"`, `"health"`, `"placement"`, `"scale"`, `"scaling"` (what keeps it from working) or
+            `"system"`.
         subject: The replica's name, the family or the system.
         text: What.
     """
@@ -58,6 +60,7 @@ class FamilyStatus:
         waits: Waiting times of all calls served, by replicas that live or lived.
         services: Times in the handlers, likewise.
         regulation: What their regulators have done, likewise; `None`: none is regulated.
+        scaling: The latest decision about how many there should be; `None`: there was none.
     """
 
     replicas: tuple[ReplicaStatus, ...]
@@ -66,6 +69,7 @@ class FamilyStatus:
     waits: Histogram
     services: Histogram
     regulation: RegulationCounters | None = None
+    scaling: Entry | None = None
 
     @property
     def depth(self) -> int:

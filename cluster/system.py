@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ray.actor import ActorHandle
 
     from raybeam.actors import Pid
+    from raybeam.autoscaler.history import FamilyHistory
 
     from .status import SystemStatus
 
@@ -258,6 +259,24 @@ class System:
         """
         check_scale(self.blueprint, family, replicas)
         self._ask_root(self._root.scale, family, replicas)
+
+    def scaling_history(self, family: str) -> FamilyHistory:
+        """What was decided about the number of replicas of a family that scales, why, and how it went.
+
+        `status()` tells the latest decision for each family.
+
+        Args:
+            family: Its name.
+
+        Raises:
+            UsageError: There is no such family, or it does not scale.
+            ClusterError: The root does not answer.
+        """
+        scaled = [name for name, each in self.blueprint.families.items() if each.scaling is not None]
+        if family not in scaled:
+            raise UsageError(f"there is no family {family!r} that scales; there are: {', '.join(scaled) or 'none'}")
+        history: FamilyHistory = self._ask_root(self._root.scaled, family)
+        return history
 
     # -- inside --------------------------------------------------------------------------------------
 

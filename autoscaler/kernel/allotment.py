@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
-from .plan import Bundles, MachineType, Packing, pack
+from .plan import DUST, Bundles, MachineType, pack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,7 +54,7 @@ def allot(claims: Sequence[Claim], types: Sequence[MachineType]) -> dict[str, in
     """
     if not pack([claim.bundles(claim.replicas) for claim in claims], types).homeless:
         return {claim.family: claim.replicas for claim in claims}
-    packing = Packing(types)
+    filling = _Filling(types)
     granted = dict.fromkeys((claim.family for claim in claims), 0)
     share = {claim.family: _dominant_share(claim, types) for claim in claims}
     for bound in ([min(claim.least, claim.replicas) for claim in claims], [claim.replicas for claim in claims]):
@@ -67,11 +67,46 @@ def allot(claims: Sequence[Claim], types: Sequence[MachineType]) -> dict[str, in
         while queue:
             _, place = heappop(queue)
             claim = claims[place]
-            if packing.place(claim.bundles(1)):
+            if filling.place(claim):
                 granted[claim.family] += 1
                 if granted[claim.family] < bound[place]:
                     heappush(queue, (granted[claim.family] * share[claim.family], place))
     return granted
+
+
+class _Filling:
+    """Machines that are being filled, one replica after the other."""
+
+    def __init__(self, types: Sequence[MachineType]) -> None:
+        self._left = {kind.name: kind.max_machines - kind.min_machines for kind in types}
+        self._types = sorted(types, key=lambda kind: kind.price)
+        self._machines = [(kind, dict(kind.resources)) for kind in types for _ in range(kind.min_machines)]
+        self._first: dict[str, int] = {}  # by family, the first machine that may have room: they only get fuller
+
+    def place(self, claim: Claim) -> bool:
+        """Put one replica onto the first machine with room, else onto the cheapest new one; whether there was any."""
+        first = self._first.get(claim.family, 0)
+        while first < len(self._machines) and not _holds(*self._machines[first], claim):
+            first += 1
+        self._first[claim.family] = first
+        if first == len(self._machines):
+            new = next(
+                (kind for kind in self._types if self._left[kind.name] and _holds(kind, kind.resources, claim)), None
+            )
+            if new is None:
+                return False
+            self._left[new.name] -= 1
+            self._machines.append((new, dict(new.resources)))
+        free = self._machines[first][1]
+        for name, amount in claim.resources.items():
+            free[name] = free.get(name, 0.0) - amount
+        return True
+
+
+def _holds(kind: MachineType, free: Mapping[str, float], claim: Claim) -> bool:
+    return kind.has(claim.labels) and all(
+        free.get(name, 0.0) + DUST >= amount for name, amount in claim.resources.items()
+    )
 
 
 def _dominant_share(claim: Claim, types: Sequence[MachineType]) -> float:

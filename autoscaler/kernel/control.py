@@ -40,6 +40,7 @@ class Scaled:
         labels: What its machine must be labelled with.
         bounds: Fewest and most replicas. Default 1 to 1000.
         every_s: The policy is asked so often, seconds. Default 1.
+        dry_run: Decisions are made and shown, and not carried out. Default no.
     """
 
     policy: Policy[object]
@@ -47,6 +48,7 @@ class Scaled:
     labels: Mapping[str, str] = field(default_factory=dict)
     bounds: Bounds = field(default_factory=lambda: Bounds(1))
     every_s: float = 1.0
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class Order:
         reason: The term that decided, in words.
         terms: The numbers behind it.
         failure: Why the policy could not be asked, if that is news; empty: it could, or that was told before.
+        dry_run: Whether it is only shown.
     """
 
     family: str
@@ -93,6 +96,7 @@ class Order:
     reason: str
     terms: Mapping[str, float]
     failure: str = ""
+    dry_run: bool = False
 
     @property
     def snapshot(self) -> Snapshot:
@@ -134,6 +138,11 @@ class Control:
     window_s: float = 10.0
     linger_s: float = 60.0
 
+    @property
+    def asks_for_machines(self) -> bool:
+        """Whether machines are asked for: their types are known, and not all is a dry run."""
+        return bool(self.types) and not all(family.dry_run for family in self.families.values())
+
     def start(self) -> State:
         """Nothing is known yet."""
         return State({name: Remembered(family.policy.start()) for name, family in self.families.items()})
@@ -173,10 +182,10 @@ class Control:
                 drafts.append(draft)
         claims = self._claims(known, readings)
         granted = self._grant(claims, machines)
-        orders = [self._clipped(draft, granted[draft.family]) for draft in drafts]
+        orders = [draft if draft.dry_run else self._clipped(draft, granted[draft.family]) for draft in drafts]
         demand = state.demand
         if self.types:
-            floors = {name: each.machines for name, each in known.items()}
+            floors = {name: each.machines for name, each in known.items() if not self.families[name].dry_run}
             got = [replace(claim, replicas=granted[claim.family]) for claim in claims]
             demand = demand.observe(time_s, needed(got, floors, self.fixed, self.types), self.linger_s)
         return orders, State(known, demand)
@@ -221,7 +230,8 @@ class Control:
         if seen.silent:
             terms["silent"] = seen.silent
         machines = (answer.machines or 0) if snapshot.fresh else kept.machines
-        order = Order(name, seen, before, replicas, reason, terms, text if failure != kept.failure else "")
+        told = text if failure != kept.failure else ""
+        order = Order(name, seen, before, replicas, reason, terms, told, family.dry_run)
         due_s = max(kept.due_s + family.every_s, time_s + family.every_s / 2) if kept.due_s else time_s + family.every_s
         return order, Remembered(known, seen.looked, replicas, machines, window_s, due_s, failure)
 
@@ -230,7 +240,7 @@ class Control:
         claims = []
         for name, family in self.families.items():
             wish = known[name].wish
-            if wish is None:
+            if wish is None or family.dry_run:
                 wish = readings[name].wanted if name in readings else family.bounds.min_replicas
             claims.append(Claim(name, wish, family.bounds.min_replicas, family.resources, family.labels))
         return claims
@@ -273,7 +283,9 @@ def _asked(policy: Policy[object], snapshot: Snapshot, known: object) -> tuple[D
                     given: object = number
                     if not isinstance(given, int) or given < 0:
                         return _Failure(name, f"it wants {given!r} {name}: return a whole number, 0 or more"), known
-                return Decision(replicas, machines, str(reason), dict(terms)), state
+                return Decision(
+                    replicas, machines, str(reason), {str(name): float(terms[name]) for name in terms}
+                ), state
             case _:
                 return _Failure("answer", f"it returned {answer!r}: return a Decision and the next state"), known
     except Exception as error:  # noqa: BLE001 (the user's own, whatever it is)

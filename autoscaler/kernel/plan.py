@@ -161,62 +161,29 @@ def pack(families: Sequence[Bundles], types: Sequence[MachineType]) -> Plan:
     >>> plan.count(), plan.homeless, plan.request()
     ({'small': 2}, {'web': 2}, [{'CPU': 4.0}, {'CPU': 4.0}])
     """
-    if len({bundles.family for bundles in families}) < len(families):
+    needs = {bundles.family: bundles.resources for bundles in families}
+    if len(needs) < len(families):
         raise ValueError("a family is given twice")
-    packing = Packing(types)
+    taken: list[tuple[MachineType, list[str], dict[str, float]]] = []
+    counts = dict.fromkeys((kind.name for kind in types), 0)
     homeless: dict[str, int] = {}
+    for kind in types:
+        for _ in range(kind.min_machines):
+            taken.append((kind, [], dict(kind.resources)))
+            counts[kind.name] += 1
     for bundles in sorted(families, key=lambda bundles: -_size(bundles.resources, types)):
-        for number in range(bundles.replicas):
-            if not packing.place(bundles, bundles.replicas - number):
-                homeless[bundles.family] = bundles.replicas - number
-                break
-    return packing.plan(homeless)
-
-
-class Packing:
-    """Machines that are being filled.
-
-    Args:
-        types: What machines may be had. Their minima are there from the start.
-    """
-
-    def __init__(self, types: Sequence[MachineType]) -> None:
-        self._types = types
-        self._first: dict[str, int] = {}  # by family, the first machine that may have room: they only get fuller
-        self._counts = {kind.name: kind.min_machines for kind in types}
-        self._taken: list[tuple[MachineType, list[str], dict[str, float]]] = [
-            (kind, [], dict(kind.resources)) for kind in types for _ in range(kind.min_machines)
-        ]
-
-    def place(self, bundles: Bundles, left: int = 1) -> bool:
-        """Put one replica onto the first machine with room, else onto a new one; whether there was any.
-
-        Args:
-            bundles: Its family.
-            left: How many are still to be placed: the price of a new machine is shared by those that fit.
-        """
-        first = self._first.get(bundles.family, 0)
-        while first < len(self._taken):
-            kind, _, free = self._taken[first]
-            if _holds(free, bundles) and kind.has(bundles.labels):
-                break
-            first += 1
-        else:
-            found = _cheapest(bundles, left, self._types, self._counts)
+        left = bundles.replicas
+        for place in taken:
+            left -= _put(bundles, left, place)
+        while left:
+            found = _cheapest(bundles, left, types, counts)
             if found is None:
-                return False
-            self._counts[found.name] += 1
-            self._taken.append((found, [], dict(found.resources)))
-        self._first[bundles.family] = first
-        _, families, free = self._taken[first]
-        families.append(bundles.family)
-        for name, amount in bundles.resources.items():
-            free[name] = free.get(name, 0.0) - amount
-        return True
-
-    def plan(self, homeless: Mapping[str, int]) -> Plan:
-        """As it is now."""
-        return Plan(tuple(Packed(kind, tuple(on)) for kind, on, _ in self._taken), homeless)
+                homeless[bundles.family] = left
+                break
+            counts[found.name] += 1
+            taken.append((found, [], dict(found.resources)))
+            left -= _put(bundles, left, taken[-1])
+    return Plan(tuple(Packed(kind, tuple(on)) for kind, on, _ in taken), homeless)
 
 
 def _size(bundle: Mapping[str, float], types: Sequence[MachineType]) -> float:
@@ -225,8 +192,18 @@ def _size(bundle: Mapping[str, float], types: Sequence[MachineType]) -> float:
     return 1.0 / min((count for count in fitting if count), default=1)
 
 
-def _holds(left: Mapping[str, float], bundles: Bundles) -> bool:
-    return all(left.get(name, 0.0) + DUST >= amount for name, amount in bundles.resources.items() if amount)
+def _put(bundles: Bundles, most: int, place: tuple[MachineType, list[str], dict[str, float]]) -> int:
+    """Put as many replicas on a machine as it holds, at most so many; how many."""
+    kind, on, left = place
+    needs = {name: amount for name, amount in bundles.resources.items() if amount}
+    if not kind.has(bundles.labels):
+        return 0
+    held = min(most, *(floor(left.get(name, 0.0) / amount + DUST) for name, amount in needs.items()))
+    if held > 0:
+        on += [bundles.family] * held
+        for name, amount in needs.items():
+            left[name] = left.get(name, 0.0) - amount * held
+    return max(held, 0)
 
 
 def _cheapest(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from raybeam.actors import Runtime, gen_server
 from raybeam.actors.testing import run as run_in_virtual_time
@@ -25,7 +25,7 @@ from .simulation import Simulation
 from .world import Faults, Sensor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from ..kernel.snapshot import Snapshot
     from .crew import Crew
@@ -96,7 +96,7 @@ class SimulatedFleet(Fleet):
         ready = {f"machine-{machine.number}": resources for machine in machines if machine.up}
         return MachinesReading(ready, len(machines) - len(ready))
 
-    async def scale(self, family: str, replicas: int) -> None:
+    async def scale(self, family: str, replicas: int, reason: str) -> None:
         """See `Fleet`."""
         self._play()
         crew = self._crews[family]
@@ -194,14 +194,19 @@ def _part(number: int, place: int, places: int) -> int:
     return number // places + (place < number % places)
 
 
-def control_of(world: World, families: Sequence[Family], **options: Any) -> Control:
+def control_of(world: World, families: Sequence[Family], dry_run: Collection[str] = ()) -> Control:
     """What decides for simulated families: the controller's kernel with their own policies."""
     types = [MachineType("machine", {"CPU": float(world.places)}, boot_s=world.boot_s, max_machines=world.max_machines)]
     scaled = {
-        family.name: Scaled(family.policy, PLACE, bounds=Bounds(max(family.min_replicas, 1), family.max_replicas))
+        family.name: Scaled(
+            family.policy,
+            PLACE,
+            bounds=Bounds(max(family.min_replicas, 1), family.max_replicas),
+            dry_run=family.name in dry_run,
+        )
         for family in families
     }
-    return Control(scaled, types=types, linger_s=world.machine_idle_s, **options)
+    return Control(scaled, types=types, linger_s=world.machine_idle_s)
 
 
 def rehearse(

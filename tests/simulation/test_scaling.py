@@ -1,53 +1,12 @@
 """A family is scaled up and down, by hand and amid faults, and no call is lost to it."""
 
-import asyncio
-from collections.abc import Iterator, Sequence
-from typing import ClassVar
-
 import pytest
 
-from raybeam.actors import CallFailed, GenServer, call
-from raybeam.cluster.simulation import Broken, Driver, Fault, FaultMix, FaultSchedule, History, Scenario, simulate
+from raybeam.cluster.simulation import Fault, FaultMix, FaultSchedule, History, simulate
 from raybeam.cluster.simulation.faults import KillReplica, KillRoot, Scale
 from raybeam.cluster.simulation.ledger import LedgerScenario
-from raybeam.cluster.simulation.promises import Promise
 
-LASTS_S = 8.0
-
-
-class Desk(GenServer):
-    @call(timeout_s=5.0)
-    async def serve(self, seconds: float) -> str:
-        await asyncio.sleep(seconds)
-        return self.runtime.name
-
-
-def every_call_is_answered(history: History) -> Iterator[Broken]:
-    for made in history.invocations:
-        if isinstance(made.error, CallFailed):
-            yield Broken("every_call_is_answered", f"{made}: {made.error!r}", made.began_at)
-
-
-class Stream(Scenario):
-    """Callers that never pause, of a method that may be done at most once."""
-
-    blueprint: ClassVar[dict[str, object]] = {
-        "name": "bank",
-        "families": {"desk": {"service": Desk, "max_restarts": 1000}},
-        "health": {"beat_s": 0.5, "unknown_after_s": 1.0, "down_after_s": 1.8},
-    }
-    drivers = 2
-    promises: ClassVar[Sequence[Promise]] = (every_call_is_answered,)
-
-    async def drive(self, driver: Driver) -> None:
-        desk, clock = driver.ref(Desk), asyncio.get_running_loop()
-        until = clock.time() + LASTS_S
-
-        async def caller() -> None:
-            while clock.time() < until:
-                await desk.serve(driver.random.uniform(0.0, 0.05))
-
-        await asyncio.gather(*(caller() for _ in range(8)))
+from .stream import Scaled, Stream
 
 
 def replicas_that_served(history: History) -> set[str]:
@@ -84,12 +43,6 @@ def test_a_replica_that_is_lost_while_it_drains_is_not_replaced() -> None:
 
     assert outcome.broken == ()
     assert len(outcome.history.replicas) == 5
-
-
-class Scaled(Stream):
-    """The same, where calls may fail."""
-
-    promises: ClassVar[Sequence[Promise]] = ()
 
 
 @pytest.mark.parametrize("down_for_s", [0.1, 1.5])

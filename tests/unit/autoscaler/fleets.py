@@ -46,6 +46,7 @@ class FaultyFleet(SimulatedFleet):
         hanging: Names of methods that never answer.
         slow_s: Seconds that it takes to tell of the machines.
         calls: Each call with its time.
+        reasons: Why replicas were wanted.
     """
 
     def __init__(self, *args: Any) -> None:
@@ -54,6 +55,7 @@ class FaultyFleet(SimulatedFleet):
         self.failing: set[str] = set()
         self.hanging: set[str] = set()
         self.slow_s = 0.0
+        self.reasons: list[str] = []
         self.calls: list[tuple[str, float, object]] = []
         self._latest: Mapping[str, FamilyReading] = {}
 
@@ -78,9 +80,10 @@ class FaultyFleet(SimulatedFleet):
         await asyncio.sleep(self.slow_s)
         return await super().machines()
 
-    async def scale(self, family: str, replicas: int) -> None:
+    async def scale(self, family: str, replicas: int, reason: str) -> None:
         await self._came("scale", replicas)
-        await super().scale(family, replicas)
+        self.reasons.append(reason)
+        await super().scale(family, replicas, reason)
 
     async def request_machines(self, shape: Sequence[Mapping[str, float]]) -> None:
         await self._came("request", len(shape))
@@ -126,16 +129,15 @@ class Played:
         *families: Family,
         disturb: Callable[[Played], Awaitable[None]] | None = None,
         prepare: Callable[[FaultyFleet], None] = lambda fleet: None,
-        dry_run: bool = False,
         world: World = WORLD,
         **options: Any,
     ) -> None:
         self.told: list[tuple[str, str, str]] = []
-        self.history = History([family.name for family in families], dry_run=dry_run)
+        self.history = History([family.name for family in families])
         self.fleet: FaultyFleet
         self.top: Pid
         self._control = options
-        self.runs: dict[str, Run] = run(self._play(families, disturb, prepare, dry_run, world))
+        self.runs: dict[str, Run] = run(self._play(families, disturb, prepare, world))
 
     @property
     def web(self) -> Run:
@@ -156,7 +158,6 @@ class Played:
         families: tuple[Family, ...],
         disturb: Callable[[Played], Awaitable[None]] | None,
         prepare: Callable[[FaultyFleet], None],
-        dry: bool,
         world: World,
     ) -> dict[str, Run]:
         async with Runtime(reports=lambda report: None) as runtime:
@@ -167,7 +168,7 @@ class Played:
             def told(kind: str, subject: str, text: str) -> None:
                 self.told.append((kind, subject, text))
 
-            self.top = await supervisor.start(_Tree, self.fleet, control, self.history, told, dry)
+            self.top = await supervisor.start(_Tree, self.fleet, control, self.history, told)
             if disturb is not None:
                 await disturb(self)
             await asyncio.sleep(self.fleet.horizon_s - runtime.loop.time())

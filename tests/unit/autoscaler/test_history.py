@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import isclose, isnan
 
-from raybeam.autoscaler.history import CHANGES_KEPT, HOLDS_KEPT, History
+from raybeam.autoscaler.history import CHANGES_KEPT, HOLDS_KEPT, KINDS_KEPT, OTHER, History
 from raybeam.autoscaler.kernel.control import Order
 from raybeam.autoscaler.kernel.observation import Looked, Observation
 from raybeam.autoscaler.kernel.snapshot import Snapshot
@@ -19,7 +20,7 @@ def test_a_change_is_told_once_and_a_spell_is_one_entry() -> None:
     history = History(["web"])
     told = [history.add(float(second), each) for second, each in enumerate([order(2, 2)] * 3 + [order(2, 5)] * 2)]
 
-    assert [entry is not None for entry in told] == [False, False, False, True, False]
+    assert [is_news for _, is_news in told] == [False, False, False, True, False]
     assert [(entry.direction, entry.time_s, entry.until_s, entry.times) for entry in history.of("web").entries] == [
         ("hold", 0.0, 2.0, 3),
         ("up", 3.0, 4.0, 2),
@@ -42,9 +43,20 @@ def test_changes_are_kept_longer_than_holds() -> None:
 
 
 def test_a_dry_run_is_told_as_one() -> None:
-    history = History(["web"], dry_run=True)
+    entry, is_news = History(["web"]).add(0.0, replace(order(2, 5), dry_run=True))
 
-    assert str(history.add(0.0, order(2, 5))) == "dry run: 2 -> 5: so it is (offered 3.912)"
+    assert (str(entry), is_news) == ("dry run: 2 -> 5: so it is (offered 3.912)", True)
+
+
+def test_reasons_are_counted_by_their_kind_and_only_so_many_kinds() -> None:
+    history = History(["web"])
+    for number in range(100):
+        history.add(float(number), order(2, 2, f"held: reason {number}"))
+        history.add(float(number), order(2, 2, f"{number} of them"))
+
+    assert history.decisions["web"]["hold", "held"] == 100
+    assert history.decisions["web"]["hold", OTHER] == 100 - KINDS_KEPT + 1
+    assert len(history.decisions["web"]) == KINDS_KEPT + 1
 
 
 def test_the_mean_wait_is_the_mean_queue_over_the_rate() -> None:

@@ -6,7 +6,7 @@ from raybeam.autoscaler.series import FULL, ROWS, Row, Series
 
 
 def row(time_s: float, queue: float = 0.0, rate: float = 5.0) -> Row:
-    return Row(time_s, rate, queue, 0, 1, 0, 0, 1, 1, 0)
+    return Row(time_s, rate, queue, 0, 0, 1, 0, 0, 1, 1, 0)
 
 
 def test_a_day_of_seconds_keeps_its_bound_its_beginning_and_the_latest_hour_in_full() -> None:

@@ -22,6 +22,10 @@ from raybeam.actors import (
     query,
 )
 from raybeam.actors.runtime import ambient_runtime
+from raybeam.autoscaler import Snapshot
+from raybeam.autoscaler.history import History
+from raybeam.autoscaler.kernel.control import Order
+from raybeam.autoscaler.kernel.observation import Looked, Observation
 from raybeam.cluster import Blueprint
 from raybeam.cluster.kernel.health import Health
 from raybeam.cluster.kernel.histogram import Histogram
@@ -301,7 +305,7 @@ def test_the_root_tells_how_its_families_stand() -> None:
         beat = Beat(place + 1, 0, Histogram(), Histogram(), 0, 0.0)
         replicas.heard(ReplicaName("shop", "stock", place, 1), beat, 0.0)
     blueprint = Blueprint.parse({"name": "shop", "families": {"stock": {"service": Stock, "replicas": 4}}})
-    readings = RootTelemetry(blueprint, lambda: table, replicas, lambda family: 6, occurred)
+    readings = RootTelemetry(blueprint, lambda: table, replicas, lambda family: 6, occurred, scaled_history())
     memory.telemetry.meter.watch(readings)
     memory.telemetry.hand_out()
     occurred["down"] += 1
@@ -312,6 +316,22 @@ def test_the_root_tells_how_its_families_stand() -> None:
     assert memory.values(i.QUEUE_DEPTH) == {(): 3}
     assert memory.values(i.RESTARTS) == {(): 5}
     assert memory.values(i.GENERATION) == {(): 7}
+    assert memory.values(i.SCALING_DECISIONS) == {("up", "the load needs more"): 1, ("hold", "held"): 2}
+    assert memory.values(i.SCALING_DECIDED) == {(): 6}
+    assert memory.values(i.SCALING_BACKLOG) == {(): 8}
+    assert memory.values(i.SCALING_OLDEST) == {(): 1.5}
+    assert memory.values(i.SCALING_OFFERED) == {(): 3.5}
+    assert memory.values(i.SCALING_RATE) == {}
+
+
+def scaled_history() -> History:
+    history = History(["stock"])
+    seen = Observation(Snapshot(1.0, queue=8, oldest_wait_s=1.5), Looked(1.0), 1.0, 0)
+    for second, (before, after, reason) in enumerate(
+        [(4, 6, "the load needs more"), (6, 6, "held: a"), (6, 6, "held: b")]
+    ):
+        history.add(float(second), Order("stock", seen, before, after, reason, {"offered": 3.5}))
+    return history
 
 
 def test_what_a_regulator_does_is_told_with_its_reasons() -> None:
