@@ -26,6 +26,7 @@ SYSTEM_KEYS = (
     "rebooking_cpus",
     "rebooking_wait_s",
     "fares_s",
+    "machines",
 )
 
 
@@ -40,10 +41,12 @@ class FlightsConfig(BaseModel):
     rebooking_cpus: float = Field(gt=0, le=64)
     rebooking_wait_s: float = Field(gt=0, le=60)
     fares_s: float = Field(ge=0, le=60)
+    machines: dict[str, Any]
     day: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
     speedup: float = Field(ge=0.01, le=1e6)
     kill_at: float | None = Field(ge=0, le=1)
     until_min: int | None = Field(gt=0)
+    after_s: float = Field(ge=0, le=3600)
     data: str | None
 
     @model_validator(mode="after")
@@ -94,6 +97,7 @@ class FlightsConfig(BaseModel):
         return Blueprint.parse(
             {
                 "name": self.name,
+                "machines": self.machines,
                 "families": {
                     "airports": {
                         "service": f"{services}:Airports",

@@ -19,7 +19,16 @@ from examples.flights.checks import verdict
 from examples.flights.config import FlightsConfig
 from examples.flights.day import load_airports, load_day
 from examples.flights.events import events_of
-from examples.flights.record import FamilySample, FamilyTotal, Restart, Rule, RunRecord, Sample
+from examples.flights.record import (
+    Capacity,
+    FamilySample,
+    FamilyTotal,
+    Restart,
+    Rule,
+    RunRecord,
+    Sample,
+    Scaled,
+)
 from examples.flights.report import need_plotly, write_report
 from examples.flights.services import Airports, Feed, Flights, Progress, Rebooking
 from raybeam.actors import CallFailed, ClusterError, ServiceError, UsageError
@@ -36,6 +45,7 @@ if TYPE_CHECKING:
 
 SAMPLE_S = 0.5
 PLAIN_LINE_EVERY_S = 5.0
+SCALES = "rebooking"
 DRAIN_S = 180.0
 
 
@@ -105,6 +115,7 @@ class _Run:
         try:
             await self._send_events()
             await self._drain()
+            await asyncio.sleep(self.job.config.after_s)
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
@@ -265,7 +276,24 @@ class _Run:
             rules=[Rule(check.rule, check.held, check.counted, check.broken_by) for check in checks],
             samples=self.samples,
             restarts=restarts,
+            capacity=await asyncio.to_thread(self._capacity),
         )
+
+    def _capacity(self) -> Capacity | None:
+        """How rebooking was scaled since the run began; `None`: its number is fixed."""
+        if self.job.blueprint.families[SCALES].scaling is None:
+            return None
+        history = self.system.scaling_history(SCALES)
+        times = history.series["time_s"]
+        first = next((place for place, at in enumerate(times) if at >= self.began_wall), len(times))
+        columns = {name: list(column[first:]) for name, column in history.series.items() if name != "time_s"}
+        columns["at_s"] = [at - self.began_wall for at in times[first:]]
+        changes = [
+            Scaled(entry.time_s - self.began_wall, entry.before, entry.after, entry.reason)
+            for entry in history.changes
+            if entry.time_s >= self.began_wall
+        ]
+        return Capacity(SCALES, columns, changes)
 
     def _recovered_s(self) -> float | None:
         """Seconds from the loss of the killed replica, as the root saw it, until another served in its place."""
@@ -330,6 +358,12 @@ def _print_summary(record: RunRecord, console: Console) -> None:
         shown = [f"{p50_s * 1000:.1f} / {p99_s * 1000:.1f}" for p50_s, p99_s in times]
         families.add_row(name, str(family.replicas), str(family.restarts), f"{family.served:,}", *shown)
     console.print(families)
+    if record.capacity is not None:
+        ready = record.capacity.columns["ready"]
+        console.print(
+            f"{record.capacity.family}: {min(ready, default=0):.0f} to {max(ready, default=0):.0f} replicas, "
+            f"{len(record.capacity.changes)} changes by the autoscaler"
+        )
     if record.killed is not None:
         back = "did not come back" if record.recovered_s is None else f"was replaced in {record.recovered_s:.1f} s"
         console.print(f"{record.killed} was killed midway and {back}")

@@ -27,8 +27,16 @@ SYSTEM: dict[str, object] = {
     "rebooking_cpus": 0.1,
     "rebooking_wait_s": 0.5,
     "fares_s": 0.0,
+    "machines": {},
 }
-WORKLOAD: dict[str, object] = {"day": "2013-05-15", "speedup": 60.0, "kill_at": None, "until_min": 320, "data": None}
+WORKLOAD: dict[str, object] = {
+    "day": "2013-05-15",
+    "speedup": 60.0,
+    "kill_at": None,
+    "until_min": 320,
+    "after_s": 0.0,
+    "data": None,
+}
 
 
 def job(**changes: object) -> FlightsJob:
@@ -47,7 +55,7 @@ def job(**changes: object) -> FlightsJob:
         ({"until_min": 1.5}, "workload.until_min=1.5: Input should be a valid integer"),
         ({"until_min": 1}, "workload.until_min=1: no flight leaves before that minute"),
         ({"dya": "2013-05-15"}, "workload.dya: no such key; did you mean 'day'?"),
-        ({"color": 1}, "workload.color: no such key; there are: day, speedup, kill_at, until_min, data"),
+        ({"color": 1}, "workload.color: no such key; there are: day, speedup, kill_at, until_min, after_s, data"),
     ],
 )
 def test_a_mistake_in_the_workload_is_told_with_its_key(changes: dict[str, object], told: str) -> None:
