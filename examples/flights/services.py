@@ -270,7 +270,8 @@ class Rebooking(GenServer):
         self.timetable = Timetable(flights, load_airports(Path(folder)))
         self.free = {flight.flight_id: flight.seats - sold_seats(flight, seed) for flight in flights}
 
-    @call(retry=AtLeastOnce(), timeout_s=600.0)
+    # Each group must be told in the end: when a replica with hundreds of them is lost, all are asked for again.
+    @call(retry=AtLeastOnce(budget=1.0), timeout_s=600.0)
     async def rebook(self, group: Group, origin: str, destination: str, ready_min: int) -> Booking:
         airports = peers.ref(Airports)
         self.free[group.flight_id] = 0
