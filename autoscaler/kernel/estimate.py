@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import log, sqrt
+from math import hypot, log, sqrt
+
+from .forecast import LEVEL, Trend
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +121,14 @@ class Arrivals:
             slices = (*slices[-kept:], (elapsed_s, arrivals))
         return replace(self, slices=slices)
 
-    def level(self, false_alarm_s: float = 600.0) -> Level:
+    def level(self, growth: Trend = LEVEL, false_alarm_s: float = 600.0) -> Level:
         """The rate: that of the longest past, corrected by each shorter one as far as it contradicts.
 
         A window of n arrivals knows its rate to n's square root. So a shorter window may move the estimate only to the
         edge of what it can tell, and a calm load is averaged over minutes while a change shows after seconds.
 
         Args:
+            growth: The trend; past counts are taken as if the rate had been the present one.
             false_alarm_s: How often about chance alone may look like a change, seconds.
 
         >>> calm = Arrivals(tuple((1.0, 10.0) for _ in range(64)))
@@ -147,6 +150,8 @@ class Arrivals:
             return Level(0.0, 0.0, 0.0)
         if windows[-1][0] < window_s:
             windows.append((window_s, count))
+        if growth.slope:
+            windows = [(window_s, max(count + growth.missed(window_s), 0.0)) for window_s, count in windows]
         longest_s, count = windows.pop()
         rate, decided_s, behind = count / longest_s, longest_s, count
         rough = sqrt(self.peakedness())
@@ -157,7 +162,7 @@ class Arrivals:
             if abs(apart) > doubt:
                 rate = max((root - doubt * doubt / apart) ** 2 - 0.375, 0.0) / window_s
                 decided_s, behind = window_s, count
-        error = rough * sqrt(behind + 1.0) / decided_s
+        error = hypot(rough * sqrt(behind + 1.0) / decided_s, growth.error * min(decided_s, growth.lasted_s) / 2.0)
         return Level(rate, error, decided_s)
 
     def peakedness(self) -> float:

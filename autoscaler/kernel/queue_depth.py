@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from math import ceil, isfinite
+from math import ceil, isfinite, sqrt
 from typing import TYPE_CHECKING
 
 from .bounds import Bounds
 from .drain import Drain, drain
-from .erlang import cheapest, later_than
 from .estimate import FEW, Arrivals, Level, ServiceTime
 from .forecast import Trend, trend
 from .insurance import Insurance
@@ -16,6 +15,7 @@ from .lead_time import LeadTime
 from .policy import Decision
 from .rehearsal import IDLE_PLACE, Stage
 from .scale_in import Hold
+from .staffing import Staff, Staffing
 from .zero import Idle
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 ROUNDS = 5
 """Rounds of the rehearsals in the time that a replica takes to start."""
-FLAT = 1.05
-"""The number of replicas is left as it is while that costs at most this much more than the best."""
 HOLD_STARTS = 2.0
 """Replicas are kept for so many starts after they were needed: about what stopping and starting them costs."""
 WORTHWHILE = 0.2
@@ -50,7 +48,8 @@ class Known:
     hold: Hold = field(default_factory=Hold)
     idle: Idle = field(default_factory=Idle)
     last: Snapshot | None = None
-    base: int = 0
+    staff: Staff = field(default_factory=Staff)
+    elapsed_s: float = 0.0
     places: int = 0
     places_hold: Hold = field(default_factory=Hold)
     round_s: float = 0.0
@@ -140,9 +139,10 @@ class QueueDepth:
                 held, None, met or "nothing new was heard: what there is stays", {"present": present}
             ), state
         known = self._learn(snapshot, state)
-        level, growth = known.arrivals.level(), trend(known.arrivals)
-        need = self._need(snapshot, known, level, growth)
-        known = self._insure(snapshot, replace(known, base=need.up), need)
+        growth = trend(known.arrivals)
+        level = known.arrivals.level(growth)
+        need, staff = self._need(snapshot, known, level, growth)
+        known = self._insure(snapshot, replace(known, staff=staff), need)
         cover = known.insurance.cover(need.up)
         excess = self._drain(snapshot, known, need)
         decision, known = self._compose(snapshot, known, need, cover, excess)
@@ -182,6 +182,7 @@ class QueueDepth:
             idle=state.idle.observe(seen.time_s, bool(seen.arrivals or seen.queue or seen.in_flight)),
             last=seen,
             places=places,
+            elapsed_s=elapsed_s,
             round_s=state.round_s + elapsed_s,
             round_arrivals=state.round_arrivals + (seen.arrivals if last else 0),
         )
@@ -201,38 +202,23 @@ class QueueDepth:
             return min(state.places, max(1, placed // machines))
         return state.places
 
-    def _for(self, rate: float, slots: int, service: ServiceTime) -> int:
-        """The cheapest number of replicas for a rate."""
-        load = rate * service.mean_s
-        return cheapest(load, service.mean_s, self.wait_s, self.lateness_price, slots=slots, cv=service.cv)
-
-    def _need(self, seen: Snapshot, known: Known, level: Level, growth: Trend) -> Need:
+    def _need(self, seen: Snapshot, known: Known, level: Level, growth: Trend) -> tuple[Need, Staff]:
         """Replicas for what is offered when those ordered now would serve."""
-        service, start_s, boot_s = known.service, known.start.mean_s, known.boot.mean_s
-        if level.rate <= 0:
-            wanted = 1 if seen.queue else 0
-            return Need(0.0, 0.0, wanted, wanted, 0)
-        rate = level.rate + growth.ahead(start_s) + level.error / 2
-        load = rate * service.mean_s
-        up = self._for(rate, seen.slots, service)
-        if known.base != up and self._costs(known.base, load, seen.slots, service) < FLAT * self._costs(
-            up, load, seen.slots, service
-        ):
-            up = known.base
-        down = max(up, self._for(level.rate + 2 * level.error, seen.slots, service))
-        ahead = growth.ahead(start_s + boot_s)
-        places = self._for(level.rate + ahead + level.error / 2, seen.slots, service) if ahead else 0
-        return Need(rate, load / seen.slots, up, down, places)
-
-    def _costs(self, replicas: int, load: float, slots: int, service: ServiceTime) -> float:
-        """Replicas and the price of lateness, a second."""
-        servers = replicas * slots
-        if servers <= load:
-            return float("inf")
-        late = sum(
-            later_than(wait_s, servers, load, service.mean_s, service.cv) for wait_s in (self.wait_s, 5 * self.wait_s)
+        service, start_s, boot_s = known.service, max(known.start.mean_s, SHORTEST_LEAD_S), known.boot.mean_s
+        staff = known.staff if known.staff.number is not None else Staff(seen.ready + seen.starting)
+        staffing = Staffing(
+            self.wait_s, self.lateness_price, service.mean_s, service.cv, seen.slots, known.places
         )
-        return replicas + self.lateness_price * load / slots * late
+        rate = level.rate + growth.ahead(start_s)
+        # What is not known yet will be known better by the time that it matters.
+        error = level.error * sqrt(level.window_s / (level.window_s + start_s)) * service.mean_s
+        staff = staff.observe(staffing, rate * service.mean_s, error, known.elapsed_s, start_s)
+        up = staff.number or 0
+        if not up and seen.queue:
+            up = 1
+        ahead = growth.ahead(start_s + boot_s)
+        places = staffing.best((level.rate + ahead) * service.mean_s, error) if ahead else 0
+        return Need(rate, rate * service.mean_s / seen.slots, up, up, places), staff
 
     def _insure(self, seen: Snapshot, known: Known, need: Need) -> Known:
         """One more round of the rehearsals when it is time."""
@@ -291,7 +277,7 @@ class QueueDepth:
             # Whoever was there before us had a reason: what there is stays for a while.
             hold = hold.observe(seen.time_s + start_s, present, HOLD_STARTS * start_s)
         hold = hold.observe(seen.time_s, keep, HOLD_STARTS * start_s)
-        wanted = max(base, need.up + int(excess.extra + 0.3))
+        wanted = max(base, ceil(need.offered + excess.extra - 0.5)) if excess.extra else base
         late = seen.queue * known.service.mean_s / seen.slots > need.offered * self.wait_s / 4
         spare = present - base
         replicas, reason = present, "enough for the load"
