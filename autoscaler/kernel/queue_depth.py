@@ -30,6 +30,7 @@ WORTHWHILE = 0.2
 """An order for a backlog is changed when the change is a larger part of what is there beyond the load."""
 CERTAIN = 0.3
 """And given up when it is a larger part than this."""
+GIVE_UP = 1.0
 STUCK = 2.5
 """Starts after which a replica that does not serve has no place."""
 SHORTEST_LEAD_S = 0.5
@@ -46,6 +47,7 @@ class Known:
     arrivals: Arrivals = field(default_factory=Arrivals)
     insurance: Insurance = field(default_factory=Insurance)
     hold: Hold = field(default_factory=Hold)
+    order: Hold = field(default_factory=Hold)
     idle: Idle = field(default_factory=Idle)
     last: Snapshot | None = None
     staff: Staff = field(default_factory=Staff)
@@ -278,6 +280,7 @@ class QueueDepth:
             hold = hold.observe(seen.time_s + start_s, present, HOLD_STARTS * start_s)
         hold = hold.observe(seen.time_s, keep, HOLD_STARTS * start_s)
         wanted = max(base, ceil(need.offered + excess.extra - 0.5)) if excess.extra else base
+        order = known.order.observe(seen.time_s, wanted, GIVE_UP * start_s)
         late = seen.queue * known.service.mean_s / seen.slots > need.offered * self.wait_s / 4
         spare = present - base
         replicas, reason = present, "enough for the load"
@@ -289,13 +292,13 @@ class QueueDepth:
             replicas, reason = wanted, "a backlog is to be cleared"
         elif late:
             # Those who serve stay until nothing is late; those on their way are given up if the queue needs fewer.
-            fewer = max(wanted, hold.most, seen.ready)
+            fewer = max(order.most, hold.most, seen.ready)
             if present - fewer > CERTAIN * spare:
                 replicas, reason = fewer, "the backlog is smaller than it was"
             elif spare:
                 reason = "held: a backlog is being cleared"
-        elif max(wanted, hold.most) < present:
-            replicas, reason = max(wanted, hold.most), "less has been needed for a while"
+        elif max(order.most, hold.most) < present:
+            replicas, reason = max(order.most, hold.most), "less has been needed for a while"
         elif spare:
             reason = "held: a start costs as much as keeping them"
         replicas, met = self.bounds.clip(replicas)
@@ -303,7 +306,7 @@ class QueueDepth:
         floor = min(max(cover.places, places_hold.most), self.bounds.most)
         # A floor for what is insured only: the platform finds machines for the replicas that are wanted by itself.
         machines = ceil(floor / known.places - 1e-9) if floor and known.places else None
-        return Decision(replicas, machines, met or reason), replace(known, hold=hold, places_hold=places_hold)
+        return Decision(replicas, machines, met or reason), replace(known, hold=hold, order=order, places_hold=places_hold)
 
     def _return_cost(self, known: Known, start_s: float) -> float:
         """What it costs that the next request finds nobody: the start, and all that comes meanwhile is late."""
