@@ -20,6 +20,7 @@ class ServiceTime:
 
     Attributes:
         mean_s: Mean seconds; the prior until something is known.
+        prior_s: What was assumed before; it weighs as much as a few completions. `None`: `mean_s`.
         cv: Coefficient of variation.
         count: Completions behind it, older ones weighing less.
         total_s: Seconds of service of these.
@@ -33,6 +34,7 @@ class ServiceTime:
     total_s: float = 0.0
     exposure_s: float = 0.0
     square: float = 0.0
+    prior_s: float | None = None
 
     def observe(
         self, completions: int, service_s: float | None, cv: float | None, in_flight: int, elapsed_s: float
@@ -45,9 +47,10 @@ class ServiceTime:
 
         >>> early = ServiceTime(1.0).observe(2, 0.1, None, 8, 5.0)  # 2 short ones came back, 8 are 5 s under way
         >>> round(early.mean_s, 1)
-        20.0
+        6.4
         """
         keep = 1.0 - min(0.5, completions / MEMORY)
+        prior_s = self.mean_s if self.prior_s is None else self.prior_s
         measured = 0.0 if service_s is None else service_s
         spread = self.cv if cv is None else cv
         count = self.count * keep + completions
@@ -60,12 +63,12 @@ class ServiceTime:
         if count < 1:
             # Nothing came back yet: a request takes at least as long as those under way have been served.
             served = exposure / in_flight if in_flight else 0.0
-            return ServiceTime(max(self.mean_s, served), self.cv, count, total, exposure, square)
+            return ServiceTime(max(self.mean_s, served), self.cv, count, total, exposure, square, prior_s)
         under_way = min(exposure - total, in_flight * exposure / count) if count < 20 * in_flight else 0.0
-        mean = (total + max(under_way, 0.0)) / count
+        mean = (total + max(under_way, 0.0) + FEW * prior_s) / (count + FEW)
         variance = max(square / count - (total / count) ** 2, 0.0)
         varied = min(sqrt(variance) * count / total, MOST_CV) if total > 0 and count >= FEW else self.cv
-        return ServiceTime(mean, varied, count, total, exposure, square)
+        return ServiceTime(mean, varied, count, total, exposure, square, prior_s)
 
 
 FEW = 5

@@ -154,8 +154,8 @@ class QueueDepth:
             "service_s": known.service.mean_s,
             "offered": need.offered,
             "for_the_load": need.up,
-            "for_the_backlog": excess.extra,
-            "backlog": excess.backlog,
+            "for_the_backlog": excess[0].extra,
+            "backlog": excess[0].backlog,
             "insured": cover.replicas,
             "places_insured": max(cover.places, need.places),
             "rule": known.insurance.replica_rule,
@@ -207,17 +207,20 @@ class QueueDepth:
     def _need(self, seen: Snapshot, known: Known, level: Level, growth: Trend) -> tuple[Need, Staff]:
         """Replicas for what is offered when those ordered now would serve."""
         service, start_s, boot_s = known.service, max(known.start.mean_s, SHORTEST_LEAD_S), known.boot.mean_s
-        staff = known.staff if known.staff.number is not None else Staff(seen.ready + seen.starting)
-        staffing = Staffing(
-            self.wait_s, self.lateness_price, service.mean_s, service.cv, seen.slots, known.places
-        )
+        present = seen.ready + seen.starting
+        if not known.arrivals.slices and present:
+            # Nothing is known yet; whoever was there before us had a reason.
+            return Need(0.0, 0.0, present, present, 0), Staff(present)
+        if level.rate <= 0:
+            wanted = 1 if seen.queue else 0
+            return Need(0.0, 0.0, wanted, wanted, 0), Staff(wanted)
+        staff = known.staff if known.staff.number is not None else Staff(present)
+        staffing = Staffing(self.wait_s, self.lateness_price, service.mean_s, service.cv, seen.slots, known.places)
         rate = level.rate + growth.ahead(start_s)
         # What is not known yet will be known better by the time that it matters.
         error = level.error * sqrt(level.window_s / (level.window_s + start_s)) * service.mean_s
         staff = staff.observe(staffing, rate * service.mean_s, error, known.elapsed_s, start_s)
         up = staff.number or 0
-        if not up and seen.queue:
-            up = 1
         ahead = growth.ahead(start_s + boot_s)
         places = staffing.best((level.rate + ahead) * service.mean_s, error) if ahead else 0
         return Need(rate, rate * service.mean_s / seen.slots, up, up, places), staff
@@ -241,10 +244,13 @@ class QueueDepth:
         insurance = known.insurance.step(need.up, need.places, work, stage, self.memory_s)
         return replace(known, insurance=insurance, round_s=0.0, round_arrivals=0)
 
-    def _drain(self, seen: Snapshot, known: Known, need: Need) -> Drain:
-        """What the queue asks for; nothing as long as it is not known how much work that is."""
+    def _drain(self, seen: Snapshot, known: Known, need: Need) -> tuple[Drain, Drain]:
+        """What the queue asks for: of those that are there or on their way, and of those ordered now.
+
+        Nothing as long as it is not known how much work a queue is.
+        """
         if known.service.count < FEW:
-            return Drain()
+            return Drain(), Drain()
         start_s = max(known.start.mean_s, SHORTEST_LEAD_S)
         cost_s, soonest = start_s, 0.0
         free = known.places * seen.machines_ready - seen.ready - seen.starting - seen.draining
@@ -252,20 +258,23 @@ class QueueDepth:
             # Replicas wait for machines, and empty ones cost too.
             soonest = min((at_s for at_s, _ in known.boot.remaining_s(seen.time_s)), default=known.boot.mean_s)
             cost_s += IDLE_PLACE * (known.boot.mean_s + self.linger_s)
-        lead_s = start_s + soonest
-        if not seen.machines_pending and seen.starting:
-            lead_s = min((at_s for at_s, _ in known.start.remaining_s(seen.time_s)), default=start_s)
-        return drain(
-            seen.queue * known.service.mean_s / seen.slots,
-            need.offered,
-            seen.ready,
-            lead_s,
-            wait_s=self.wait_s,
-            price=self.lateness_price,
-            cost_s=cost_s,
+        waiting = seen.queue * known.service.mean_s / seen.slots
+        coming = known.start.remaining_s(seen.time_s, soonest if seen.machines_pending else 0.0)
+        new_s = start_s + (known.boot.mean_s if known.places and free <= 0 else 0.0)
+        first_s = new_s
+        if seen.machines_pending:
+            first_s = start_s + soonest
+        elif seen.starting:
+            first_s = min((at_s for at_s, _ in coming), default=start_s)
+        prices = {"wait_s": self.wait_s, "price": self.lateness_price, "cost_s": cost_s}
+        # By the time that one ordered now serves, those on their way will have done some of the work.
+        done = sum(number * max(new_s - at_s, 0.0) for at_s, number in coming) / new_s
+        return (
+            drain(waiting, need.offered, seen.ready, first_s, **prices),
+            drain(waiting, need.offered, seen.ready + done, new_s, **prices),
         )
 
-    def _compose(self, seen: Snapshot, known: Known, need: Need, cover: Cover, excess: Drain) -> tuple[Decision, Known]:
+    def _compose(self, seen: Snapshot, known: Known, need: Need, cover: Cover, excess: tuple[Drain, Drain]) -> tuple[Decision, Known]:
         """The largest of what load, insurance and backlog ask for, held for a while on the way down."""
         start_s = max(known.start.mean_s, SHORTEST_LEAD_S)
         present = seen.ready + seen.starting
@@ -279,7 +288,8 @@ class QueueDepth:
             # Whoever was there before us had a reason: what there is stays for a while.
             hold = hold.observe(seen.time_s + start_s, present, HOLD_STARTS * start_s)
         hold = hold.observe(seen.time_s, keep, HOLD_STARTS * start_s)
-        wanted = max(base, ceil(need.offered + excess.extra - 0.5)) if excess.extra else base
+        of_all, of_new = (max(base, ceil(need.offered + part.extra - 0.5)) if part.extra else base for part in excess)
+        wanted = of_all if of_all <= present else max(min(of_all, of_new), min(of_all, present))
         order = known.order.observe(seen.time_s, wanted, GIVE_UP * start_s)
         late = seen.queue * known.service.mean_s / seen.slots > need.offered * self.wait_s / 4
         spare = present - base
@@ -306,7 +316,9 @@ class QueueDepth:
         floor = min(max(cover.places, places_hold.most), self.bounds.most)
         # A floor for what is insured only: the platform finds machines for the replicas that are wanted by itself.
         machines = ceil(floor / known.places - 1e-9) if floor and known.places else None
-        return Decision(replicas, machines, met or reason), replace(known, hold=hold, order=order, places_hold=places_hold)
+        return Decision(replicas, machines, met or reason), replace(
+            known, hold=hold, order=order, places_hold=places_hold
+        )
 
     def _return_cost(self, known: Known, start_s: float) -> float:
         """What it costs that the next request finds nobody: the start, and all that comes meanwhile is late."""

@@ -105,9 +105,7 @@ class Staffing:
         else:
             waits = blocked / (1.0 - offered / servers * (1.0 - blocked))
         spare = servers - offered
-        return sum(
-            tail(waits, spare, wait_s, self.service_s, self.cv) for wait_s in (self.wait_s, 5.0 * self.wait_s)
-        )
+        return sum(tail(waits, spare, wait_s, self.service_s, self.cv) for wait_s in (self.wait_s, 5.0 * self.wait_s))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +150,15 @@ class Staff:
         # Fewer only if that pays also where the load may be: what chance did would have to be undone.
         most = load + 2.0 * error
         best = staffing.best(most, error)
-        too_few = max(self.too_few + (staffing.cost(number, load, error)-staffing.cost(number + 1, load, error)) * elapsed_s, 0.0) if self.too_few else 0.0
+        too_few = (
+            max(
+                self.too_few
+                + (staffing.cost(number, load, error) - staffing.cost(number + 1, load, error)) * elapsed_s,
+                0.0,
+            )
+            if self.too_few
+            else 0.0
+        )
         if best >= number:
             return Staff(number, too_few)
         too_many = self.too_many + (staffing.cost(number, most, error) - staffing.cost(best, most, error)) * elapsed_s
