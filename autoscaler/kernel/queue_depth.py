@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from math import ceil, isfinite
+from math import ceil, isfinite, sqrt
 from typing import TYPE_CHECKING
 
 from .bounds import Bounds
 from .bursts import IDLE_PLACE, Prices
 from .drain import Drain, drain
-from .erlang import cheapest, later_than
 from .estimate import FEW, Arrivals, Level, ServiceTime
 from .forecast import Trend, trend
 from .insurance import Insurance
 from .lead_time import LeadTime
 from .policy import Decision
 from .scale_in import Hold
+from .staffing import Staff, Staffing
 from .zero import Idle
 
 if TYPE_CHECKING:
@@ -24,14 +24,13 @@ if TYPE_CHECKING:
 
 ROUNDS = 5
 """Rounds of the rehearsals in the time that a replica takes to start."""
-FLAT = 1.05
-"""The number of replicas is left as it is while that costs at most this much more than the best."""
 HOLD_STARTS = 2.0
 """Replicas are kept for so many starts after they were needed: about what stopping and starting them costs."""
 WORTHWHILE = 0.2
 """An order for a backlog is changed when the change is a larger part of what is there beyond the load."""
 CERTAIN = 0.3
 """And given up when it is a larger part than this."""
+GIVE_UP = 1.0
 STUCK = 2.5
 """Starts after which a replica that does not serve has no place."""
 SHORTEST_LEAD_S = 0.5
@@ -48,9 +47,11 @@ class Known:
     arrivals: Arrivals = field(default_factory=Arrivals)
     insurance: Insurance = field(default_factory=Insurance)
     hold: Hold = field(default_factory=Hold)
+    order: Hold = field(default_factory=Hold)
     idle: Idle = field(default_factory=Idle)
     last: Snapshot | None = None
-    base: int = 0
+    staff: Staff = field(default_factory=Staff)
+    elapsed_s: float = 0.0
     places: int = 0
     filled: int = 0
     places_hold: Hold = field(default_factory=Hold)
@@ -141,9 +142,10 @@ class QueueDepth:
                 held, None, met or "nothing new was heard: what there is stays", {"present": present}
             ), state
         known = self._learn(snapshot, state)
-        level, growth = known.arrivals.level(), trend(known.arrivals)
-        need = self._need(snapshot, known, level, growth)
-        known = self._insure(snapshot, replace(known, base=need.up), need)
+        growth = trend(known.arrivals)
+        level = known.arrivals.level(growth)
+        need, staff = self._need(snapshot, known, level, growth)
+        known = self._insure(snapshot, replace(known, staff=staff), need)
         cover = known.insurance.cover(need.up)
         excess = self._drain(snapshot, known, need)
         decision, known = self._compose(snapshot, known, need, cover, excess)
@@ -153,8 +155,8 @@ class QueueDepth:
             "service_s": known.service.mean_s,
             "offered": need.offered,
             "for_the_load": need.up,
-            "for_the_backlog": excess.extra,
-            "backlog": excess.backlog,
+            "for_the_backlog": excess[0].extra,
+            "backlog": excess[0].backlog,
             "insured": cover.replicas,
             "places_insured": max(cover.places, need.places),
             "serving_costs": known.insurance.overhead,
@@ -185,6 +187,7 @@ class QueueDepth:
             idle=state.idle.observe(seen.time_s, bool(seen.arrivals or seen.queue or seen.in_flight)),
             last=seen,
             places=places,
+            elapsed_s=elapsed_s,
             round_s=state.round_s + elapsed_s,
             round_arrivals=state.round_arrivals + (seen.arrivals if last else 0),
         )
@@ -202,38 +205,26 @@ class QueueDepth:
             return max(state.filled, 1, min(state.places, placed // machines))
         return max(state.places, state.filled)
 
-    def _for(self, rate: float, slots: int, service: ServiceTime) -> int:
-        """The cheapest number of replicas for a rate."""
-        load = rate * service.mean_s
-        return cheapest(load, service.mean_s, self.wait_s, self.lateness_price, slots=slots, cv=service.cv)
-
-    def _need(self, seen: Snapshot, known: Known, level: Level, growth: Trend) -> Need:
+    def _need(self, seen: Snapshot, known: Known, level: Level, growth: Trend) -> tuple[Need, Staff]:
         """Replicas for what is offered when those ordered now would serve."""
-        service, start_s, boot_s = known.service, known.start.mean_s, known.boot.mean_s
+        service, start_s, boot_s = known.service, max(known.start.mean_s, SHORTEST_LEAD_S), known.boot.mean_s
+        present = seen.ready + seen.starting
+        if not known.arrivals.slices and present:
+            # Nothing is known yet; whoever was there before us had a reason.
+            return Need(0.0, 0.0, present, present, 0), Staff(present)
         if level.rate <= 0:
             wanted = 1 if seen.queue else 0
-            return Need(0.0, 0.0, wanted, wanted, 0)
-        rate = level.rate + growth.ahead(start_s) + level.error / 2
-        load = rate * service.mean_s
-        up = self._for(rate, seen.slots, service)
-        if known.base != up and self._costs(known.base, load, seen.slots, service) < FLAT * self._costs(
-            up, load, seen.slots, service
-        ):
-            up = known.base
-        down = max(up, self._for(level.rate + 2 * level.error, seen.slots, service))
+            return Need(0.0, 0.0, wanted, wanted, 0), Staff(wanted)
+        staff = known.staff if known.staff.number is not None else Staff(present)
+        staffing = Staffing(self.wait_s, self.lateness_price, service.mean_s, service.cv, seen.slots, known.places)
+        rate = level.rate + growth.ahead(start_s)
+        # What is not known yet will be known better by the time that it matters.
+        error = level.error * sqrt(level.window_s / (level.window_s + start_s)) * service.mean_s
+        staff = staff.observe(staffing, rate * service.mean_s, error, known.elapsed_s, start_s)
+        up = staff.number or 0
         ahead = growth.ahead(start_s + boot_s)
-        places = self._for(level.rate + ahead + level.error / 2, seen.slots, service) if ahead else 0
-        return Need(rate, load / seen.slots, up, down, places)
-
-    def _costs(self, replicas: int, load: float, slots: int, service: ServiceTime) -> float:
-        """Replicas and the price of lateness, a second."""
-        servers = replicas * slots
-        if servers <= load:
-            return float("inf")
-        late = sum(
-            later_than(wait_s, servers, load, service.mean_s, service.cv) for wait_s in (self.wait_s, 5 * self.wait_s)
-        )
-        return replicas + self.lateness_price * load / slots * late
+        places = staffing.best((level.rate + ahead) * service.mean_s, error) if ahead else 0
+        return Need(rate, rate * service.mean_s / seen.slots, up, up, places), staff
 
     def _insure(self, seen: Snapshot, known: Known, need: Need) -> Known:
         """One more round of the rehearsals when it is time."""
@@ -253,10 +244,13 @@ class QueueDepth:
         insurance = known.insurance.step(need.up, work, prices, known.round_s, known.service.mean_s, self.memory_s)
         return replace(known, insurance=insurance, round_s=0.0, round_arrivals=0)
 
-    def _drain(self, seen: Snapshot, known: Known, need: Need) -> Drain:
-        """What the queue asks for; nothing as long as it is not known how much work that is."""
+    def _drain(self, seen: Snapshot, known: Known, need: Need) -> tuple[Drain, Drain]:
+        """What the queue asks for: of those that are there or on their way, and of those ordered now.
+
+        Nothing as long as it is not known how much work a queue is.
+        """
         if known.service.count < FEW:
-            return Drain()
+            return Drain(), Drain()
         start_s = max(known.start.mean_s, SHORTEST_LEAD_S)
         cost_s, soonest = start_s, 0.0
         free = known.places * seen.machines_ready - seen.ready - seen.starting - seen.draining
@@ -264,20 +258,23 @@ class QueueDepth:
             # Replicas wait for machines, and empty ones cost too.
             soonest = min((at_s for at_s, _ in known.boot.remaining_s(seen.time_s)), default=known.boot.mean_s)
             cost_s += IDLE_PLACE * (known.boot.mean_s + self.linger_s)
-        lead_s = start_s + soonest
-        if not seen.machines_pending and seen.starting:
-            lead_s = min((at_s for at_s, _ in known.start.remaining_s(seen.time_s)), default=start_s)
-        return drain(
-            seen.queue * known.service.mean_s / seen.slots,
-            need.offered,
-            seen.ready,
-            lead_s,
-            wait_s=self.wait_s,
-            price=self.lateness_price,
-            cost_s=cost_s,
+        waiting = seen.queue * known.service.mean_s / seen.slots
+        coming = known.start.remaining_s(seen.time_s, soonest if seen.machines_pending else 0.0)
+        new_s = start_s + (known.boot.mean_s if known.places and free <= 0 else 0.0)
+        first_s = new_s
+        if seen.machines_pending:
+            first_s = start_s + soonest
+        elif seen.starting:
+            first_s = min((at_s for at_s, _ in coming), default=start_s)
+        prices = {"wait_s": self.wait_s, "price": self.lateness_price, "cost_s": cost_s}
+        # By the time that one ordered now serves, those on their way will have done some of the work.
+        done = sum(number * max(new_s - at_s, 0.0) for at_s, number in coming) / new_s
+        return (
+            drain(waiting, need.offered, seen.ready, first_s, **prices),
+            drain(waiting, need.offered, seen.ready + done, new_s, **prices),
         )
 
-    def _compose(self, seen: Snapshot, known: Known, need: Need, cover: Cover, excess: Drain) -> tuple[Decision, Known]:
+    def _compose(self, seen: Snapshot, known: Known, need: Need, cover: Cover, excess: tuple[Drain, Drain]) -> tuple[Decision, Known]:
         """The largest of what load, insurance and backlog ask for, held for a while on the way down."""
         start_s = max(known.start.mean_s, SHORTEST_LEAD_S)
         present = seen.ready + seen.starting
@@ -291,7 +288,9 @@ class QueueDepth:
             # Whoever was there before us had a reason: what there is stays for a while.
             hold = hold.observe(seen.time_s + start_s, present, HOLD_STARTS * start_s)
         hold = hold.observe(seen.time_s, keep, HOLD_STARTS * start_s)
-        wanted = max(base, need.up + int(excess.extra + 0.3))
+        of_all, of_new = (max(base, ceil(need.offered + part.extra - 0.5)) if part.extra else base for part in excess)
+        wanted = of_all if of_all <= present else max(min(of_all, of_new), min(of_all, present))
+        order = known.order.observe(seen.time_s, wanted, GIVE_UP * start_s)
         late = seen.queue * known.service.mean_s / seen.slots > need.offered * self.wait_s / 4
         spare = present - base
         replicas, reason = present, "enough for the load"
@@ -303,13 +302,13 @@ class QueueDepth:
             replicas, reason = wanted, "a backlog is to be cleared"
         elif late:
             # Those who serve stay until nothing is late; those on their way are given up if the queue needs fewer.
-            fewer = max(wanted, hold.most, seen.ready)
+            fewer = max(order.most, hold.most, seen.ready)
             if present - fewer > CERTAIN * spare:
                 replicas, reason = fewer, "the backlog is smaller than it was"
             elif spare:
                 reason = "held: a backlog is being cleared"
-        elif max(wanted, hold.most) < present:
-            replicas, reason = max(wanted, hold.most), "less has been needed for a while"
+        elif max(order.most, hold.most) < present:
+            replicas, reason = max(order.most, hold.most), "less has been needed for a while"
         elif spare:
             reason = "held: a start costs as much as keeping them"
         replicas, met = self.bounds.clip(replicas)
@@ -318,7 +317,9 @@ class QueueDepth:
         floor = min(places_hold.most, self.bounds.most)
         # A floor for what is insured only: the platform finds machines for the replicas that are wanted by itself.
         machines = ceil(floor / known.places - 1e-9) if floor and known.places else None
-        return Decision(replicas, machines, met or reason), replace(known, hold=hold, places_hold=places_hold)
+        return Decision(replicas, machines, met or reason), replace(
+            known, hold=hold, order=order, places_hold=places_hold
+        )
 
     def _return_cost(self, known: Known, start_s: float) -> float:
         """What it costs that the next request finds nobody: the start, and all that comes meanwhile is late."""
