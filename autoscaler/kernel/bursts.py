@@ -22,10 +22,12 @@ class Step:
     Attributes:
         need: Most replicas that were needed.
         load: Replicas that were busy with what came, on average.
+        at_s: When it ended, seconds.
     """
 
     need: float
     load: float
+    at_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Burst:
     """A rise of the need that was over before new machines could have served.
 
     Attributes:
-        at: Step in which it began.
+        at_s: When it began, seconds.
         below: Need right before.
         soon: Most that was needed before new replicas could have served.
         need: Most that was needed before new machines could have.
@@ -41,7 +43,7 @@ class Burst:
         length: Steps that it lasted.
     """
 
-    at: int
+    at_s: float
     below: float
     soon: float
     need: float
@@ -94,23 +96,23 @@ def bursts(history: Sequence[Step], start: int, boot: int) -> list[Burst]:
         while end < count and ((end < stop and end <= first) or needs[end] >= middle):
             end += 1
         load = max(step.load for step in history[at:end])
-        found.append(Burst(first, below, min(below + fastest, peak), peak, load, end - first))
+        found.append(Burst(history[first].at_s, below, min(below + fastest, peak), peak, load, end - first))
         at = stop
         while at < end and needs[at] >= needs[at - 1] and needs[at] <= peak:
             at += 1
     return found
 
 
-def next_after(found: Sequence[Burst]) -> tuple[float, float] | None:
-    """When the next one begins if they are regular, and how exactly that is known, steps; None: they are not."""
-    gaps = [late.at - early.at for early, late in pairwise(found)][-4:]
+def next_after(found: Sequence[Burst], step_s: float) -> tuple[float, float] | None:
+    """When the next one begins if they are regular, and how exactly that is known, seconds; None: they are not."""
+    gaps = [late.at_s - early.at_s for early, late in pairwise(found)][-4:]
     if len(gaps) < 2:
         return None
     middle = sorted(gaps)[len(gaps) // 2]
-    within = max(1.0, 0.05 * middle)
+    within = max(step_s, 0.05 * middle)
     if max(abs(gap - middle) for gap in gaps) > within or (within / middle) ** (len(gaps) - 1) > CHANCE:
         return None
-    return found[-1].at + middle, within
+    return found[-1].at_s + middle, within
 
 
 def loss(burst: Burst, replicas: float, places: float, prices: Prices) -> float:

@@ -7,7 +7,7 @@ are two tiers, for places on machines are cheaper than replicas and take longer 
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ LONGEST = 720
 """Steps of the history that are kept, half a start of a replica each: an hour if that takes 10 s."""
 LONE = 5.0
 """A burst that no other has followed in the time that is remembered, over this, is as likely the only one as not."""
-ALIKE = 1.5
+ALIKE = 2.0
 """Bursts that began at a need within this factor of the present one can happen now."""
 REMEMBERED = 24
 """The latest bursts of that kind that count."""
@@ -71,11 +71,12 @@ class Insurance:
     service_s: float = 0.0
 
     def step(
-        self, need: float, work: float, prices: Prices, round_s: float, service_s: float, memory_s: float
+        self, now_s: float, need: float, work: float, prices: Prices, round_s: float, service_s: float, memory_s: float
     ) -> Insurance:
         """After one more round.
 
         Args:
+            now_s: Time, seconds.
             need: Replicas that the load needs.
             work: What came, replica-seconds.
             prices: What things cost.
@@ -91,9 +92,9 @@ class Insurance:
         past, measured_s = self.history, self.service_s or service_s
         if not 1 / SERVICE_CHANGED < service_s / measured_s < SERVICE_CHANGED:
             ratio, measured_s = service_s / measured_s, service_s
-            past = tuple([Step(step.need * ratio, step.load * ratio) for step in past])
+            past = tuple([Step(step.need * ratio, step.load * ratio, step.at_s) for step in past])
         kept = min(LONGEST, max(int(memory_s / step_s), 2))
-        history = (*past[1 - kept :], Step(peak, work / step_s))
+        history = (*past[1 - kept :], Step(peak, work / step_s, now_s))
         found = bursts(history, max(1, ceil(prices.start_s / step_s)), ceil(prices.boot_s / step_s))
         overhead = _overhead(history, found, prices, step_s)
         priced = replace(prices, step_s=step_s, late=prices.late * overhead)
@@ -125,18 +126,21 @@ def _levels(history: Sequence[Step], found: Sequence[Burst], prices: Prices, mem
     if not like:
         return Cover()
     exposed_s = max(sum([low <= step.need <= high for step in history]), 1) * prices.step_s
-    tallest = max(burst.need for burst in like)
     lone = exposed_s / (exposed_s + memory_s / LONE)
-    tall = sorted(burst.need - need for burst in like)
-    weighted = [(burst, 1 - lone / (len(tall) - bisect_right(tall, (burst.need - need) / 2))) for burst in like]
+    harms = [loss(burst, need, -(-need // prices.places) * prices.places, prices) for burst in like]
+    ordered = sorted(harms)
+    weighted = [
+        (burst, 1 - lone / (len(like) - bisect_left(ordered, harm / 2)))
+        for burst, harm in zip(like, harms, strict=True)
+    ]
     for_replicas = for_places = 1 / exposed_s
-    regular = next_after([burst for burst in like if burst.need - need > (tallest - need) / 2])
-    if regular and regular[0] + regular[1] > len(history):
-        due, within = regular[0] - len(history), regular[1]
-        start, boot = prices.start_s / prices.step_s, prices.boot_s / prices.step_s
-        soon = 1 / ((2 * within + 1 + start) * prices.step_s) / len(like)
-        for_replicas = soon if due <= ceil(start) + within else UNLIKELY * for_replicas
-        for_places = soon if due <= ceil(start) + ceil(boot) + within else UNLIKELY * for_places
+    tallest_ones = [burst for burst, harm in zip(like, harms, strict=True) if harm > ordered[-1] / 3]
+    regular, now_s = next_after(tallest_ones, prices.step_s), history[-1].at_s
+    if regular and regular[0] + regular[1] > now_s:
+        due_s, within_s = regular[0] - now_s, regular[1] + prices.step_s
+        soon = 1 / (2 * within_s + prices.start_s) / len(tallest_ones)
+        for_replicas = soon if due_s <= prices.start_s + within_s else UNLIKELY * for_replicas
+        for_places = soon if due_s <= prices.start_s + prices.boot_s + within_s else UNLIKELY * for_places
     _, places = _cheapest(weighted, need, for_places, prices)
     replicas, their_places = _cheapest(weighted, need, for_replicas, prices)
     places = max(places, their_places)

@@ -241,7 +241,9 @@ class QueueDepth:
             self.linger_s,
         )
         work = known.round_arrivals * known.service.mean_s / seen.slots
-        insurance = known.insurance.step(need.up, work, prices, known.round_s, known.service.mean_s, self.memory_s)
+        insurance = known.insurance.step(
+            seen.time_s, need.up, work, prices, known.round_s, known.service.mean_s, self.memory_s
+        )
         return replace(known, insurance=insurance, round_s=0.0, round_arrivals=0)
 
     def _drain(self, seen: Snapshot, known: Known, need: Need) -> tuple[Drain, Drain]:
@@ -274,7 +276,9 @@ class QueueDepth:
             drain(waiting, need.offered, seen.ready + done, new_s, **prices),
         )
 
-    def _compose(self, seen: Snapshot, known: Known, need: Need, cover: Cover, excess: tuple[Drain, Drain]) -> tuple[Decision, Known]:
+    def _compose(
+        self, seen: Snapshot, known: Known, need: Need, cover: Cover, excess: tuple[Drain, Drain]
+    ) -> tuple[Decision, Known]:
         """The largest of what load, insurance and backlog ask for, held for a while on the way down."""
         start_s = max(known.start.mean_s, SHORTEST_LEAD_S)
         present = seen.ready + seen.starting
