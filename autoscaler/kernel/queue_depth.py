@@ -11,10 +11,10 @@ from .drain import Drain, drain
 from .estimate import FEW, Arrivals, Level, ServiceTime
 from .forecast import Trend, trend
 from .insurance import Insurance
-from .lead_time import LeadTime
+from .lead_time import LeadTime, Order
 from .policy import Decision
 from .rehearsal import IDLE_PLACE, Stage
-from .scale_in import Hold
+from .scale_in import Hold, Turns
 from .staffing import Staff, Staffing
 from .zero import Idle
 
@@ -48,6 +48,7 @@ class Known:
     insurance: Insurance = field(default_factory=Insurance)
     hold: Hold = field(default_factory=Hold)
     order: Hold = field(default_factory=Hold)
+    turns: Turns = field(default_factory=Turns)
     idle: Idle = field(default_factory=Idle)
     last: Snapshot | None = None
     staff: Staff = field(default_factory=Staff)
@@ -92,6 +93,7 @@ class QueueDepth:
         linger_s: How long the platform keeps a machine without replicas, seconds. Default 60.
         places: Replicas that fit on a machine; `None`: seen. Default `None`.
         memory_s: Time in which what was learned of the load's habits fades, seconds. Default 3600.
+        reversals_per_hour: Changes of direction, up and down, that are made at most in an hour. Default 30.
 
     Raises:
         ValueError: A number is negative or not finite, or no request could be in time: `wait_s` or `lateness_price`
@@ -116,9 +118,20 @@ class QueueDepth:
     linger_s: float = 60.0
     places: int | None = None
     memory_s: float = 3600.0
+    reversals_per_hour: float = 30.0
 
     def __post_init__(self) -> None:
-        for name in ("wait_s", "lateness_price", "service_s", "start_s", "boot_s", "linger_s", "places", "memory_s"):
+        for name in (
+            "wait_s",
+            "lateness_price",
+            "service_s",
+            "start_s",
+            "boot_s",
+            "linger_s",
+            "places",
+            "memory_s",
+            "reversals_per_hour",
+        ):
             value = getattr(self, name)
             if value is not None and not (isfinite(value) and value >= 0):
                 raise ValueError(f"{name}={value!r}: give a finite number, 0 or more")
@@ -198,8 +211,9 @@ class QueueDepth:
             return max(state.places, -(-placed // machines))
         if not state.places:
             return -(-(placed + seen.starting) // (machines + seen.machines_pending))
-        oldest_s = seen.time_s - state.start.orders[0].at_s if state.start.orders else 0.0
-        if machines and placed and not seen.machines_pending and oldest_s > STUCK * state.start.mean_s:
+        oldest = state.start.orders[0] if state.start.orders else Order(seen.time_s, 0)
+        due_s = STUCK * state.start.mean_s + (state.boot.mean_s if oldest.held_up else 0.0)
+        if machines and placed and not seen.machines_pending and seen.time_s - oldest.at_s > due_s:
             # They would serve by now if there were places.
             return min(state.places, max(1, placed // machines))
         return state.places
@@ -219,10 +233,14 @@ class QueueDepth:
         rate = level.rate + growth.ahead(start_s)
         # What is not known yet will be known better by the time that it matters.
         error = level.error * sqrt(level.window_s / (level.window_s + start_s)) * service.mean_s
-        staff = staff.observe(staffing, rate * service.mean_s, error, known.elapsed_s, start_s)
+        new_s = 0.0
+        if known.places and present >= known.places * (seen.machines_ready + seen.machines_pending) - seen.draining:
+            # The next one needs a machine.
+            new_s = IDLE_PLACE * (known.places - 1) * (boot_s + self.linger_s)
+        staff = staff.observe(staffing, rate * service.mean_s, error, known.elapsed_s, start_s, new_s)
         up = staff.number or 0
         ahead = growth.ahead(start_s + boot_s)
-        places = staffing.best((level.rate + ahead) * service.mean_s, error) if ahead else 0
+        places = replace(staffing, places=0).best((level.rate + ahead) * service.mean_s) if ahead else 0
         return Need(rate, rate * service.mean_s / seen.slots, up, up, places), staff
 
     def _insure(self, seen: Snapshot, known: Known, need: Need) -> Known:
@@ -274,7 +292,9 @@ class QueueDepth:
             drain(waiting, need.offered, seen.ready + done, new_s, **prices),
         )
 
-    def _compose(self, seen: Snapshot, known: Known, need: Need, cover: Cover, excess: tuple[Drain, Drain]) -> tuple[Decision, Known]:
+    def _compose(
+        self, seen: Snapshot, known: Known, need: Need, cover: Cover, excess: tuple[Drain, Drain]
+    ) -> tuple[Decision, Known]:
         """The largest of what load, insurance and backlog ask for, held for a while on the way down."""
         start_s = max(known.start.mean_s, SHORTEST_LEAD_S)
         present = seen.ready + seen.starting
@@ -311,13 +331,16 @@ class QueueDepth:
             replicas, reason = max(order.most, hold.most), "less has been needed for a while"
         elif spare:
             reason = "held: a start costs as much as keeping them"
+        allowed, turns = known.turns.allow(seen.time_s, present, replicas, self.reversals_per_hour)
+        if not allowed:
+            replicas, reason = present, "held: it has changed direction often enough"
         replicas, met = self.bounds.clip(replicas)
         places_hold = known.places_hold.observe(seen.time_s, need.places, known.boot.mean_s)
         floor = min(max(cover.places, places_hold.most), self.bounds.most)
         # A floor for what is insured only: the platform finds machines for the replicas that are wanted by itself.
         machines = ceil(floor / known.places - 1e-9) if floor and known.places else None
         return Decision(replicas, machines, met or reason), replace(
-            known, hold=hold, order=order, places_hold=places_hold
+            known, hold=hold, order=order, turns=turns, places_hold=places_hold
         )
 
     def _return_cost(self, known: Known, start_s: float) -> float:
