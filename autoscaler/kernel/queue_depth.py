@@ -7,13 +7,13 @@ from math import ceil, isfinite, sqrt
 from typing import TYPE_CHECKING
 
 from .bounds import Bounds
+from .bursts import IDLE_PLACE, Prices
 from .drain import Drain, drain
 from .estimate import FEW, Arrivals, Level, ServiceTime
 from .forecast import Trend, trend
 from .insurance import Insurance
 from .lead_time import LeadTime, Order
 from .policy import Decision
-from .rehearsal import IDLE_PLACE, Stage
 from .scale_in import Hold, Turns
 from .staffing import Staff, Staffing
 from .zero import Idle
@@ -54,6 +54,7 @@ class Known:
     staff: Staff = field(default_factory=Staff)
     elapsed_s: float = 0.0
     places: int = 0
+    filled: int = 0
     places_hold: Hold = field(default_factory=Hold)
     round_s: float = 0.0
     round_arrivals: int = 0
@@ -171,8 +172,7 @@ class QueueDepth:
             "backlog": excess[0].backlog,
             "insured": cover.replicas,
             "places_insured": max(cover.places, need.places),
-            "rule": known.insurance.replica_rule,
-            "machine_rule": known.insurance.machine_rule,
+            "serving_costs": known.insurance.overhead,
             "start_s": known.start.mean_s,
             "boot_s": known.boot.mean_s,
             "present": present,
@@ -183,6 +183,9 @@ class QueueDepth:
         """What the snapshot tells of service, arrivals and lead times."""
         last = state.last
         elapsed_s = seen.time_s - last.time_s if last else 0.0
+        if seen.machines_ready:
+            # So many are on the fullest machine at least.
+            state = replace(state, filled=max(state.filled, -(-(seen.ready + seen.draining) // seen.machines_ready)))
         places = self._places(seen, state)
         came = max(seen.ready - last.ready, 0) if last else 0
         booted = max(seen.machines_ready - last.machines_ready, 0) if last else 0
@@ -207,16 +210,14 @@ class QueueDepth:
         placed, machines = seen.ready + seen.draining, seen.machines_ready
         if self.places is not None or not machines + seen.machines_pending:
             return state.places
-        if not seen.machines_pending and not seen.starting:
-            return max(state.places, -(-placed // machines))
         if not state.places:
             return -(-(placed + seen.starting) // (machines + seen.machines_pending))
         oldest = state.start.orders[0] if state.start.orders else Order(seen.time_s, 0)
         due_s = STUCK * state.start.mean_s + (state.boot.mean_s if oldest.held_up else 0.0)
         if machines and placed and not seen.machines_pending and seen.time_s - oldest.at_s > due_s:
             # They would serve by now if there were places.
-            return min(state.places, max(1, placed // machines))
-        return state.places
+            return max(state.filled, 1, min(state.places, placed // machines))
+        return max(state.places, state.filled)
 
     def _need(self, seen: Snapshot, known: Known, level: Level, growth: Trend) -> tuple[Need, Staff]:
         """Replicas for what is offered when those ordered now would serve."""
@@ -248,18 +249,17 @@ class QueueDepth:
         start_s = max(known.start.mean_s, SHORTEST_LEAD_S)
         if known.round_s < max(1.0, start_s / ROUNDS) * 0.999:
             return known
-        step_s = known.round_s
-        stage = Stage(
-            step_s,
-            max(1, round(start_s / step_s)),
-            max(1, round(known.boot.mean_s / step_s)),
-            round(self.linger_s / step_s),
+        prices = Prices(
+            known.round_s,
+            start_s,
+            known.boot.mean_s,
             max(known.places, 1),
             self.wait_s,
             self.lateness_price,
+            self.linger_s,
         )
         work = known.round_arrivals * known.service.mean_s / seen.slots
-        insurance = known.insurance.step(need.up, need.places, work, stage, self.memory_s)
+        insurance = known.insurance.step(need.up, work, prices, known.round_s, known.service.mean_s, self.memory_s)
         return replace(known, insurance=insurance, round_s=0.0, round_arrivals=0)
 
     def _drain(self, seen: Snapshot, known: Known, need: Need) -> tuple[Drain, Drain]:
@@ -335,8 +335,9 @@ class QueueDepth:
         if not allowed:
             replicas, reason = present, "held: it has changed direction often enough"
         replicas, met = self.bounds.clip(replicas)
-        places_hold = known.places_hold.observe(seen.time_s, need.places, known.boot.mean_s)
-        floor = min(max(cover.places, places_hold.most), self.bounds.most)
+        places = max(need.places, ceil(cover.places))
+        places_hold = known.places_hold.observe(seen.time_s, places, known.boot.mean_s)
+        floor = min(places_hold.most, self.bounds.most)
         # A floor for what is insured only: the platform finds machines for the replicas that are wanted by itself.
         machines = ceil(floor / known.places - 1e-9) if floor and known.places else None
         return Decision(replicas, machines, met or reason), replace(

@@ -13,8 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf, sqrt
 
+from .bursts import IDLE_PLACE
 from .erlang import MANY, erlang_b, halfin_whitt, tail
-from .rehearsal import IDLE_PLACE
 
 NODES = ((-sqrt(3.0), 1 / 6), (0.0, 2 / 3), (sqrt(3.0), 1 / 6))
 """Standard errors and weights for a mean over a normal distribution (Gauss and Hermite, three nodes)."""
