@@ -12,9 +12,9 @@ from .drain import Drain, drain
 from .estimate import FEW, Arrivals, Level, ServiceTime
 from .forecast import Trend, trend
 from .insurance import Insurance
-from .lead_time import LeadTime
+from .lead_time import LeadTime, Order
 from .policy import Decision
-from .scale_in import Hold
+from .scale_in import Hold, Turns
 from .staffing import Staff, Staffing
 from .zero import Idle
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .snapshot import Snapshot
 
 ROUNDS = 5
-"""Rounds of the rehearsals in the time that a replica takes to start."""
+"""Rounds of the insurance in the time that a replica takes to start."""
 HOLD_STARTS = 2.0
 """Replicas are kept for so many starts after they were needed: about what stopping and starting them costs."""
 WORTHWHILE = 0.2
@@ -31,6 +31,7 @@ WORTHWHILE = 0.2
 CERTAIN = 0.3
 """And given up when it is a larger part than this."""
 GIVE_UP = 1.0
+"""An order for a backlog is given up after so many starts: ordered anew, it would have to start again."""
 STUCK = 2.5
 """Starts after which a replica that does not serve has no place."""
 SHORTEST_LEAD_S = 0.5
@@ -48,6 +49,7 @@ class Known:
     insurance: Insurance = field(default_factory=Insurance)
     hold: Hold = field(default_factory=Hold)
     order: Hold = field(default_factory=Hold)
+    turns: Turns = field(default_factory=Turns)
     idle: Idle = field(default_factory=Idle)
     last: Snapshot | None = None
     staff: Staff = field(default_factory=Staff)
@@ -57,6 +59,7 @@ class Known:
     places_hold: Hold = field(default_factory=Hold)
     round_s: float = 0.0
     round_arrivals: int = 0
+    counted_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +70,12 @@ class Need:
         rate: Arrivals a second that are counted with.
         offered: Work, replica-seconds a second.
         up: Replicas to have.
-        down: Replicas to keep: the same at the upper end of what the rate may be.
         places: Places on machines by the time at which new machines would be up.
     """
 
     rate: float
     offered: float
     up: int
-    down: int
     places: int
 
 
@@ -93,10 +94,15 @@ class QueueDepth:
         linger_s: How long the platform keeps a machine without replicas, seconds. Default 60.
         places: Replicas that fit on a machine; `None`: seen. Default `None`.
         memory_s: Time in which what was learned of the load's habits fades, seconds. Default 3600.
+        reversals_per_hour: Changes of direction, up and down, that are made at most in an hour. Default 30.
+        answer_s: Time from which on an answer is late, wait and service together, seconds; then `wait_s` is what the
+            measured service time leaves of it. `None`: only the wait counts. Default `None`.
+        machines_spare: Machines, the fullest ones, that may be lost at once while the load is still served in time.
+            Each costs the replicas of one machine all the time. Default 0.
 
     Raises:
         ValueError: A number is negative or not finite, or no request could be in time: `wait_s` or `lateness_price`
-            is 0.
+            is 0, or `answer_s` is not above `service_s`.
 
     >>> from raybeam.autoscaler.kernel.snapshot import Snapshot
     >>> policy = QueueDepth(service_s=0.5)
@@ -117,15 +123,34 @@ class QueueDepth:
     linger_s: float = 60.0
     places: int | None = None
     memory_s: float = 3600.0
+    reversals_per_hour: float = 30.0
+    answer_s: float | None = None
+    machines_spare: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("wait_s", "lateness_price", "service_s", "start_s", "boot_s", "linger_s", "places", "memory_s"):
+        for name in (
+            "wait_s",
+            "lateness_price",
+            "service_s",
+            "start_s",
+            "boot_s",
+            "linger_s",
+            "places",
+            "memory_s",
+            "reversals_per_hour",
+        ):
             value = getattr(self, name)
             if value is not None and not (isfinite(value) and value >= 0):
                 raise ValueError(f"{name}={value!r}: give a finite number, 0 or more")
         for name in ("wait_s", "lateness_price", "memory_s", "places"):
             if getattr(self, name) == 0:
                 raise ValueError(f"{name}=0: give a number above 0")
+
+        if self.answer_s is not None and self.answer_s <= self.service_s:
+            raise ValueError(
+                f"answer_s={self.answer_s!r} is not above service_s={self.service_s!r}: no number of replicas answers "
+                "in less time than serving takes"
+            )
 
     def start(self) -> Known:
         """Nothing is known yet."""
@@ -136,11 +161,12 @@ class QueueDepth:
     def decide(self, snapshot: Snapshot, state: Known) -> tuple[Decision, Known]:
         """How many replicas there should be now."""
         present = snapshot.ready + snapshot.starting
-        if not snapshot.fresh or (state.last is not None and snapshot.time_s <= state.last.time_s):
-            held, met = self.bounds.clip(present)
-            return Decision(
-                held, None, met or "nothing new was heard: what there is stays", {"present": present}
-            ), state
+        now_s = snapshot.time_s
+        if state.last is not None and now_s <= max(state.counted_s, state.last.time_s):
+            return self._stay(present, "not later than the snapshot before: what there is stays"), state
+        if not snapshot.fresh:
+            # Counts are since the snapshot before, and this was one.
+            return self._stay(present, "nothing new was heard: what there is stays"), replace(state, counted_s=now_s)
         known = self._learn(snapshot, state)
         growth = trend(known.arrivals)
         level = known.arrivals.level(growth)
@@ -148,10 +174,15 @@ class QueueDepth:
         known = self._insure(snapshot, replace(known, staff=staff), need)
         cover = known.insurance.cover(need.up)
         excess = self._drain(snapshot, known, need)
+        more = ceil(need.offered + excess[1].extra - 0.5) - present
+        if excess[1].extra and more > 0:
+            excess = self._drain(snapshot, known, need, more)
         decision, known = self._compose(snapshot, known, need, cover, excess)
         terms = {
             "rate_per_s": level.rate,
+            "rate_over_s": level.window_s,
             "rate_counted_with": need.rate,
+            "trend_per_s2": growth.slope,
             "service_s": known.service.mean_s,
             "offered": need.offered,
             "for_the_load": need.up,
@@ -164,12 +195,24 @@ class QueueDepth:
             "boot_s": known.boot.mean_s,
             "present": present,
         }
-        return replace(decision, terms=terms), known
+        reason = decision.reason
+        if self.answer_s is not None and known.service.mean_s >= self.answer_s:
+            reason += f"; serving takes {known.service.mean_s:.3g} s: nothing can be answered in {self.answer_s:.3g} s"
+        return replace(decision, reason=reason, terms=terms), known
+
+    def _stay(self, present: int, why: str) -> Decision:
+        """What there is, within the bounds."""
+        held, met = self.bounds.clip(present)
+        return Decision(held, None, met or why, {"present": present})
+
+    def _wait_s(self, service_s: float) -> float:
+        """From which wait on a request is late; `wait_s` as well if service alone takes too long."""
+        return self.wait_s if self.answer_s is None or service_s >= self.answer_s else self.answer_s - service_s
 
     def _learn(self, seen: Snapshot, state: Known) -> Known:
         """What the snapshot tells of service, arrivals and lead times."""
         last = state.last
-        elapsed_s = seen.time_s - last.time_s if last else 0.0
+        elapsed_s = seen.time_s - max(last.time_s, state.counted_s) if last else 0.0
         if seen.machines_ready:
             # So many are on the fullest machine at least.
             state = replace(state, filled=max(state.filled, -(-(seen.ready + seen.draining) // seen.machines_ready)))
@@ -186,6 +229,7 @@ class QueueDepth:
             arrivals=state.arrivals.observe(seen.arrivals, elapsed_s),
             idle=state.idle.observe(seen.time_s, bool(seen.arrivals or seen.queue or seen.in_flight)),
             last=seen,
+            counted_s=seen.time_s,
             places=places,
             elapsed_s=elapsed_s,
             round_s=state.round_s + elapsed_s,
@@ -199,8 +243,9 @@ class QueueDepth:
             return state.places
         if not state.places:
             return -(-(placed + seen.starting) // (machines + seen.machines_pending))
-        oldest_s = seen.time_s - state.start.orders[0].at_s if state.start.orders else 0.0
-        if machines and placed and not seen.machines_pending and oldest_s > STUCK * state.start.mean_s:
+        oldest = state.start.orders[0] if state.start.orders else Order(seen.time_s, 0)
+        due_s = STUCK * state.start.mean_s + (state.boot.mean_s if oldest.held_up else 0.0)
+        if machines and placed and not seen.machines_pending and seen.time_s - oldest.at_s > due_s:
             # They would serve by now if there were places.
             return max(state.filled, 1, min(state.places, placed // machines))
         return max(state.places, state.filled)
@@ -211,20 +256,26 @@ class QueueDepth:
         present = seen.ready + seen.starting
         if not known.arrivals.slices and present:
             # Nothing is known yet; whoever was there before us had a reason.
-            return Need(0.0, 0.0, present, present, 0), Staff(present)
+            return Need(0.0, 0.0, present, 0), Staff(present)
         if level.rate <= 0:
             wanted = 1 if seen.queue else 0
-            return Need(0.0, 0.0, wanted, wanted, 0), Staff(wanted)
+            return Need(0.0, 0.0, wanted, 0), Staff(wanted)
         staff = known.staff if known.staff.number is not None else Staff(present)
-        staffing = Staffing(self.wait_s, self.lateness_price, service.mean_s, service.cv, seen.slots, known.places)
+        staffing = Staffing(
+            self._wait_s(service.mean_s), self.lateness_price, service.mean_s, service.cv, seen.slots, known.places
+        )
         rate = level.rate + growth.ahead(start_s)
         # What is not known yet will be known better by the time that it matters.
         error = level.error * sqrt(level.window_s / (level.window_s + start_s)) * service.mean_s
-        staff = staff.observe(staffing, rate * service.mean_s, error, known.elapsed_s, start_s)
+        new_s = 0.0
+        if known.places and present >= known.places * (seen.machines_ready + seen.machines_pending) - seen.draining:
+            # The next one needs a machine.
+            new_s = IDLE_PLACE * (known.places - 1) * (boot_s + self.linger_s)
+        staff = staff.observe(staffing, rate * service.mean_s, error, known.elapsed_s, start_s, new_s)
         up = staff.number or 0
         ahead = growth.ahead(start_s + boot_s)
-        places = staffing.best((level.rate + ahead) * service.mean_s, error) if ahead else 0
-        return Need(rate, rate * service.mean_s / seen.slots, up, up, places), staff
+        places = replace(staffing, places=0).best((level.rate + ahead) * service.mean_s) if ahead else 0
+        return Need(rate, rate * service.mean_s / seen.slots, up, places), staff
 
     def _insure(self, seen: Snapshot, known: Known, need: Need) -> Known:
         """One more round of the rehearsals when it is time."""
@@ -236,7 +287,7 @@ class QueueDepth:
             start_s,
             known.boot.mean_s,
             max(known.places, 1),
-            self.wait_s,
+            self._wait_s(known.service.mean_s),
             self.lateness_price,
             self.linger_s,
         )
@@ -246,10 +297,11 @@ class QueueDepth:
         )
         return replace(known, insurance=insurance, round_s=0.0, round_arrivals=0)
 
-    def _drain(self, seen: Snapshot, known: Known, need: Need) -> tuple[Drain, Drain]:
+    def _drain(self, seen: Snapshot, known: Known, need: Need, beyond: int = 0) -> tuple[Drain, Drain]:
         """What the queue asks for: of those that are there or on their way, and of those ordered now.
 
-        Nothing as long as it is not known how much work a queue is.
+        Nothing as long as it is not known how much work a queue is. Those ordered now need a machine if `beyond` others
+        take the free places.
         """
         if known.service.count < FEW:
             return Drain(), Drain()
@@ -262,13 +314,13 @@ class QueueDepth:
             cost_s += IDLE_PLACE * (known.boot.mean_s + self.linger_s)
         waiting = seen.queue * known.service.mean_s / seen.slots
         coming = known.start.remaining_s(seen.time_s, soonest if seen.machines_pending else 0.0)
-        new_s = start_s + (known.boot.mean_s if known.places and free <= 0 else 0.0)
+        new_s = start_s + (known.boot.mean_s if known.places and beyond >= free else 0.0)
         first_s = new_s
         if seen.machines_pending:
             first_s = start_s + soonest
         elif seen.starting:
             first_s = min((at_s for at_s, _ in coming), default=start_s)
-        prices = {"wait_s": self.wait_s, "price": self.lateness_price, "cost_s": cost_s}
+        prices = {"wait_s": self._wait_s(known.service.mean_s), "price": self.lateness_price, "cost_s": cost_s}
         # By the time that one ordered now serves, those on their way will have done some of the work.
         done = sum(number * max(new_s - at_s, 0.0) for at_s, number in coming) / new_s
         return (
@@ -283,8 +335,9 @@ class QueueDepth:
         start_s = max(known.start.mean_s, SHORTEST_LEAD_S)
         present = seen.ready + seen.starting
         insured = ceil(cover.replicas - 1e-9)
-        base = max(need.up, insured)
-        keep = max(need.down, insured)
+        spared = self.machines_spare * known.places if need.up else 0
+        base = max(need.up + spared, insured)
+        keep = base
         if keep == 0 and present and known.idle.keeps(seen.time_s, self._return_cost(known, start_s)):
             keep = 1
         hold = known.hold
@@ -292,15 +345,21 @@ class QueueDepth:
             # Whoever was there before us had a reason: what there is stays for a while.
             hold = hold.observe(seen.time_s + start_s, present, HOLD_STARTS * start_s)
         hold = hold.observe(seen.time_s, keep, HOLD_STARTS * start_s)
-        of_all, of_new = (max(base, ceil(need.offered + part.extra - 0.5)) if part.extra else base for part in excess)
+        of_all, of_new = (
+            max(base, ceil(need.offered + part.extra - 0.5) + spared) if part.extra else base for part in excess
+        )
         wanted = of_all if of_all <= present else max(min(of_all, of_new), min(of_all, present))
         order = known.order.observe(seen.time_s, wanted, GIVE_UP * start_s)
-        late = seen.queue * known.service.mean_s / seen.slots > need.offered * self.wait_s / 4
+        late = seen.queue * known.service.mean_s / seen.slots > need.offered * self._wait_s(known.service.mean_s) / 4
         spare = present - base
         replicas, reason = present, "enough for the load"
         if spare < 0:
             replicas = wanted
-            reason = "the load needs more" if need.up >= insured else "insurance: the load is likely to need more"
+            reason = (
+                "the load needs more"
+                if base > insured or need.up >= insured
+                else "insurance: the load is likely to need more"
+            )
             reason = "a backlog is to be cleared" if wanted > base else reason
         elif wanted - present > WORTHWHILE * spare:
             replicas, reason = wanted, "a backlog is to be cleared"
@@ -315,6 +374,12 @@ class QueueDepth:
             replicas, reason = max(order.most, hold.most), "less has been needed for a while"
         elif spare:
             reason = "held: a start costs as much as keeping them"
+        allowed, turns = known.turns.allow(seen.time_s, present, replicas, self.reversals_per_hour)
+        if not allowed:
+            replicas, reason = present, "held: it has changed direction often enough"
+        if seen.starting and replicas < seen.ready:
+            # Those on their way are given up first; whoever serves goes when nobody is starting.
+            replicas = seen.ready
         replicas, met = self.bounds.clip(replicas)
         places = max(need.places, ceil(cover.places))
         places_hold = known.places_hold.observe(seen.time_s, places, known.boot.mean_s)
@@ -322,7 +387,7 @@ class QueueDepth:
         # A floor for what is insured only: the platform finds machines for the replicas that are wanted by itself.
         machines = ceil(floor / known.places - 1e-9) if floor and known.places else None
         return Decision(replicas, machines, met or reason), replace(
-            known, hold=hold, order=order, places_hold=places_hold
+            known, hold=hold, order=order, turns=turns, places_hold=places_hold
         )
 
     def _return_cost(self, known: Known, start_s: float) -> float:

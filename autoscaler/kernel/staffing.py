@@ -17,7 +17,12 @@ from .bursts import IDLE_PLACE
 from .erlang import MANY, erlang_b, halfin_whitt, tail
 
 NODES = ((-sqrt(3.0), 1 / 6), (0.0, 2 / 3), (sqrt(3.0), 1 / 6))
-"""Standard errors and weights with which a mean over a normal distribution is taken (Gauss and Hermite, three nodes)."""
+"""Standard errors and weights for a mean over a normal distribution (Gauss and Hermite, three nodes)."""
+
+CONFIRMED = 3
+"""Snapshots in a row that must want more: one may be chance, and the next ones share half of its arrivals or less."""
+SURE = 2.0
+"""Standard errors by which the load may be larger when fewer replicas are taken: chance alone does that once in 40."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,7 @@ class Staffing:
         >>> Staffing(wait_s=1.0, price=10.0, service_s=0.5).best(10.0)
         12
         >>> Staffing(wait_s=1.0, price=10.0, service_s=0.5).best(10.0, error=2.0)
-        14
+        15
         """
         if load <= 0 or self.service_s <= 0:
             return 0
@@ -116,50 +121,57 @@ class Staff:
         number: The number; `None`: none was chosen yet.
         too_few: What it has cost more than a larger one, replica-seconds.
         too_many: What it has cost more than a smaller one.
+        seen: Times in a row that it was too few.
     """
 
     number: int | None = None
     too_few: float = 0.0
     too_many: float = 0.0
+    seen: int = 0
 
-    def observe(self, staffing: Staffing, load: float, error: float, elapsed_s: float, change_s: float) -> Staff:
+    def observe(
+        self, staffing: Staffing, load: float, error: float, elapsed_s: float, change_s: float, machine_s: float = 0.0
+    ) -> Staff:
         """With a load that was there for some time.
+
+        More are taken, where a machine has a place for them, as soon as it is confirmed that it pays: they are paid for
+        as they go. What is so dear that it has paid already is not waited for. Fewer are taken when that has paid for
+        long enough, and also where the load may be: what chance did would have to be undone.
 
         Args:
             staffing: What numbers cost.
             load: Offered load in erlangs.
             error: Its standard error.
             elapsed_s: For how long, seconds.
-            change_s: What it costs to change by one replica, replica-seconds.
+            change_s: What it costs to have one fewer and then one more, replica-seconds.
+            machine_s: What it costs that one more needs a machine, replica-seconds; 0: it needs none.
 
         >>> staffing = Staffing(wait_s=1.0, price=10.0, service_s=0.5)
         >>> staff = Staff(13).observe(staffing, 10.0, 0.0, 1.0, 10.0)
-        >>> staff.number, staff.observe(staffing, 10.0, 0.0, 20.0, 10.0).number
+        >>> staff.number, staff.observe(staffing, 10.0, 0.0, 60.0, 10.0).number
         (13, 12)
         >>> Staff(13).observe(staffing, 40.0, 0.0, 1.0, 10.0).number
-        44
+        43
         """
-        best = staffing.best(load, error)
         number = self.number
+        best = staffing.best(load, error)
         if number is None:
             return Staff(best)
         if best > number:
-            up = staffing.cost(number, load, error) - staffing.cost(best, load, error)
-            too_few = self.too_few + up * elapsed_s
-            return Staff(best) if too_few >= (best - number) * change_s * 0.0 else Staff(number, too_few)
-        # Fewer only if that pays also where the load may be: what chance did would have to be undone.
-        most = load + 2.0 * error
+            gain = staffing.cost(number, load, error) - staffing.cost(best, load, error)
+            too_few = self.too_few + gain * elapsed_s
+            dear = too_few >= max((best - number) * change_s, machine_s)
+            if dear or number == 0 or (self.seen + 1 >= CONFIRMED and too_few >= machine_s):
+                return Staff(best)
+            return Staff(number, too_few, seen=self.seen + 1)
+        too_few = self.too_few
+        if too_few:
+            gain = staffing.cost(number, load, error) - staffing.cost(number + 1, load, error)
+            too_few = max(too_few + gain * elapsed_s, 0.0)
+        most = load + SURE * error
         best = staffing.best(most, error)
-        too_few = (
-            max(
-                self.too_few
-                + (staffing.cost(number, load, error) - staffing.cost(number + 1, load, error)) * elapsed_s,
-                0.0,
-            )
-            if self.too_few
-            else 0.0
-        )
         if best >= number:
             return Staff(number, too_few)
-        too_many = self.too_many + (staffing.cost(number, most, error) - staffing.cost(best, most, error)) * elapsed_s
+        gain = staffing.cost(number, most, error) - staffing.cost(best, most, error)
+        too_many = self.too_many + gain * elapsed_s
         return Staff(best) if too_many >= (number - best) * change_s else Staff(number, too_few, too_many)
