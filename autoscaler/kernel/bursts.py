@@ -141,13 +141,16 @@ def loss(burst: Burst, replicas: float, places: float, prices: Prices) -> float:
             fewest = served
     if backlog <= 0:
         return total
-    clear_s = max((backlog * cost_s / (2 * prices.late * load)) ** 0.5, 0.1 * cost_s)
-    after = max(need, places)
+    # Replicas there is no place for take a boot longer; they are ordered as long as they pay.
+    after, later_s = max(need, places), 0.0 if places < need else prices.boot_s
     more = after - load
-    if more * clear_s > backlog:
+    clear_s = max((backlog * cost_s / (2 * prices.late * load)) ** 0.5, 0.1 * cost_s)
+    if more * (clear_s + later_s) > backlog:
         clear_s = backlog / more
     else:
-        total += (backlog / clear_s - more) * cost_s
+        left = max(backlog - more * later_s, 0.0)
+        total += max(left / clear_s - more, 0.0) * cost_s
+        clear_s += later_s
     for wait_s in (prices.wait_s, 5 * prices.wait_s):
         if backlog <= wait_s * after:
             break

@@ -77,6 +77,7 @@ class Need:
     offered: float
     up: int
     places: int
+    now: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,10 +257,10 @@ class QueueDepth:
         present = seen.ready + seen.starting
         if not known.arrivals.slices and present:
             # Nothing is known yet; whoever was there before us had a reason.
-            return Need(0.0, 0.0, present, 0), Staff(present)
+            return Need(0.0, 0.0, present, 0, present), Staff(present)
         if level.rate <= 0:
             wanted = 1 if seen.queue else 0
-            return Need(0.0, 0.0, wanted, 0), Staff(wanted)
+            return Need(0.0, 0.0, wanted, 0, 0), Staff(wanted)
         staff = known.staff if known.staff.number is not None else Staff(present)
         staffing = Staffing(
             self._wait_s(service.mean_s), self.lateness_price, service.mean_s, service.cv, seen.slots, known.places
@@ -275,7 +276,8 @@ class QueueDepth:
         up = staff.number or 0
         ahead = growth.ahead(start_s + boot_s)
         places = replace(staffing, places=0).best((level.rate + ahead) * service.mean_s) if ahead else 0
-        return Need(rate, rate * service.mean_s / seen.slots, up, places), staff
+        now = staffing.best(level.rate * service.mean_s)
+        return Need(rate, rate * service.mean_s / seen.slots, up, places, now), staff
 
     def _insure(self, seen: Snapshot, known: Known, need: Need) -> Known:
         """One more round of the rehearsals when it is time."""
@@ -293,7 +295,7 @@ class QueueDepth:
         )
         work = known.round_arrivals * known.service.mean_s / seen.slots
         insurance = known.insurance.step(
-            seen.time_s, need.up, work, prices, known.round_s, known.service.mean_s, self.memory_s
+            seen.time_s, need.now, work, prices, known.round_s, known.service.mean_s, self.memory_s
         )
         return replace(known, insurance=insurance, round_s=0.0, round_arrivals=0)
 
