@@ -177,8 +177,10 @@ class CallFailed(RaybeamError, Exit):
         return (type(self), (self.cause, self.call))
 
     def __str__(self) -> str:
-        cause = text_of(self.cause)
-        return f"{cause} (calling {_short(self.call)})" if self.call is not None else cause
+        return self._told(text_of(self.cause))
+
+    def _told(self, what: str) -> str:
+        return what if self.call is None else f"{what} (calling {_short(self.call)})"
 
 
 class CallTimeout(CallFailed):
@@ -193,6 +195,11 @@ class CallTimeout(CallFailed):
         self.sent = sent
         self.outcome = Outcome.UNKNOWN if sent else Outcome.NOT_SENT
 
+    def __str__(self) -> str:
+        if self.sent:
+            return self._told("timeout: no answer before the deadline; whether it was done is not known")
+        return self._told("timeout: there was nobody to send it to before the deadline; it was not done")
+
     def __reduce__(self) -> tuple[object, ...]:
         return (type(self), (self.call, self.sent))
 
@@ -204,6 +211,9 @@ class NoProcess(CallFailed):
 
     def __init__(self, call: object = None) -> None:
         super().__init__("noproc", call)
+
+    def __str__(self) -> str:
+        return self._told("noproc: nobody lives there (any more); it was not done")
 
     def __reduce__(self) -> tuple[object, ...]:
         return (type(self), (self.call,))
@@ -233,6 +243,9 @@ class Disconnected(CallFailed):
 
     def __init__(self, call: object = None) -> None:
         super().__init__("noconnection", call)
+
+    def __str__(self) -> str:
+        return self._told("noconnection: the callee was lost while it was asked; whether it was done is not known")
 
     def __reduce__(self) -> tuple[object, ...]:
         return (type(self), (self.call,))
@@ -271,6 +284,11 @@ class CircuitOpen(CallFailed):
         super().__init__("circuit_open", call)
         self.retry_after_s = retry_after_s
 
+    def __str__(self) -> str:
+        return self._told(
+            f"circuit_open: not sent, too many calls failed lately; try again after {self.retry_after_s:.3g} s"
+        )
+
     def __reduce__(self) -> tuple[object, ...]:
         return (type(self), (self.call, self.retry_after_s))
 
@@ -291,8 +309,7 @@ class Overloaded(CallFailed):
         self.why = why
 
     def __str__(self) -> str:
-        calling = "" if self.call is None else f" (calling {_short(self.call)})"
-        return f"overloaded: refused, {self.why}; try again after {self.retry_after_s:g} s{calling}"
+        return self._told(f"overloaded: refused, {self.why}; try again after {self.retry_after_s:.3g} s")
 
     def __reduce__(self) -> tuple[object, ...]:
         return (type(self), (self.call, self.retry_after_s, self.why))
@@ -323,6 +340,12 @@ def mend_of(reason: object) -> str:
             return ""
 
 
-def _short(term: object) -> str:
-    text = repr_of(term)
+def _short(call: object) -> str:
+    """What was asked, short enough for a line; a typed call as it was written."""
+    match call:
+        case (to, (str(method), tuple(args), dict(options))):
+            given = [repr_of(value) for value in args] + [f"{name}={repr_of(value)}" for name, value in options.items()]
+            text = f"{to}.{method}({', '.join(given)})"
+        case _:
+            text = repr_of(call)
     return text if len(text) <= 200 else text[:197] + "..."

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 from benchmarks.goal import Goal
-from raybeam.autoscaler.simulator import Family, Utilisation, World, simulate
+from raybeam.autoscaler import TargetUtilisation
+from raybeam.autoscaler.simulator import Family, World, simulate
 from raybeam.autoscaler.workload import Diurnal, LogNormal, draw
 
 ROUNDS = 5
@@ -18,7 +19,7 @@ def measure() -> list[Goal]:
     rounds = []
     for _ in range(ROUNDS):
         began = time.perf_counter()
-        run = simulate(World(), Family("one", trace, Utilisation(), initial=5))["one"]
+        run = simulate(World(), Family("one", trace, TargetUtilisation(), initial=5))["one"]
         run.late(1.0)
         rounds.append((time.perf_counter() - began) / len(trace.times) * 1e6)
     return [Goal(f"us of each of {len(trace.times):,} simulated requests, with 3,600 decisions", rounds, MAX_US)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 
 from raybeam.actors import UsageError
 
-from .import_path import import_object
+from .import_path import import_object, make_here_importable
 from .local import LocalCluster, LocalClusterOptions, connect, existing
 
 if TYPE_CHECKING:
@@ -182,9 +181,7 @@ def load_job(path: str) -> type[Job]:
     Raises:
         UsageError: It cannot be imported, or is no job.
     """
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
+    make_here_importable()
     try:
         job = import_object(path)
     except ValueError as error:

@@ -31,6 +31,7 @@ from .telemetry.options import TelemetryOptions
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
 LONGEST_SHOWN = 120
+_MENDS = {"tuple_type": "give a list", "dict_type": "give a mapping"}
 REGULATION_PARTS: dict[str, type[CoDel | Rate | Gradient | Priorities | Fair | DeadlineDrop | Damper]] = {
     "codel": CoDel,
     "rate": Rate,
@@ -208,6 +209,10 @@ def _problems(error: pydantic.ValidationError) -> list[str]:
             message = "no such field" + (
                 f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(known)}"
             )
+        message = _MENDS.get(problem["type"], message)
+        if problem["type"] == "dataclass_type":
+            kind = str(problem.get("ctx", {}).get("class_name", ""))
+            message = f"give a {kind}, or its fields as a mapping: {', '.join(_fields_at((*problem['loc'], '')))}"
         got = problem["input"]
         shown = "" if isinstance(got, dict | BaseModel) else f" (got {_shown(got)})"
         lines.append(f"{where or 'blueprint'}: {message}{shown}")

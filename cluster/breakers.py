@@ -28,6 +28,9 @@ class BreakerSwitch:
         self._clock = clock
         self._lock = threading.Lock()
 
+    def __repr__(self) -> str:
+        return f"<breaker: {self.state.value}>"
+
     @property
     def state(self) -> BreakerState:
         """Whether calls pass."""

@@ -1,4 +1,4 @@
-"""The command line: `raybeam run`, `raybeam simulate`, `raybeam version`.
+"""The command line: `raybeam run`, `simulate`, `plan`, `tune`, `version`.
 
 Exit status: 0 all is well; 1 the run's verdict is not; 2 a mistake in what was asked, or a cluster that does not
 start, told in one line; 130 Ctrl-C. A traceback means that raybeam itself is wrong.
@@ -30,6 +30,8 @@ USAGE = """usage: raybeam COMMAND ...
 
   run [group=choice] [key=value] ...   play a system's main job on a Ray cluster; -m sweeps, --help tells more
   simulate [group=choice] [key=value]  play a load on paper, with a scaling policy in charge; -m sweeps
+  plan [group=choice] [key=value]      capacity for a load on paper: load=200/s slo=300ms@0.99; -m sweeps
+  tune [group=choice] [key=value]      search a scaling policy's parameters on a load, and doubt what was found
   version                              print the version
 """
 
@@ -37,7 +39,13 @@ USAGE = """usage: raybeam COMMAND ...
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; its exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    commands: dict[str, Callable[[list[str]], int]] = {"run": run, "simulate": simulate, "version": print_version}
+    commands: dict[str, Callable[[list[str]], int]] = {
+        "run": run,
+        "simulate": simulate,
+        "plan": plan,
+        "tune": tune,
+        "version": print_version,
+    }
     if not given or given[0] in ("-h", "--help", "help"):
         print(USAGE, end="")
         return 0 if given else 2
@@ -89,6 +97,7 @@ def simulate(arguments: list[str]) -> int:
     from hydra.core.hydra_config import HydraConfig
     from rich.console import Console
 
+    from .quantities import loads_spelled_out
     from .simulate import Simulated, SimulateSchema, gather, simulate_job
 
     runs: list[Simulated] = []
@@ -101,10 +110,53 @@ def simulate(arguments: list[str]) -> int:
         folders[:] = [Path(HydraConfig.get().sweep.dir)]
         return 0
 
-    status = _play_with_hydra("simulate", "simulate", SimulateSchema, play, arguments)
+    status = _play_with_hydra("simulate", "simulate", SimulateSchema, play, loads_spelled_out(arguments))
     if len(runs) > 1:
         gather(runs, folders[0], console)
     return status
+
+
+def plan(arguments: list[str]) -> int:
+    """`raybeam plan`: a Hydra application."""
+    from hydra.core.hydra_config import HydraConfig
+    from rich.console import Console
+
+    from .plan import Planned, PlanSchema, gather_plans, plan_job
+    from .quantities import loads_spelled_out
+
+    plans: list[Planned] = []
+    folders: list[Path] = []
+    console = Console()
+
+    def play(config: DictConfig, number: int | None, title: str) -> int:
+        overrides = "" if number is None else " ".join(HydraConfig.get().overrides.task)
+        plans.append(plan_job(config, console, number, overrides))
+        folders[:] = [Path(HydraConfig.get().sweep.dir)]
+        return 0
+
+    status = _play_with_hydra("plan", "plan", PlanSchema, play, loads_spelled_out(arguments))
+    if len(plans) > 1:
+        gather_plans(plans, folders[0], console)
+    return status
+
+
+def tune(arguments: list[str]) -> int:
+    """`raybeam tune`: a Hydra application."""
+    from hydra.core.config_store import ConfigStore
+    from rich.console import Console
+
+    from .quantities import loads_spelled_out
+    from .simulate import SimulateSchema
+    from .tune import TuneSchema, tune_job
+
+    console = Console()
+
+    def play(config: DictConfig, number: int | None, title: str) -> int:
+        tune_job(config, console, number, title)
+        return 0
+
+    ConfigStore.instance().store(name="simulate_schema", node=SimulateSchema)
+    return _play_with_hydra("tune", "tune", TuneSchema, play, loads_spelled_out(arguments))
 
 
 def _play_with_hydra(
@@ -149,7 +201,7 @@ def _play_with_hydra(
     sys.argv = [f"raybeam {command}", *arguments]
     try:
         hydra.main(version_base="1.3", config_path="pkg://raybeam.configs", config_name=config_name)(task)()
-    except (HydraException, OmegaConfBaseException):
+    except (HydraException, OmegaConfBaseException, BrokenPipeError):
         raise
     except OSError as error:
         raise UsageError(f"the folder of the run, hydra.run.dir or hydra.sweep.dir, cannot be made: {error}") from error

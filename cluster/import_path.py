@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from difflib import get_close_matches
+from pathlib import Path
 
 
 def import_object(path: str) -> object:
@@ -33,3 +35,10 @@ def import_object(path: str) -> object:
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise ValueError(f"{path!r}: the module has no {name!r}{hint}")
     return found
+
+
+def make_here_importable() -> None:
+    """Let modules in the working directory be imported, as `python` does and a command does not."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)

@@ -10,11 +10,13 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from raybeam.actors import UsageError
 from raybeam.autoscaler.simulator import Family, Faults, Sensor, Timeline, World, clairvoyant, score, simulate
 from raybeam.autoscaler.simulator.files import check_format, write_table
-from raybeam.autoscaler.simulator.report import draw_front, draw_run, need_plotly
+from raybeam.autoscaler.simulator.report import draw_run, need_plotly
 from raybeam.autoscaler.workload import trace_of
 
 from .app import output_file
-from .import_path import import_object
+from .gathered import write_gathered
+from .import_path import make_here_importable
+from .policy_options import configured_policy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,10 +34,11 @@ COLUMNS = (
 
 @dataclass
 class PolicySection:
-    """The group `policy`: a class, and what it is made with."""
+    """The group `policy`: a class, what it is made with, and what `raybeam tune` may change of that."""
 
     path: str = MISSING
     options: dict[str, Any] = field(default_factory=dict)
+    tunable: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -123,6 +126,7 @@ def simulate_job(config: DictConfig, console: Console, number: int | None, title
     """
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
+    make_here_importable()
     timeline, report = (output_file(config, key, number) for key in ("timeline", "report"))
     if timeline is not None:
         check_format(timeline)
@@ -133,7 +137,7 @@ def simulate_job(config: DictConfig, console: Console, number: int | None, title
     faults = plain["faults"] | {"machines_lost_s": tuple(plain["faults"]["machines_lost_s"])}
     world, seed = World(**plain["world"]), plain["seed"]
     trace = trace_of(plain["load"], seed)
-    family = Family("family", trace, made_policy(plain["policy"]), **plain["family"])
+    family = Family("family", trace, configured_policy(plain["policy"]), **plain["family"])
     with console.status(f"playing {len(trace.times):,} requests ..."):
         run = simulate(world, family, faults=Faults(**faults), sensor=Sensor(**plain["sensor"]), seed=seed)["family"]
         best = clairvoyant(world, trace, family.slots)
@@ -164,35 +168,8 @@ def simulate_job(config: DictConfig, console: Console, number: int | None, title
 
 def gather(runs: Sequence[Simulated], folder: Path, console: Console) -> None:
     """The runs of a sweep in one table, and where they stand between cost and lateness."""
-    table, page = folder / "table.csv", folder / "front.html"
-    write_table(table, COLUMNS, [run.row() for run in runs])
     points = [(run.figures["run"], run.figures["cost_ratio"], run.figures["late_1s"]) for run in runs]
-    console.print(f"{len(runs)} runs in {table}", soft_wrap=True)
-    try:
-        draw_front(points, "cost and lateness", page)
-    except UsageError as error:
-        console.print(f"no front: {error}", soft_wrap=True)
-    else:
-        console.print(f"the front of cost and lateness in {page}", soft_wrap=True)
-
-
-def made_policy(section: Mapping[str, Any]) -> Any:
-    """The policy that a configuration names.
-
-    Raises:
-        UsageError: It cannot be imported or made, or is no policy.
-    """
-    path, options = section["path"], section["options"]
-    try:
-        kind = import_object(path)
-    except ValueError as error:
-        raise UsageError(f"policy.path: {error}") from None
-    if not (isinstance(kind, type) and all(callable(getattr(kind, name, None)) for name in ("start", "decide"))):
-        raise UsageError(f"policy.path={path!r} is no policy: name a class with the methods start and decide")
-    try:
-        return kind(**options)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"policy.options={options!r}: {error}") from None
+    write_gathered(COLUMNS, [run.row() for run in runs], points, folder, console)
 
 
 def _told(run: Run, figures: Mapping[str, Any]) -> str:

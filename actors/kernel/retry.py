@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from ..errors import OptionError
-from .options import check_numbers
+from .options import check_count, check_numbers
 
 if TYPE_CHECKING:
     from random import Random
@@ -96,9 +96,10 @@ class ExactlyOnce(_Repeating):
         _Repeating.__post_init__(self)
         check_numbers(self, "budget")
         _check_budget(self.budget)
-        check_numbers(self, "window")
-        if not 1 <= self.window <= 1_000_000:
-            raise OptionError(f"window={self.window!r}: give a number of calls from 1 to 1000000")
+        mend = "give a whole number of calls from 1 to 1000000"
+        check_count("window", self.window, mend)
+        if self.window > 1_000_000:
+            raise OptionError(f"window={self.window!r}: {mend}")
 
 
 Retry: TypeAlias = AtMostOnce | AtLeastOnce | ExactlyOnce

@@ -172,19 +172,17 @@ def pack(families: Sequence[Bundles], types: Sequence[MachineType]) -> Plan:
             taken.append((kind, [], dict(kind.resources)))
             counts[kind.name] += 1
     for bundles in sorted(families, key=lambda bundles: -_size(bundles.resources, types)):
-        for number in range(bundles.replicas):
-            place = next((slot for slot in taken if slot[0].has(bundles.labels) and _holds(slot[2], bundles)), None)
-            if place is None:
-                found = _cheapest(bundles, bundles.replicas - number, types, counts)
-                if found is None:
-                    homeless[bundles.family] = bundles.replicas - number
-                    break
-                counts[found.name] += 1
-                place = (found, [], dict(found.resources))
-                taken.append(place)
-            place[1].append(bundles.family)
-            for name, amount in bundles.resources.items():
-                place[2][name] = place[2].get(name, 0.0) - amount
+        left = bundles.replicas
+        for place in taken:
+            left -= _put(bundles, left, place)
+        while left:
+            found = _cheapest(bundles, left, types, counts)
+            if found is None:
+                homeless[bundles.family] = left
+                break
+            counts[found.name] += 1
+            taken.append((found, [], dict(found.resources)))
+            left -= _put(bundles, left, taken[-1])
     return Plan(tuple(Packed(kind, tuple(on)) for kind, on, _ in taken), homeless)
 
 
@@ -194,8 +192,18 @@ def _size(bundle: Mapping[str, float], types: Sequence[MachineType]) -> float:
     return 1.0 / min((count for count in fitting if count), default=1)
 
 
-def _holds(left: Mapping[str, float], bundles: Bundles) -> bool:
-    return all(left.get(name, 0.0) + DUST >= amount for name, amount in bundles.resources.items() if amount)
+def _put(bundles: Bundles, most: int, place: tuple[MachineType, list[str], dict[str, float]]) -> int:
+    """Put as many replicas on a machine as it holds, at most so many; how many."""
+    kind, on, left = place
+    needs = {name: amount for name, amount in bundles.resources.items() if amount}
+    if not kind.has(bundles.labels):
+        return 0
+    held = min(most, *(floor(left.get(name, 0.0) / amount + DUST) for name, amount in needs.items()))
+    if held > 0:
+        on += [bundles.family] * held
+        for name, amount in needs.items():
+            left[name] = left.get(name, 0.0) - amount * held
+    return max(held, 0)
 
 
 def _cheapest(

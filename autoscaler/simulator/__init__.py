@@ -7,10 +7,9 @@ from .run import Run, Timeline
 from .score import score
 from .simulation import simulate
 from .world import Faults, Sensor, World
-from .yardsticks import Utilisation
 
 __all__ = [
     "simulate", "World", "Family", "Calls", "Faults", "Sensor", "Run", "Timeline",
     "clairvoyant", "first_fit", "Clairvoyant", "score",
-    "Static", "Utilisation",
+    "Static",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from raybeam.actors import UsageError
 
-from .world import check
+from .world import MOST_REPLICAS, check
 
 if TYPE_CHECKING:
     from ..kernel.policy import Policy
@@ -62,6 +62,9 @@ class Family:
     def __post_init__(self) -> None:
         check(self, ["slots"], 1)
         check(self, ["initial", "min_replicas", "max_replicas"])
+        for name in ("initial", "max_replicas"):
+            if getattr(self, name) > MOST_REPLICAS:
+                raise UsageError(f"{name}={getattr(self, name)!r}: at most {MOST_REPLICAS:,} are played")
         if self.max_replicas < self.min_replicas:
             raise UsageError(f"{self.name}: max_replicas={self.max_replicas} is below min_replicas={self.min_replicas}")
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 GRID = "#e4e4e0"
 INK = "#33332f"
+COST_AND_LATENESS = "cost / clairvoyant's cost", "% waiting over 1 s"
 COLOURS = {
     "arrivals per s": "#6b7280",
     "queue": "#c2410c",
@@ -65,13 +66,16 @@ def draw_run(run: Run, slots: int, interval_s: float, title: str, path: Path) ->
     _write(figure, title, path, 820, "x unified")
 
 
-def draw_front(points: Sequence[tuple[str, float, float]], title: str, path: Path) -> None:
+def draw_front(
+    points: Sequence[tuple[str, float, float]], title: str, path: Path, axes: tuple[str, str] = COST_AND_LATENESS
+) -> None:
     """Cost against lateness of many runs, with the front of those that no other beats in both.
 
     Args:
-        points: Of each run its name, its cost, and its lateness in percent.
+        points: Of each run its name, its cost, and its lateness.
         title: Of the page.
         path: Where to write it.
+        axes: What is cost, and what is lateness. Default: over a clairvoyant's, and the percentage over 1 s.
 
     Raises:
         UsageError: plotly is not installed.
@@ -85,7 +89,9 @@ def draw_front(points: Sequence[tuple[str, float, float]], title: str, path: Pat
         go.Scatter(
             x=[cost for _, cost, _ in best],
             y=[late for _, _, late in best],
-            mode="lines",
+            text=[name for name, _, _ in best],
+            textposition="top right",
+            mode="lines+text",
             name="the front",
             line={"color": COLOURS["ready"], "shape": "hv", "width": 1.5},
         )
@@ -100,8 +106,44 @@ def draw_front(points: Sequence[tuple[str, float, float]], title: str, path: Pat
             marker={"color": COLOURS["queue"], "size": 8},
         )
     )
-    figure.update_xaxes(title_text="cost / clairvoyant's cost", gridcolor=GRID)
-    figure.update_yaxes(title_text="% waiting over 1 s", rangemode="tozero", gridcolor=GRID)
+    figure.update_xaxes(title_text=axes[0], gridcolor=GRID)
+    figure.update_yaxes(title_text=axes[1], rangemode="tozero", gridcolor=GRID)
+    _write(figure, title, path, 560, "closest")
+
+
+def draw_trials(points: Sequence[tuple[str, float, float]], title: str, path: Path) -> None:
+    """The score where values were chosen, against that of a part that was held out; the diagonal is where both are one.
+
+    Args:
+        points: Of each its name and both scores; the one called `default` stands out.
+        title: Of the page.
+        path: Where to write it.
+
+    Raises:
+        UsageError: plotly is not installed.
+    """
+    need_plotly()
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    both = [score for _, *scores in points for score in scores]
+    ends = [min(both), max(both)]
+    line = {"color": COLOURS["arrivals per s"], "width": 1, "dash": "dot"}
+    figure.add_trace(go.Scatter(x=ends, y=ends, mode="lines", name="the same on both", line=line))
+    for name, colour in (("default", COLOURS["ready"]), ("tried", COLOURS["queue"])):
+        those = [point for point in points if (point[0] == "default") == (name == "default")]
+        figure.add_trace(
+            go.Scatter(
+                x=[train for _, train, _ in those],
+                y=[held for _, _, held in those],
+                text=[label for label, _, _ in those],
+                mode="markers",
+                name=name,
+                marker={"color": colour, "size": 9},
+            )
+        )
+    figure.update_xaxes(title_text="score where it was chosen", gridcolor=GRID)
+    figure.update_yaxes(title_text="score held out", gridcolor=GRID)
     _write(figure, title, path, 560, "closest")
 
 

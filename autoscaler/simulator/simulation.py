@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from raybeam.actors import UsageError
 
+from ..workload.trace import MOST_STEPS
 from .crew import Crew
 from .family import in_order_of_calls
 from .fleet import Fleet, Machine, Replica
@@ -30,6 +31,11 @@ class Simulation:
             raise UsageError("there are no families to simulate")
         self.world, self.faults = world, faults
         self.horizon_s = max(family.trace.duration_s for family in families)
+        if self.horizon_s > MOST_STEPS * world.interval_s:
+            raise UsageError(
+                f"interval_s={world.interval_s!r}: {self.horizon_s:g} s have more than {MOST_STEPS:,} of them; "
+                "make it longer"
+            )
         self.fleet = Fleet(world)
         self.events: list[tuple[float, int, Callable[[float], None]]] = []
         self.numbers = count()

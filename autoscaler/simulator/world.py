@@ -11,6 +11,9 @@ from raybeam.actors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+MOST_REPLICAS = 100_000
+"""So many replicas, or machines, are played."""
+
 
 def check(given: object, names: Sequence[str], least: float = 0.0, *, above: bool = False) -> None:
     """Raise `UsageError` unless each named field is a finite number, `least` or more (or `above` it)."""
@@ -50,6 +53,8 @@ class World:
         check(self, ["interval_s"], above=True)
         check(self, ["start_s", "boot_s", "machine_idle_s", "spare_machines"])
         check(self, ["places", "max_machines"], 1)
+        if self.spare_machines > MOST_REPLICAS:
+            raise UsageError(f"spare_machines={self.spare_machines!r}: at most {MOST_REPLICAS:,} are played")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from raybeam.actors import UsageError
 
-from .trace import Trace
+from .trace import MOST_REQUESTS, MOST_STEPS, Trace
 
 if TYPE_CHECKING:
     from .rates import Rate
@@ -25,17 +25,29 @@ def poisson_times(rate: Rate, duration_s: float, chance: Random, step_s: float =
         step_s: The rate is looked up in the middle of each such step. Default 1.
 
     Raises:
-        UsageError: A rate is negative or not finite.
+        UsageError: A rate is negative or not finite, or there are more requests than a trace holds.
     """
     times: list[float] = []
     need = chance.expovariate(1.0)
-    for step in range(-int(-duration_s // step_s)):
+    steps = -int(-duration_s // step_s)
+    if steps > MOST_STEPS:
+        raise UsageError(
+            f"duration_s={duration_s:g} is more than {MOST_STEPS:,} steps of {step_s:g} s: make it shorter"
+        )
+    expected = 0.0
+    for step in range(steps):
         begin = step * step_s
         end = min(begin + step_s, duration_s)
         per_s = rate((begin + end) / 2)
         if not (isfinite(per_s) and per_s >= 0):
             raise UsageError(f"the rate at {begin:g} s is {per_s!r}: give a finite number, 0 or more")
         mass = per_s * (end - begin)
+        expected += mass
+        if expected > MOST_REQUESTS:
+            raise UsageError(
+                f"{expected:.3g} requests are more than the {MOST_REQUESTS:,} that a trace holds, and only "
+                f"{end:g} s of {duration_s:g} s are drawn: make it shorter, or its rate lower"
+            )
         used = 0.0
         while used + need < mass:
             used += need

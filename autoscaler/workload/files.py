@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from raybeam.actors import UsageError
 
-from .trace import Trace
+from .trace import MOST_REQUESTS, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,6 +86,8 @@ def read_trace(file: TraceFile, service: Service | None = None, seed: int = 1) -
             first = at if file.from_first else 0.0
         if file.duration_s is not None and at - first >= file.duration_s:
             break
+        if len(times) == MOST_REQUESTS:
+            raise UsageError(f"{where}: a trace holds {MOST_REQUESTS:,} requests at most; give load.file.duration_s")
         times.append((at - first) / file.speedup)
         sizes.append(_number(size, where, "size") * file.size_s if service is None else service.draw(chance))
     if before is None:
@@ -169,10 +171,18 @@ def _cell(row: list[str], place: int, where: str) -> str:
 
 
 def _is_moment(row: list[str], column: int | str) -> bool:
+    """Whether a row begins the data; a number that no time can be is a mistake, and no name."""
     try:
-        _moment(row[int(column)], "")
-    except (UsageError, IndexError):
+        cell = row[int(column)]
+    except IndexError:
         return False
+    try:
+        float(cell)
+    except ValueError:
+        try:
+            _moment(cell, "")
+        except UsageError:
+            return False
     return True
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from raybeam.actors import UsageError
 
+from .trace import MOST_STEPS
+
 if TYPE_CHECKING:
     from random import Random
 
@@ -158,6 +160,11 @@ def on_off(low_per_s: float, high_per_s: float, off_s: float, on_s: float, durat
     for name, value in (("off_s", off_s), ("on_s", on_s), ("duration_s", duration_s)):
         if not (isfinite(value) and value > 0):
             raise UsageError(f"{name}={value!r}: give a finite number above 0")
+    if duration_s > MOST_STEPS * (off_s + on_s):
+        raise UsageError(f"off_s={off_s!r}, on_s={on_s!r}: that is too often for {duration_s:g} s")
+    for name, value in (("low_per_s", low_per_s), ("high_per_s", high_per_s)):
+        if not (isfinite(value) and value >= 0):
+            raise UsageError(f"{name}={value!r}: give a finite number, 0 or more")
     switches: list[float] = []
     at, on = 0.0, False
     while at < duration_s:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite, log, sqrt
+from math import exp, inf, isfinite, log, sqrt
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Protocol
 
 from raybeam.actors import UsageError
@@ -18,6 +19,15 @@ class Service(Protocol):
     @property
     def mean_s(self) -> float:
         """Its mean, seconds."""
+        ...
+
+    @property
+    def cv(self) -> float:
+        """Its coefficient of variation."""
+        ...
+
+    def quantile(self, share: float) -> float:
+        """The time that a share (above 0, below 1) of the requests does not exceed, seconds."""
         ...
 
     def draw(self, chance: Random) -> float:
@@ -43,6 +53,15 @@ class Constant:
     def __post_init__(self) -> None:
         _positive("mean_s", self.mean_s)
 
+    @property
+    def cv(self) -> float:
+        """Its coefficient of variation."""
+        return 0.0
+
+    def quantile(self, share: float) -> float:
+        """The time that a share of the requests does not exceed, seconds."""
+        return self.mean_s
+
     def draw(self, chance: Random) -> float:
         """One service time, seconds."""
         return self.mean_s
@@ -60,6 +79,15 @@ class Exponential:
 
     def __post_init__(self) -> None:
         _positive("mean_s", self.mean_s)
+
+    @property
+    def cv(self) -> float:
+        """Its coefficient of variation."""
+        return 1.0
+
+    def quantile(self, share: float) -> float:
+        """The time that a share of the requests does not exceed, seconds."""
+        return -self.mean_s * log(1 - share)
 
     def draw(self, chance: Random) -> float:
         """One service time, seconds."""
@@ -81,6 +109,11 @@ class LogNormal:
     def __post_init__(self) -> None:
         _positive("mean_s", self.mean_s)
         _positive("cv", self.cv)
+
+    def quantile(self, share: float) -> float:
+        """The time that a share of the requests does not exceed, seconds."""
+        variance = log(1 + self.cv * self.cv)
+        return exp(NormalDist(log(self.mean_s) - variance / 2, sqrt(variance)).inv_cdf(share))
 
     def draw(self, chance: Random) -> float:
         """One service time, seconds."""
@@ -104,6 +137,15 @@ class Pareto:
         _positive("mean_s", self.mean_s)
         if not (isfinite(self.shape) and self.shape > 1):
             raise UsageError(f"shape={self.shape!r}: give a finite number above 1, or there is no mean")
+
+    @property
+    def cv(self) -> float:
+        """Its coefficient of variation; infinite at `shape` 2 or below."""
+        return inf if self.shape <= 2 else 1 / sqrt(self.shape * (self.shape - 2))
+
+    def quantile(self, share: float) -> float:
+        """The time that a share of the requests does not exceed, seconds."""
+        return self.mean_s * (self.shape - 1) / self.shape * exp(-log(1 - share) / self.shape)
 
     def draw(self, chance: Random) -> float:
         """One service time, seconds."""

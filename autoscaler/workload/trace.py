@@ -11,6 +11,11 @@ from raybeam.actors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+MOST_REQUESTS = 20_000_000
+"""A trace holds no more: they would take more than a gigabyte."""
+MOST_STEPS = 10_000_000
+"""Nothing is drawn or decided more often than so."""
+
 
 @dataclass(frozen=True, slots=True)
 class Trace:
@@ -24,7 +29,8 @@ class Trace:
         onset_s: When its crowd begins, if it has one.
 
     Raises:
-        UsageError: It is empty or not in order, or a number is negative, NaN or infinite.
+        UsageError: It is empty or not in order, a number is negative, NaN or infinite, or there are more requests
+            than `MOST_REQUESTS`.
 
     >>> Trace("three", [0.5, 1.0, 1.5], [0.25, 0.25, 0.5], 10.0).offered
     0.1
@@ -49,6 +55,8 @@ class Trace:
             return f"duration_s={self.duration_s!r}: give a finite number above 0"
         if not len(self.times):
             return "it has no requests"
+        if len(self.times) > MOST_REQUESTS:
+            return f"its {len(self.times):,} requests are more than the {MOST_REQUESTS:,} that a trace holds"
         if len(self.times) != len(self.sizes):
             return f"{len(self.times)} times, but {len(self.sizes)} sizes"
         before = 0.0

@@ -16,12 +16,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from benchmarks.autoscaling.play import IN_HINDSIGHT, Row, made, play
+from benchmarks.autoscaling.goals import beaten, goals
+from benchmarks.autoscaling.play import made, play
+from benchmarks.autoscaling.row import IN_HINDSIGHT, OURS, Row
 from benchmarks.autoscaling.scenarios import SCENARIOS
 from raybeam.actors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from benchmarks.goal import Goal
 
 SEEDS = 3
 WIDTH = 160
@@ -59,6 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows.sort(key=lambda row: (order[row.trace], row.seed))
     console.print(_by_trace(rows))
     console.print(_by_policy(rows))
+    held = goals(rows)
+    if held:
+        console.print(_goals(held))
     if given.json is not None:
         given.json.parent.mkdir(parents=True, exist_ok=True)
         given.json.write_text(json.dumps([row.as_json() for row in rows], indent=1) + "\n")
@@ -150,25 +157,20 @@ def _by_policy(rows: Sequence[Row]) -> Table:
             f"{mean(row.cost_ratio for row in of):.2f}",
             f"{mean(row.late_1s for row in of):.2f}",
             f"{mean(row.reversals_per_hour for row in of):.0f}",
-            "" if policy in (ALL, IN_HINDSIGHT) else f"{_beaten(policy, rows)}",
+            "" if policy in (ALL, IN_HINDSIGHT) else f"{beaten(policy, rows)}",
             f"{mean(row.score_first_fit for row in of):.2f}",
         )
     return table
 
 
-def _beaten(policy: str, rows: Sequence[Row]) -> int:
-    """On how many traces some policy without hindsight is both cheaper and less late."""
-    means: dict[str, dict[str, tuple[float, float]]] = defaultdict(dict)
-    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    for row in rows:
-        groups[row.trace, row.policy].append(row)
-    for (trace, name), of in groups.items():
-        if name != IN_HINDSIGHT:
-            means[trace][name] = mean(row.cost for row in of), mean(row.late_1s + row.late_5s for row in of)
-    return sum(
-        any(cost < theirs[policy][0] and late < theirs[policy][1] for cost, late in theirs.values())
-        for theirs in means.values()
-    )
+def _goals(reached: Sequence[Goal]) -> Table:
+    table = Table(title=f"{OURS}: what has to be reached")
+    for column in ("", "figure", "goal", ""):
+        table.add_column(column, justify="right" if column in ("figure", "goal") else "left")
+    for goal in reached:
+        what, figure, *_, bound, verdict = goal.row()
+        table.add_row(what, figure, bound, verdict)
+    return table
 
 
 if __name__ == "__main__":

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.autoscaling.keda import Keda
 from benchmarks.autoscaling.knative import Kpa
+from benchmarks.autoscaling.row import IN_HINDSIGHT, OURS, Row
 from benchmarks.autoscaling.scenarios import SCENARIOS, Scenario
 from benchmarks.autoscaling.serve import Serve
 from benchmarks.autoscaling.static import best_size
+from raybeam.autoscaler import QueueDepth, TargetUtilisation
 from raybeam.autoscaler.simulator import (
     Clairvoyant,
     Family,
     Run,
     Static,
-    Utilisation,
     clairvoyant,
     first_fit,
     score,
     simulate,
 )
-from raybeam.cluster.simulate import made_policy
+from raybeam.cluster.policies import made_policy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,45 +29,18 @@ if TYPE_CHECKING:
     from raybeam.autoscaler.kernel.policy import Policy
     from raybeam.autoscaler.workload import Trace
 
-IN_HINDSIGHT = "static in hindsight"
-
 
 def policies() -> dict[str, Policy[Any]]:
     """All that take part, each in one configuration for all traces; the static fleet is chosen for each trace."""
     return {
-        "utilisation 70 %": Utilisation(),
+        OURS: QueueDepth(),
+        "utilisation 70 %": TargetUtilisation(),
         "Serve": Serve(),
         "Serve, tuned": Serve(0.8, {"upscale_delay_s": 0.0, "downscale_delay_s": 60.0, "look_back_period_s": 15.0}),
         "KPA": Kpa(),
         "KEDA": Keda(),
         "KEDA, tuned": Keda(per_slot=1.0, stabilisation_s=60.0, cooldown_s=60.0),
     }
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One policy on one trace."""
-
-    policy: str
-    trace: str
-    seed: int
-    score: float
-    cost: float
-    late_1s: float
-    late_5s: float
-    p99_wait_s: float
-    replica_hours: float
-    machine_hours: float
-    actions: int
-    reversals_per_hour: float
-    recovery_s: float | None
-    cost_ratio: float
-    score_first_fit: float
-    smooth: bool = field(default=False)
-
-    def as_json(self) -> dict[str, object]:
-        """For a file."""
-        return asdict(self)
 
 
 def play(number: int, seed: int, others: Sequence[str] = (), peers: bool = True) -> list[Row]:
@@ -104,7 +77,7 @@ def made(path: str) -> Policy[Any]:
     Raises:
         UsageError: It cannot be imported, or is no policy.
     """
-    return cast("Policy[Any]", made_policy({"path": path, "options": {}}))
+    return made_policy(path, {})
 
 
 def run_of(scenario: Scenario, trace: Trace, policy: Policy[Any], seed: int, initial: int | None = None) -> Run:

@@ -1,6 +1,7 @@
 """What the manuals show in code runs, and the options that they list are those that there are."""
 
 import re
+import shlex
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from raybeam.actors import (
     RegulationCounters,
 )
 from raybeam.cluster import Blueprint
+from raybeam.cluster.cli import main
 
 DOCS = Path(__file__).parents[2] / "docs"
 REGULATION = (DOCS / "regulation.md").read_text()
@@ -68,3 +70,27 @@ def test_the_names_that_the_table_of_otp_leads_to_are_there() -> None:
     assert len(functions) > 50
     assert [name for name in functions if not hasattr(getattr(actors, name[0]), name[1])] == []
     assert [name for name in classes if name not in {*actors.__all__, "None", "Global"}] == []
+
+
+def commands() -> list[list[str]]:
+    """The commands that manuals and the README show, without what only a sweep can have."""
+    found = []
+    for manual in (*sorted(DOCS.glob("*.md")), DOCS.parent / "README.md"):
+        for block in re.findall(r"```console\n(.*?)```", manual.read_text(), flags=re.DOTALL):
+            for line in block.replace("\\\n", " ").splitlines():
+                words = shlex.split(line, comments=True)
+                if words[:1] == ["raybeam"]:
+                    sweep = "-m" in words
+                    one = [word.partition(",")[0] if sweep else word for word in words[1:] if word != "-m"]
+                    found.append([word for word in one if not word.startswith("--config-dir")])
+    return found
+
+
+@pytest.mark.usefixtures("logging_stays_as_it_was")
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_the_commands_of_a_manual_are_understood(command: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    status = main([*(word for word in command if word != "policy=tuned"), "--cfg", "job"])
+
+    told = capfd.readouterr()
+    assert status == 0, told.err
+    assert "seed:" in told.out

@@ -12,6 +12,7 @@ from raybeam.actors import (
     CallingSelf,
     CallTimeout,
     ChildError,
+    CircuitOpen,
     Disconnected,
     Exit,
     HandlerError,
@@ -23,6 +24,7 @@ from raybeam.actors import (
     StartError,
     UnknownMethodError,
 )
+from raybeam.actors.delivery import Invoke
 from raybeam.actors.kernel.reason import Crashed
 
 ERRORS = [
@@ -55,3 +57,36 @@ def test_an_error_survives_pickling(error: Exception) -> None:
     assert {key: str(value) for key, value in vars(copy).items()} == {
         key: str(value) for key, value in vars(error).items()
     }
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            CallTimeout(("shop/stock", Invoke("take", (3,), {"now": True}))),
+            (
+                "timeout: no answer before the deadline; whether it was done is not known "
+                "(calling shop/stock.take(3, now=True))"
+            ),
+        ),
+        (
+            CallTimeout(("shop/stock", Invoke("take", (), {})), sent=False),
+            "timeout: there was nobody to send it to before the deadline; it was not done (calling shop/stock.take())",
+        ),
+        (NoProcess(), "noproc: nobody lives there (any more); it was not done"),
+        (
+            Disconnected(("shop/stock", "plain request")),
+            (
+                "noconnection: the callee was lost while it was asked; whether it was done is not known "
+                "(calling ('shop/stock', 'plain request'))"
+            ),
+        ),
+        (
+            CircuitOpen(("shop/stock", Invoke("f", (3,), {})), 0.51234),
+            "circuit_open: not sent, too many calls failed lately; try again after 0.512 s (calling shop/stock.f(3))",
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_failed_call_tells_what_is_known_of_it_and_the_call_as_it_was_written(error: Exception, told: str) -> None:
+    assert str(error) == told

@@ -77,7 +77,7 @@ def test_defaults_are_filled_in() -> None:
         ),
         (
             regulated(codel=1),
-            "regulation.codel: Input should be a dictionary or an instance of CoDel (g",
+            "regulation.codel: give a CoDel, or its fields as a mapping: target_s, interval_s",
         ),
         (regulated(rate={}), "regulation.rate.per_s: Field required"),
         (regulated(rate={"per_s": float("inf")}), "regulation.rate.per_s: Input should be a finite number (got inf)"),

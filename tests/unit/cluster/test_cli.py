@@ -1,9 +1,7 @@
 """The command line: user mistakes are one clear line and exit status 2, never a traceback; no cluster is started."""
 
 import contextlib
-import logging
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,20 +11,7 @@ from raybeam.cluster import app
 from raybeam.cluster.cli import LONGEST_LINE, main, one_line
 from raybeam.cluster.local import Connection
 
-
-@pytest.fixture(autouse=True)
-def _logging_stays_as_it_was() -> Iterator[None]:
-    """Hydra sets the logging of a program up; the other tests are no part of that program."""
-    root, ours = logging.getLogger(), logging.getLogger("raybeam")
-    before = (list(root.handlers), root.level, ours.disabled)
-    yield
-    for added in root.handlers:
-        if added not in before[0]:
-            added.close()
-    root.handlers[:], ours.disabled = before[0], before[2]
-    root.setLevel(before[1])
-
-
+pytestmark = pytest.mark.usefixtures("logging_stays_as_it_was")
 EXTRACT = Path(__file__).parents[3] / "examples" / "flights" / "data"
 
 

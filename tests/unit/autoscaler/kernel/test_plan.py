@@ -1,8 +1,7 @@
-"""Replicas to machines, and capacity on paper."""
+"""Replicas to machines."""
 
 import pytest
 
-from raybeam.autoscaler.kernel.capacity import Demand, capacity
 from raybeam.autoscaler.kernel.plan import Bundles, Candidate, MachineType, dry_run, machines_for, pack, victims
 
 SMALL = MachineType("small", {"CPU": 4.0, "memory": 16.0}, price=1.0)
@@ -71,35 +70,8 @@ def test_machines_are_whole() -> None:
         machines_for(1, 0)
 
 
-def test_the_objective_still_holds_with_a_machine_lost() -> None:
-    found = capacity(Demand(rate=200.0, service_s=0.1, slo_s=0.5), [SMALL])
-
-    assert found.late_degraded <= 0.01
-    assert found.replicas >= found.least + 4
-    assert found.breaks_at >= 200.0
-
-
-def test_without_spare_machines_there_is_just_enough() -> None:
-    found = capacity(Demand(rate=200.0, service_s=0.1, slo_s=0.5, spare_machines=0), [SMALL])
-
-    assert found.replicas == found.least
-    assert found.availability < 1.0
-
-
-def test_an_objective_below_the_service_time_is_refused() -> None:
-    with pytest.raises(ValueError, match="no number of replicas"):
-        Demand(rate=1.0, service_s=2.0, slo_s=1.0)
-
-
-def test_too_few_machines_are_refused() -> None:
-    with pytest.raises(ValueError, match="the maxima of the machine types hold 4"):
-        capacity(Demand(rate=200.0, service_s=0.1, slo_s=0.5), [MachineType("one", {"CPU": 4.0}, max_machines=1)])
-
-
 @pytest.mark.parametrize("bad", [float("nan"), -1.0, float("inf")])
 def test_numbers_that_cannot_be_are_refused(bad: float) -> None:
-    with pytest.raises(ValueError, match="give a finite number"):
-        Demand(rate=bad, service_s=0.1, slo_s=1.0)
     with pytest.raises(ValueError, match="give a finite number"):
         MachineType("odd", {"CPU": bad})
     with pytest.raises(ValueError, match="give a finite number"):
@@ -109,3 +81,15 @@ def test_numbers_that_cannot_be_are_refused(bad: float) -> None:
 def test_a_machine_without_resources_is_refused() -> None:
     with pytest.raises(ValueError, match="carries nothing"):
         MachineType("none", {"CPU": 0.0})
+
+
+def test_a_hundred_thousand_replicas_are_packed_at_once() -> None:
+    large = MachineType("large", {"CPU": 16.0}, max_machines=100_000)
+
+    assert pack([Bundles("web", 100_000, {"CPU": 1.0})], [large]).count() == {"large": 6250}
+
+
+def test_tiny_parts_of_a_machine_are_packed_without_an_end_of_patience() -> None:
+    plan = pack([Bundles("web", 30, {"CPU": 0.1})], [MachineType("small", {"CPU": 1.0})])
+
+    assert plan.count() == {"small": 3}

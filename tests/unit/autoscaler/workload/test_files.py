@@ -2,13 +2,14 @@
 
 import gzip
 import sys
+from importlib.util import find_spec
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from raybeam.actors import UsageError
-from raybeam.autoscaler.workload import Constant, TraceFile, read_trace
+from raybeam.autoscaler.simulator.files import write_table
+from raybeam.autoscaler.workload import Constant, TraceFile, files, read_trace
 
 
 def written(folder: Path, text: str, name: str = "trace.csv") -> Path:
@@ -127,20 +128,31 @@ def test_parquet_without_its_package_is_told(tmp_path: Path, monkeypatch: pytest
         read_trace(TraceFile(tmp_path / "trace.parquet"), Constant(1.0))
 
 
-def test_parquet_is_read_by_places_or_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    columns = {"at": [1.0, 2.5], "tokens": [3, 4]}
-    table = SimpleNamespace(
-        column_names=list(columns),
-        num_columns=len(columns),
-        column=lambda place: SimpleNamespace(to_pylist=lambda: list(columns.values())[place]),
-    )
-    parquet = SimpleNamespace(read_table=lambda path: table)
-    monkeypatch.setitem(sys.modules, "pyarrow", SimpleNamespace(parquet=parquet, ArrowException=RuntimeError))
+def test_parquet_is_read_by_places_or_names_where_its_package_is(tmp_path: Path) -> None:
+    path = tmp_path / "trace.parquet"
+    if find_spec("pyarrow") is None:
+        with pytest.raises(UsageError, match="needs the package pyarrow"):
+            read_trace(TraceFile(path), Constant(1.0))
+        return
+    write_table(path, ("at", "tokens"), [(1.0, 3), (2.5, 4)])
 
     for time, size in (("at", "tokens"), (0, 1)):
-        trace = read_trace(TraceFile(tmp_path / "trace.parquet", time=time, size=size, size_s=0.5))
+        trace = read_trace(TraceFile(path, time=time, size=size, size_s=0.5))
         assert (list(trace.times), list(trace.sizes)) == ([0.0, 1.5], [1.5, 2.0])
     with pytest.raises(UsageError, match="there are only 2 columns"):
-        read_trace(TraceFile(tmp_path / "trace.parquet", time=0, size=5))
+        read_trace(TraceFile(path, time=0, size=5))
     with pytest.raises(UsageError, match="there is no column 'x'; there are: at, tokens"):
-        read_trace(TraceFile(tmp_path / "trace.parquet", time="x", size=0))
+        read_trace(TraceFile(path, time="x", size=0))
+    path.write_bytes(b"no parquet")
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_trace(TraceFile(path), Constant(1.0))
+
+
+def test_a_file_with_more_requests_than_a_trace_holds_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "MOST_REQUESTS", 2)
+
+    assert read_trace(TraceFile(written(tmp_path, "1\n2\n")), Constant(1.0)).times
+    with pytest.raises(UsageError, match=r"trace.csv:3: a trace holds 2 requests at most; give load.file.duration_s"):
+        read_trace(TraceFile(written(tmp_path, "1\n2\n3\n")), Constant(1.0))
