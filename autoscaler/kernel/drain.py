@@ -22,7 +22,7 @@ class Drain:
 
 
 def drain(
-    waiting: float, offered: float, ready: int, lead_s: float, *, wait_s: float, price: float, cost_s: float
+    waiting: float, offered: float, ready: float, lead_s: float, *, wait_s: float, price: float, cost_s: float
 ) -> Drain:
     """The cheapest way to clear a queue.
 
@@ -35,7 +35,7 @@ def drain(
     Args:
         waiting: Work in the queue, replica-seconds.
         offered: Work that comes, replica-seconds a second.
-        ready: Replicas that serve.
+        ready: Replicas that serve, on average until then.
         lead_s: In how many seconds the next ones will: those on their way, or those ordered now.
         wait_s: The wait from which on a request is late.
         price: Cost of a late request over the cost of serving it.

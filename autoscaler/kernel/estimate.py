@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import log, sqrt
+from math import hypot, log, sqrt
+
+from .forecast import LEVEL, Trend
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,7 @@ class ServiceTime:
 
     Attributes:
         mean_s: Mean seconds; the prior until something is known.
+        prior_s: What was assumed before; it weighs as much as a few completions. `None`: `mean_s`.
         cv: Coefficient of variation.
         count: Completions behind it, older ones weighing less.
         total_s: Seconds of service of these.
@@ -31,6 +34,7 @@ class ServiceTime:
     total_s: float = 0.0
     exposure_s: float = 0.0
     square: float = 0.0
+    prior_s: float | None = None
 
     def observe(
         self, completions: int, service_s: float | None, cv: float | None, in_flight: int, elapsed_s: float
@@ -43,9 +47,10 @@ class ServiceTime:
 
         >>> early = ServiceTime(1.0).observe(2, 0.1, None, 8, 5.0)  # 2 short ones came back, 8 are 5 s under way
         >>> round(early.mean_s, 1)
-        20.0
+        6.4
         """
         keep = 1.0 - min(0.5, completions / MEMORY)
+        prior_s = self.mean_s if self.prior_s is None else self.prior_s
         measured = 0.0 if service_s is None else service_s
         spread = self.cv if cv is None else cv
         count = self.count * keep + completions
@@ -58,12 +63,12 @@ class ServiceTime:
         if count < 1:
             # Nothing came back yet: a request takes at least as long as those under way have been served.
             served = exposure / in_flight if in_flight else 0.0
-            return ServiceTime(max(self.mean_s, served), self.cv, count, total, exposure, square)
+            return ServiceTime(max(self.mean_s, served), self.cv, count, total, exposure, square, prior_s)
         under_way = min(exposure - total, in_flight * exposure / count) if count < 20 * in_flight else 0.0
-        mean = (total + max(under_way, 0.0)) / count
+        mean = (total + max(under_way, 0.0) + FEW * prior_s) / (count + FEW)
         variance = max(square / count - (total / count) ** 2, 0.0)
         varied = min(sqrt(variance) * count / total, MOST_CV) if total > 0 and count >= FEW else self.cv
-        return ServiceTime(mean, varied, count, total, exposure, square)
+        return ServiceTime(mean, varied, count, total, exposure, square, prior_s)
 
 
 FEW = 5
@@ -119,13 +124,14 @@ class Arrivals:
             slices = (*slices[-kept:], (elapsed_s, arrivals))
         return replace(self, slices=slices)
 
-    def level(self, false_alarm_s: float = 600.0) -> Level:
+    def level(self, growth: Trend = LEVEL, false_alarm_s: float = 600.0) -> Level:
         """The rate: that of the longest past, corrected by each shorter one as far as it contradicts.
 
         A window of n arrivals knows its rate to n's square root. So a shorter window may move the estimate only to the
         edge of what it can tell, and a calm load is averaged over minutes while a change shows after seconds.
 
         Args:
+            growth: The trend; past counts are taken as if the rate had been the present one.
             false_alarm_s: How often about chance alone may look like a change, seconds.
 
         >>> calm = Arrivals(tuple((1.0, 10.0) for _ in range(64)))
@@ -147,6 +153,8 @@ class Arrivals:
             return Level(0.0, 0.0, 0.0)
         if windows[-1][0] < window_s:
             windows.append((window_s, count))
+        if growth.slope:
+            windows = [(window_s, max(count + growth.missed(window_s), 0.0)) for window_s, count in windows]
         longest_s, count = windows.pop()
         rate, decided_s, behind = count / longest_s, longest_s, count
         rough = sqrt(self.peakedness())
@@ -157,7 +165,7 @@ class Arrivals:
             if abs(apart) > doubt:
                 rate = max((root - doubt * doubt / apart) ** 2 - 0.375, 0.0) / window_s
                 decided_s, behind = window_s, count
-        error = rough * sqrt(behind + 1.0) / decided_s
+        error = hypot(rough * sqrt(behind + 1.0) / decided_s, growth.error * min(decided_s, growth.lasted_s) / 2.0)
         return Level(rate, error, decided_s)
 
     def peakedness(self) -> float:

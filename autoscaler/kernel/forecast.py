@@ -2,14 +2,15 @@
 
 A trend is taken over four equal parts of the past, at several lengths, and is the smallest of the three changes
 between them (the minmod limiter of numerical fluid dynamics): a step lies within one part and changes at most two of
-the three, so it has no trend, while a ramp changes all. It is believed ahead as long as it has lasted.
+the three, so it has no trend, while a ramp changes all. If the three differ by no more than chance, it is their mean,
+for the smallest of three equal ones is too small. It is believed ahead as long as it has lasted.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from math import sqrt
+from math import log, sqrt
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
 
 SHORTEST = 4
 """Slices of a part of the shortest past that is looked at."""
-SURE = 2.0
-"""Standard errors that a change must have to count; beyond that it is shrunk less and less."""
+FALSE_ALARM_S = 3600.0
+"""How often about chance alone may look like a trend over each length of the past, seconds."""
+STRAIGHT = 2.0 * sqrt(3.0)
+"""Changes that differ by no more standard errors are those of a straight line: two of their difference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +33,12 @@ class Trend:
     Attributes:
         slope: Arrivals a second, per second.
         lasted_s: For how long it has.
+        error: Standard error of the slope.
     """
 
     slope: float = 0.0
     lasted_s: float = 0.0
+    error: float = 0.0
 
     def ahead(self, lead_s: float) -> float:
         """By how much the rate will have grown after a time; 0 when it falls: scale in on facts, not on forecasts.
@@ -42,6 +47,19 @@ class Trend:
         (5.0, 10.0, 0.0)
         """
         return max(self.slope, 0.0) * min(max(lead_s, 0.0), self.lasted_s)
+
+    def missed(self, window_s: float) -> float:
+        """How many arrivals a window would have had more, had the rate been the present one all the time.
+
+        >>> Trend(0.5, 20.0).missed(10.0), Trend(0.5, 20.0).missed(40.0)
+        (25.0, 300.0)
+        """
+        within = min(window_s, self.lasted_s)
+        return self.slope * (within * within / 2.0 + within * (window_s - within))
+
+
+LEVEL = Trend()
+"""No trend."""
 
 
 def trend(arrivals: Arrivals) -> Trend:
@@ -60,17 +78,21 @@ def trend(arrivals: Arrivals) -> Trend:
         window_s += slice_s
         count += number
         marks.append((window_s, count))
-    found, strongest, part = Trend(), SURE, SHORTEST
+    rough = sqrt(arrivals.peakedness())
+    found, strongest, part = LEVEL, 1.0, SHORTEST
     while 4 * part <= len(marks):
         ends = [(0.0, 0.0), *(marks[k * part - 1] for k in (1, 2, 3, 4))]
         rates = [(b - a) / (b_s - a_s) for (a_s, a), (b_s, b) in pairwise(ends)]
         changes = [late - early for late, early in pairwise(rates)]
-        error = sqrt(ends[1][1] + ends[4][1] - ends[3][1] + 1.0) / ends[1][0]
-        sure = abs(rates[0] - rates[3]) / error
+        error = rough * sqrt(ends[1][1] + ends[4][1] - ends[3][1] + 1.0) / ends[1][0]
+        lasted_s = ends[4][0]
+        # How much larger the whole change is than chance's once in a while.
+        sure = abs(rates[0] - rates[3]) / (error * sqrt(2.0 * log(1.0 + FALSE_ALARM_S / lasted_s)))
         if sure > strongest and (min(changes) > 0 or max(changes) < 0):
             strongest = sure
-            lasted_s = ends[4][0]
-            found = Trend(min(changes, key=abs) * 4 / lasted_s * (1 - (SURE / sure) ** 2), lasted_s)
+            straight = max(changes) - min(changes) <= STRAIGHT * error
+            change = (rates[0] - rates[3]) / 3 if straight else min(changes, key=abs)
+            found = Trend(change * 4 / lasted_s * (1 - 1 / sure**2), lasted_s, error * 4 / 3 / lasted_s)
         part = part * 3 // 2 + 1
     return found
 

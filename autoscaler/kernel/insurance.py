@@ -1,99 +1,38 @@
-"""Head-room against what may come before new replicas could: by the rule that would have been cheapest so far.
+"""Head-room against bursts that may come before new replicas could.
 
-Each rule is a level below which the fleet does not fall, learned from past needs: the most within a time (a hold), a
-quantile of past needs (a newsvendor's stock), a multiple of the present need, or what was needed one period ago.
-Which of them pays depends on the load, so all are rehearsed on it (see `rehearsal`), and the cheapest is followed.
-This is prediction with expert advice: over time no rule of the family does much better than the one that is followed.
-
-There are two tiers, for places on machines are cheaper than replicas and take longer to get.
+Bursts cannot be forecast, but past ones tell how often they come and how far they go. What is kept ready is what makes
+its own cost, and what bursts like the past ones would cost if they came now, least in sum: a newsvendor's stock. There
+are two tiers, for places on machines are cheaper than replicas and take longer to get.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from itertools import repeat
+from bisect import bisect_left
+from dataclasses import dataclass, replace
+from math import ceil
 from typing import TYPE_CHECKING
 
-from .forecast import Season
-from .rehearsal import Rehearsal
+from .bursts import IDLE_PLACE, Step, bursts, loss, next_after
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .rehearsal import Stage
+    from .bursts import Burst, Prices
 
 LONGEST = 720
 """Steps of the history that are kept, half a start of a replica each: an hour if that takes 10 s."""
-FEW = 24
-"""Steps of history from which on quantiles are believed."""
-MARGIN = 0.02
-"""A rule is left for another one that has been cheaper by this share of all work."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A level below which a tier does not fall. Times are in steps of the history.
-
-    Attributes:
-        hold: The most that was needed within so many steps.
-        quantile: This quantile of past needs.
-        over: Steps that the quantile is taken of.
-        factor: Times the present need (and the hold).
-        period: 1 or 2: what was needed the most or second most likely period ago, and soon after; 0: none.
-    """
-
-    hold: int = 0
-    quantile: float | None = None
-    over: int = LONGEST
-    factor: float = 1.0
-    period: int = 0
-
-    def level(self, history: Sequence[float], periods: tuple[int, int], ahead: int) -> float:
-        """The level for the steps to come.
-
-        Args:
-            history: Most that was needed in each step, the latest last.
-            periods: Likely periods, steps.
-            ahead: In how many steps that which is ordered now is there.
-
-        >>> Rule(hold=2).level([5.0, 1.0, 3.0], (0, 0), 2)
-        3.0
-        >>> Rule(period=1).level([1.0, 1.0, 9.0, 1.0, 1.0, 1.0], (5, 0), 0)
-        9.0
-        """
-        level = max(history[-self.hold :]) * self.factor if self.hold and history else 0.0
-        if self.quantile is not None and len(history) > FEW:
-            ordered = sorted(history[-self.over :])
-            level = max(level, ordered[min(int(self.quantile * len(ordered)), len(ordered) - 1)])
-        if self.period:
-            back = periods[self.period - 1]
-            first = len(history) - back - 1
-            soon = history[first : first + ahead + 3] if back and first >= 0 else history[-2:]
-            level = max(soon, default=0.0)
-        return level
-
-    def at_least(self, need: float, peak: float) -> float:
-        """The level by the present need, and its peak since the history's latest step."""
-        return (max(need, peak) if self.hold or self.quantile is not None else need) * self.factor
-
-
-REPLICA_RULES = (
-    *(Rule(hold=hold) for hold in (0, 3, 12, 40, 120, LONGEST)),
-    Rule(hold=3, factor=1.4),
-    Rule(hold=3, factor=2.0),
-    Rule(factor=1.4),
-    *(Rule(hold=3, quantile=quantile, over=over) for quantile in (0.6, 0.8, 0.9, 0.97) for over in (180, LONGEST)),
-    Rule(period=1),
-    Rule(period=2),
-)
-MACHINE_RULES = (
-    Rule(),
-    *(Rule(hold=hold) for hold in (60, 180, LONGEST)),
-    Rule(quantile=0.9),
-    Rule(factor=1.5),
-)
-FIRST = 2
-"""The rule for replicas that is followed until another has proved cheaper: a hold of six starts."""
+LONE = 5.0
+"""A burst that no other has followed in the time that is remembered, over this, is as likely the only one as not."""
+ALIKE = 2.0
+"""Bursts that began at a need within this factor of the present one can happen now."""
+REMEMBERED = 24
+"""The latest bursts of that kind that count."""
+LEVELS = 7
+"""Levels of each tier that are compared."""
+UNLIKELY = 0.1
+"""When bursts are regular, one at another time is less likely by this."""
+SERVICE_CHANGED = 1.25
+"""The history is put right when service times differ from those it was recorded with by more than this factor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,101 +53,111 @@ class Insurance:
     """What was learned of the load.
 
     Attributes:
-        history: Most replicas that were needed in each step, the latest last.
-        season: Which periods there may be.
-        peak: Most that was needed since the latest step of the history.
+        history: Need and load in each step, the latest last.
+        peak: Most that was needed since the latest step.
+        work: What came since then, replica-seconds.
         rounds: Rounds since then.
-        replica_levels: Level of each rule for replicas.
-        period_places: Places that each of these wants ahead, because what it counts with comes back.
-        machine_levels: Level of each rule for machines.
-        replicas: Each rule for replicas, rehearsed with the rule for machines that is followed.
-        machines: Each rule for machines, rehearsed with the rule for replicas that is followed.
-        replica_rule: Which rule for replicas is followed.
-        machine_rule: Which rule for machines is followed.
-        work: All work, older one weighing less, replica-seconds.
+        levels: What is kept ready.
+        overhead: What serving costs at least, starts included, over the work itself.
+        service_s: Service time that the history was recorded with, seconds.
     """
 
-    history: tuple[float, ...] = ()
-    season: Season = field(default_factory=Season)
+    history: tuple[Step, ...] = ()
     peak: float = 0.0
-    rounds: int = 0
-    replica_levels: tuple[float, ...] = (0.0,) * len(REPLICA_RULES)
-    period_places: tuple[float, ...] = (0.0,) * len(REPLICA_RULES)
-    machine_levels: tuple[float, ...] = (0.0,) * len(MACHINE_RULES)
-    replicas: tuple[Rehearsal, ...] = (Rehearsal(),) * len(REPLICA_RULES)
-    machines: tuple[Rehearsal, ...] = (Rehearsal(),) * len(MACHINE_RULES)
-    replica_rule: int = FIRST
-    machine_rule: int = 0
     work: float = 0.0
+    rounds: int = 0
+    levels: Cover = Cover()
+    overhead: float = 1.0
+    service_s: float = 0.0
 
-    def step(self, need: float, places: float, work: float, stage: Stage, memory_s: float) -> Insurance:
-        """After one more round of all rehearsals.
+    def step(
+        self, now_s: float, need: float, work: float, prices: Prices, round_s: float, service_s: float, memory_s: float
+    ) -> Insurance:
+        """After one more round.
 
         Args:
+            now_s: Time, seconds.
             need: Replicas that the load needs.
-            places: Places on machines that it will need by the forecast.
             work: What came, replica-seconds.
-            stage: What the rehearsals take place in.
-            memory_s: Time in which what was learned fades, seconds.
+            prices: What things cost.
+            round_s: Seconds of a round.
+            service_s: Mean service time, seconds.
+            memory_s: How far back bursts count, seconds.
         """
-        grown = self._remember(max(self.peak, need), stage)
-        keep = 1.0 - min(stage.step_s / memory_s, 0.5)
-        i, j = grown.replica_rule, grown.machine_rule
-        levels = zip(grown.replica_levels, REPLICA_RULES, strict=True)
-        wishes = [max(level, rule.at_least(need, grown.peak)) for level, rule in levels]
-        floors = [max(floor, places) for floor in grown._floors(need)]
-        ahead = [max(floors[j], wanted) for wanted in grown.period_places]
-        steps = zip(grown.replicas, wishes, ahead, strict=True)
-        replicas = tuple([fleet.step(wish, floor, work, stage, keep) for fleet, wish, floor in steps])
-        least = grown.period_places[i]
-        rounds = zip(grown.machines, repeat(wishes[i]), floors, strict=False)
-        machines = tuple([fleet.step(wish, max(floor, least), work, stage, keep) for fleet, wish, floor in rounds])
-        total = grown.work * keep + work
-        return replace(
-            grown,
-            replicas=replicas,
-            machines=machines,
-            work=total,
-            replica_rule=_cheapest(replicas, i, MARGIN * total),
-            machine_rule=_cheapest(machines, j, MARGIN * total),
+        peak, work = max(self.peak, need), self.work + work
+        every = max(1, round(prices.start_s / 2 / round_s))
+        if self.rounds + 1 < every:
+            return replace(self, peak=peak, work=work, rounds=self.rounds + 1)
+        step_s = every * round_s
+        past, measured_s = self.history, self.service_s or service_s
+        if not 1 / SERVICE_CHANGED < service_s / measured_s < SERVICE_CHANGED:
+            ratio, measured_s = service_s / measured_s, service_s
+            past = tuple([Step(step.need * ratio, step.load * ratio, step.at_s) for step in past])
+        kept = min(LONGEST, max(int(memory_s / step_s), 2))
+        history = (*past[1 - kept :], Step(peak, work / step_s, now_s))
+        found = bursts(history, max(1, ceil(prices.start_s / step_s)), ceil(prices.boot_s / step_s))
+        overhead = _overhead(history, found, prices, step_s)
+        priced = replace(prices, step_s=step_s, late=prices.late * overhead)
+        return Insurance(
+            history, levels=_levels(history, found, priced, memory_s), overhead=overhead, service_s=measured_s
         )
 
     def cover(self, need: float) -> Cover:
-        """What the rules that are followed ask for, if so many replicas are needed."""
-        rule, level = REPLICA_RULES[self.replica_rule], self.replica_levels[self.replica_rule]
-        floor = self._floors(need)[self.machine_rule]
-        return Cover(max(level, rule.at_least(need, self.peak)), max(floor, self.period_places[self.replica_rule]))
-
-    def _floors(self, need: float) -> list[float]:
-        """Places that each rule for machines wants; none for the first, which leaves it to the platform."""
-        levels = zip(self.machine_levels, MACHINE_RULES, strict=True)
-        return [
-            0.0 if rule == MACHINE_RULES[0] else max(level, rule.at_least(need, self.peak)) for level, rule in levels
-        ]
-
-    def _remember(self, peak: float, stage: Stage) -> Insurance:
-        """With the peak, and the levels anew if that closes a step of the history."""
-        every = max(1, stage.start_steps // 2)
-        if self.rounds + 1 < every:
-            return replace(self, peak=peak, rounds=self.rounds + 1)
-        history = (*self.history[1 - LONGEST :], peak)
-        season = self.season.observe(history)
-        periods = season.periods(len(history))
-        soon = stage.start_steps // every
-        later = (stage.start_steps + stage.boot_steps) // every
-        return replace(
-            self,
-            history=history,
-            season=season,
-            peak=0.0,
-            rounds=0,
-            replica_levels=tuple(rule.level(history, periods, soon) for rule in REPLICA_RULES),
-            period_places=tuple(rule.level(history, periods, later) if rule.period else 0.0 for rule in REPLICA_RULES),
-            machine_levels=tuple(rule.level(history, periods, later) for rule in MACHINE_RULES),
-        )
+        """What is to be kept ready, if so many replicas are needed."""
+        return Cover(max(self.levels.replicas, need), self.levels.places)
 
 
-def _cheapest(fleets: Sequence[Rehearsal], followed: int, margin: float) -> int:
-    """The rule with the least loss, or the one that is followed if that is hardly dearer."""
-    best = min(range(len(fleets)), key=lambda number: fleets[number].loss)
-    return best if fleets[best].loss < fleets[followed].loss - margin else followed
+def _overhead(history: Sequence[Step], found: Sequence[Burst], prices: Prices, step_s: float) -> float:
+    """What one who knew would have paid, starting each replica and machine just in time, over the work."""
+    work = sum([step.load for step in history]) * step_s
+    if work <= 0:
+        return 1.0
+    needs = [step.need for step in history]
+    paid = sum(map(max, needs, [*needs[1:], 0.0], [*needs[2:], 0.0, 0.0])) * step_s
+    paid += sum([burst.need - burst.below for burst in found]) * IDLE_PLACE * prices.boot_s
+    return max(paid / work, 1.0)
+
+
+def _levels(history: Sequence[Step], found: Sequence[Burst], prices: Prices, memory_s: float) -> Cover:
+    """What to keep ready now."""
+    need = history[-1].need
+    low, high = need / ALIKE - 1.0, need * ALIKE + 1.0
+    like = [burst for burst in found if low <= burst.below <= high and burst.need > need][-REMEMBERED:]
+    if not like:
+        return Cover()
+    exposed_s = max(sum([low <= step.need <= high for step in history]), 1) * prices.step_s
+    lone = exposed_s / (exposed_s + memory_s / LONE)
+    harms = [loss(burst, need, -(-need // prices.places) * prices.places, prices) for burst in like]
+    ordered = sorted(harms)
+    weighted = [
+        (burst, 1 - lone / (len(like) - bisect_left(ordered, harm / 2)))
+        for burst, harm in zip(like, harms, strict=True)
+    ]
+    for_replicas = for_places = 1 / exposed_s
+    tallest_ones = [burst for burst, harm in zip(like, harms, strict=True) if harm > ordered[-1] / 3]
+    regular, now_s = next_after(tallest_ones, prices.step_s), history[-1].at_s
+    if regular and regular[0] + regular[1] > now_s:
+        due_s, within_s = regular[0] - now_s, regular[1] + prices.step_s
+        soon = 1 / (2 * within_s + prices.start_s) / len(tallest_ones)
+        for_replicas = soon if due_s <= prices.start_s + within_s else UNLIKELY * for_replicas
+        for_places = soon if due_s <= prices.start_s + prices.boot_s + within_s else UNLIKELY * for_places
+    _, places = _cheapest(weighted, need, for_places, prices)
+    replicas, their_places = _cheapest(weighted, need, for_replicas, prices)
+    places = max(places, their_places)
+    return Cover(replicas if replicas > need else 0.0, places if places > need else 0.0)
+
+
+def _cheapest(like: Sequence[tuple[Burst, float]], need: float, rate: float, prices: Prices) -> tuple[float, float]:
+    """Replicas and places for which holding them, and bursts that come at a rate, cost least."""
+    levels = sorted({need, *(burst.need for burst, _ in like), *(burst.soon for burst, _ in like if burst.soon > need)})
+    if len(levels) > LEVELS:
+        levels = [levels[round(k * (len(levels) - 1) / (LEVELS - 1))] for k in range(LEVELS)]
+    least, best = float("inf"), (0.0, 0.0)
+    for number, replicas in enumerate(levels):
+        for places in levels[number:]:
+            whole = -(-places // prices.places) * prices.places
+            held = (1 - IDLE_PLACE) * (replicas - need) + IDLE_PLACE * (whole - need)
+            cost = held + rate * sum([weight * loss(burst, replicas, whole, prices) for burst, weight in like])
+            if cost < least:
+                least, best = cost, (replicas, whole)
+    return best

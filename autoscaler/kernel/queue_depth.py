@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from math import ceil, isfinite
+from math import ceil, isfinite, sqrt
 from typing import TYPE_CHECKING
 
 from .bounds import Bounds
+from .bursts import IDLE_PLACE, Prices
 from .drain import Drain, drain
-from .erlang import cheapest, later_than
 from .estimate import FEW, Arrivals, Level, ServiceTime
 from .forecast import Trend, trend
 from .insurance import Insurance
-from .lead_time import LeadTime
+from .lead_time import LeadTime, Order
 from .policy import Decision
-from .rehearsal import IDLE_PLACE, Stage
-from .scale_in import Hold
+from .scale_in import Hold, Turns
+from .staffing import Staff, Staffing
 from .zero import Idle
 
 if TYPE_CHECKING:
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from .snapshot import Snapshot
 
 ROUNDS = 5
-"""Rounds of the rehearsals in the time that a replica takes to start."""
-FLAT = 1.05
-"""The number of replicas is left as it is while that costs at most this much more than the best."""
+"""Rounds of the insurance in the time that a replica takes to start."""
 HOLD_STARTS = 2.0
 """Replicas are kept for so many starts after they were needed: about what stopping and starting them costs."""
 WORTHWHILE = 0.2
 """An order for a backlog is changed when the change is a larger part of what is there beyond the load."""
 CERTAIN = 0.3
 """And given up when it is a larger part than this."""
+GIVE_UP = 1.0
+"""An order for a backlog is given up after so many starts: ordered anew, it would have to start again."""
 STUCK = 2.5
 """Starts after which a replica that does not serve has no place."""
 SHORTEST_LEAD_S = 0.5
@@ -48,13 +48,18 @@ class Known:
     arrivals: Arrivals = field(default_factory=Arrivals)
     insurance: Insurance = field(default_factory=Insurance)
     hold: Hold = field(default_factory=Hold)
+    order: Hold = field(default_factory=Hold)
+    turns: Turns = field(default_factory=Turns)
     idle: Idle = field(default_factory=Idle)
     last: Snapshot | None = None
-    base: int = 0
+    staff: Staff = field(default_factory=Staff)
+    elapsed_s: float = 0.0
     places: int = 0
+    filled: int = 0
     places_hold: Hold = field(default_factory=Hold)
     round_s: float = 0.0
     round_arrivals: int = 0
+    counted_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +70,14 @@ class Need:
         rate: Arrivals a second that are counted with.
         offered: Work, replica-seconds a second.
         up: Replicas to have.
-        down: Replicas to keep: the same at the upper end of what the rate may be.
         places: Places on machines by the time at which new machines would be up.
     """
 
     rate: float
     offered: float
     up: int
-    down: int
     places: int
+    now: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +95,15 @@ class QueueDepth:
         linger_s: How long the platform keeps a machine without replicas, seconds. Default 60.
         places: Replicas that fit on a machine; `None`: seen. Default `None`.
         memory_s: Time in which what was learned of the load's habits fades, seconds. Default 3600.
+        reversals_per_hour: Changes of direction, up and down, that are made at most in an hour. Default 30.
+        answer_s: Time from which on an answer is late, wait and service together, seconds; then `wait_s` is what the
+            measured service time leaves of it. `None`: only the wait counts. Default `None`.
+        machines_spare: Machines, the fullest ones, that may be lost at once while the load is still served in time.
+            Each costs the replicas of one machine all the time. Default 0.
 
     Raises:
         ValueError: A number is negative or not finite, or no request could be in time: `wait_s` or `lateness_price`
-            is 0.
+            is 0, or `answer_s` is not above `service_s`.
 
     >>> from raybeam.autoscaler.kernel.snapshot import Snapshot
     >>> policy = QueueDepth(service_s=0.5)
@@ -115,15 +124,34 @@ class QueueDepth:
     linger_s: float = 60.0
     places: int | None = None
     memory_s: float = 3600.0
+    reversals_per_hour: float = 30.0
+    answer_s: float | None = None
+    machines_spare: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("wait_s", "lateness_price", "service_s", "start_s", "boot_s", "linger_s", "places", "memory_s"):
+        for name in (
+            "wait_s",
+            "lateness_price",
+            "service_s",
+            "start_s",
+            "boot_s",
+            "linger_s",
+            "places",
+            "memory_s",
+            "reversals_per_hour",
+        ):
             value = getattr(self, name)
             if value is not None and not (isfinite(value) and value >= 0):
                 raise ValueError(f"{name}={value!r}: give a finite number, 0 or more")
         for name in ("wait_s", "lateness_price", "memory_s", "places"):
             if getattr(self, name) == 0:
                 raise ValueError(f"{name}=0: give a number above 0")
+
+        if self.answer_s is not None and self.answer_s <= self.service_s:
+            raise ValueError(
+                f"answer_s={self.answer_s!r} is not above service_s={self.service_s!r}: no number of replicas answers "
+                "in less time than serving takes"
+            )
 
     def start(self) -> Known:
         """Nothing is known yet."""
@@ -134,40 +162,61 @@ class QueueDepth:
     def decide(self, snapshot: Snapshot, state: Known) -> tuple[Decision, Known]:
         """How many replicas there should be now."""
         present = snapshot.ready + snapshot.starting
-        if not snapshot.fresh or (state.last is not None and snapshot.time_s <= state.last.time_s):
-            held, met = self.bounds.clip(present)
-            return Decision(
-                held, None, met or "nothing new was heard: what there is stays", {"present": present}
-            ), state
+        now_s = snapshot.time_s
+        if state.last is not None and now_s <= max(state.counted_s, state.last.time_s):
+            return self._stay(present, "not later than the snapshot before: what there is stays"), state
+        if not snapshot.fresh:
+            # Counts are since the snapshot before, and this was one.
+            return self._stay(present, "nothing new was heard: what there is stays"), replace(state, counted_s=now_s)
         known = self._learn(snapshot, state)
-        level, growth = known.arrivals.level(), trend(known.arrivals)
-        need = self._need(snapshot, known, level, growth)
-        known = self._insure(snapshot, replace(known, base=need.up), need)
+        growth = trend(known.arrivals)
+        level = known.arrivals.level(growth)
+        need, staff = self._need(snapshot, known, level, growth)
+        known = self._insure(snapshot, replace(known, staff=staff), need)
         cover = known.insurance.cover(need.up)
         excess = self._drain(snapshot, known, need)
+        more = ceil(need.offered + excess[1].extra - 0.5) - present
+        if excess[1].extra and more > 0:
+            excess = self._drain(snapshot, known, need, more)
         decision, known = self._compose(snapshot, known, need, cover, excess)
         terms = {
             "rate_per_s": level.rate,
+            "rate_over_s": level.window_s,
             "rate_counted_with": need.rate,
+            "trend_per_s2": growth.slope,
             "service_s": known.service.mean_s,
             "offered": need.offered,
             "for_the_load": need.up,
-            "for_the_backlog": excess.extra,
-            "backlog": excess.backlog,
+            "for_the_backlog": excess[0].extra,
+            "backlog": excess[0].backlog,
             "insured": cover.replicas,
             "places_insured": max(cover.places, need.places),
-            "rule": known.insurance.replica_rule,
-            "machine_rule": known.insurance.machine_rule,
+            "serving_costs": known.insurance.overhead,
             "start_s": known.start.mean_s,
             "boot_s": known.boot.mean_s,
             "present": present,
         }
-        return replace(decision, terms=terms), known
+        reason = decision.reason
+        if self.answer_s is not None and known.service.mean_s >= self.answer_s:
+            reason += f"; serving takes {known.service.mean_s:.3g} s: nothing can be answered in {self.answer_s:.3g} s"
+        return replace(decision, reason=reason, terms=terms), known
+
+    def _stay(self, present: int, why: str) -> Decision:
+        """What there is, within the bounds."""
+        held, met = self.bounds.clip(present)
+        return Decision(held, None, met or why, {"present": present})
+
+    def _wait_s(self, service_s: float) -> float:
+        """From which wait on a request is late; `wait_s` as well if service alone takes too long."""
+        return self.wait_s if self.answer_s is None or service_s >= self.answer_s else self.answer_s - service_s
 
     def _learn(self, seen: Snapshot, state: Known) -> Known:
         """What the snapshot tells of service, arrivals and lead times."""
         last = state.last
-        elapsed_s = seen.time_s - last.time_s if last else 0.0
+        elapsed_s = seen.time_s - max(last.time_s, state.counted_s) if last else 0.0
+        if seen.machines_ready:
+            # So many are on the fullest machine at least.
+            state = replace(state, filled=max(state.filled, -(-(seen.ready + seen.draining) // seen.machines_ready)))
         places = self._places(seen, state)
         came = max(seen.ready - last.ready, 0) if last else 0
         booted = max(seen.machines_ready - last.machines_ready, 0) if last else 0
@@ -181,7 +230,9 @@ class QueueDepth:
             arrivals=state.arrivals.observe(seen.arrivals, elapsed_s),
             idle=state.idle.observe(seen.time_s, bool(seen.arrivals or seen.queue or seen.in_flight)),
             last=seen,
+            counted_s=seen.time_s,
             places=places,
+            elapsed_s=elapsed_s,
             round_s=state.round_s + elapsed_s,
             round_arrivals=state.round_arrivals + (seen.arrivals if last else 0),
         )
@@ -191,72 +242,71 @@ class QueueDepth:
         placed, machines = seen.ready + seen.draining, seen.machines_ready
         if self.places is not None or not machines + seen.machines_pending:
             return state.places
-        if not seen.machines_pending and not seen.starting:
-            return max(state.places, -(-placed // machines))
         if not state.places:
             return -(-(placed + seen.starting) // (machines + seen.machines_pending))
-        oldest_s = seen.time_s - state.start.orders[0].at_s if state.start.orders else 0.0
-        if machines and placed and not seen.machines_pending and oldest_s > STUCK * state.start.mean_s:
+        oldest = state.start.orders[0] if state.start.orders else Order(seen.time_s, 0)
+        due_s = STUCK * state.start.mean_s + (state.boot.mean_s if oldest.held_up else 0.0)
+        if machines and placed and not seen.machines_pending and seen.time_s - oldest.at_s > due_s:
             # They would serve by now if there were places.
-            return min(state.places, max(1, placed // machines))
-        return state.places
+            return max(state.filled, 1, min(state.places, placed // machines))
+        return max(state.places, state.filled)
 
-    def _for(self, rate: float, slots: int, service: ServiceTime) -> int:
-        """The cheapest number of replicas for a rate."""
-        load = rate * service.mean_s
-        return cheapest(load, service.mean_s, self.wait_s, self.lateness_price, slots=slots, cv=service.cv)
-
-    def _need(self, seen: Snapshot, known: Known, level: Level, growth: Trend) -> Need:
+    def _need(self, seen: Snapshot, known: Known, level: Level, growth: Trend) -> tuple[Need, Staff]:
         """Replicas for what is offered when those ordered now would serve."""
-        service, start_s, boot_s = known.service, known.start.mean_s, known.boot.mean_s
+        service, start_s, boot_s = known.service, max(known.start.mean_s, SHORTEST_LEAD_S), known.boot.mean_s
+        present = seen.ready + seen.starting
+        if not known.arrivals.slices and present:
+            # Nothing is known yet; whoever was there before us had a reason.
+            return Need(0.0, 0.0, present, 0, present), Staff(present)
         if level.rate <= 0:
             wanted = 1 if seen.queue else 0
-            return Need(0.0, 0.0, wanted, wanted, 0)
-        rate = level.rate + growth.ahead(start_s) + level.error / 2
-        load = rate * service.mean_s
-        up = self._for(rate, seen.slots, service)
-        if known.base != up and self._costs(known.base, load, seen.slots, service) < FLAT * self._costs(
-            up, load, seen.slots, service
-        ):
-            up = known.base
-        down = max(up, self._for(level.rate + 2 * level.error, seen.slots, service))
-        ahead = growth.ahead(start_s + boot_s)
-        places = self._for(level.rate + ahead + level.error / 2, seen.slots, service) if ahead else 0
-        return Need(rate, load / seen.slots, up, down, places)
-
-    def _costs(self, replicas: int, load: float, slots: int, service: ServiceTime) -> float:
-        """Replicas and the price of lateness, a second."""
-        servers = replicas * slots
-        if servers <= load:
-            return float("inf")
-        late = sum(
-            later_than(wait_s, servers, load, service.mean_s, service.cv) for wait_s in (self.wait_s, 5 * self.wait_s)
+            return Need(0.0, 0.0, wanted, 0, 0), Staff(wanted)
+        staff = known.staff if known.staff.number is not None else Staff(present)
+        staffing = Staffing(
+            self._wait_s(service.mean_s), self.lateness_price, service.mean_s, service.cv, seen.slots, known.places
         )
-        return replicas + self.lateness_price * load / slots * late
+        rate = level.rate + growth.ahead(start_s)
+        # What is not known yet will be known better by the time that it matters.
+        error = level.error * sqrt(level.window_s / (level.window_s + start_s)) * service.mean_s
+        new_s = 0.0
+        if known.places and present >= known.places * (seen.machines_ready + seen.machines_pending) - seen.draining:
+            # The next one needs a machine.
+            new_s = IDLE_PLACE * (known.places - 1) * (boot_s + self.linger_s)
+        staff = staff.observe(staffing, rate * service.mean_s, error, known.elapsed_s, start_s, new_s)
+        up = staff.number or 0
+        ahead = growth.ahead(start_s + boot_s)
+        places = replace(staffing, places=0).best((level.rate + ahead) * service.mean_s) if ahead else 0
+        now = staffing.best(level.rate * service.mean_s)
+        return Need(rate, rate * service.mean_s / seen.slots, up, places, now), staff
 
     def _insure(self, seen: Snapshot, known: Known, need: Need) -> Known:
         """One more round of the rehearsals when it is time."""
         start_s = max(known.start.mean_s, SHORTEST_LEAD_S)
         if known.round_s < max(1.0, start_s / ROUNDS) * 0.999:
             return known
-        step_s = known.round_s
-        stage = Stage(
-            step_s,
-            max(1, round(start_s / step_s)),
-            max(1, round(known.boot.mean_s / step_s)),
-            round(self.linger_s / step_s),
+        prices = Prices(
+            known.round_s,
+            start_s,
+            known.boot.mean_s,
             max(known.places, 1),
-            self.wait_s,
+            self._wait_s(known.service.mean_s),
             self.lateness_price,
+            self.linger_s,
         )
         work = known.round_arrivals * known.service.mean_s / seen.slots
-        insurance = known.insurance.step(need.up, need.places, work, stage, self.memory_s)
+        insurance = known.insurance.step(
+            seen.time_s, need.now, work, prices, known.round_s, known.service.mean_s, self.memory_s
+        )
         return replace(known, insurance=insurance, round_s=0.0, round_arrivals=0)
 
-    def _drain(self, seen: Snapshot, known: Known, need: Need) -> Drain:
-        """What the queue asks for; nothing as long as it is not known how much work that is."""
+    def _drain(self, seen: Snapshot, known: Known, need: Need, beyond: int = 0) -> tuple[Drain, Drain]:
+        """What the queue asks for: of those that are there or on their way, and of those ordered now.
+
+        Nothing as long as it is not known how much work a queue is. Those ordered now need a machine if `beyond` others
+        take the free places.
+        """
         if known.service.count < FEW:
-            return Drain()
+            return Drain(), Drain()
         start_s = max(known.start.mean_s, SHORTEST_LEAD_S)
         cost_s, soonest = start_s, 0.0
         free = known.places * seen.machines_ready - seen.ready - seen.starting - seen.draining
@@ -264,26 +314,32 @@ class QueueDepth:
             # Replicas wait for machines, and empty ones cost too.
             soonest = min((at_s for at_s, _ in known.boot.remaining_s(seen.time_s)), default=known.boot.mean_s)
             cost_s += IDLE_PLACE * (known.boot.mean_s + self.linger_s)
-        lead_s = start_s + soonest
-        if not seen.machines_pending and seen.starting:
-            lead_s = min((at_s for at_s, _ in known.start.remaining_s(seen.time_s)), default=start_s)
-        return drain(
-            seen.queue * known.service.mean_s / seen.slots,
-            need.offered,
-            seen.ready,
-            lead_s,
-            wait_s=self.wait_s,
-            price=self.lateness_price,
-            cost_s=cost_s,
+        waiting = seen.queue * known.service.mean_s / seen.slots
+        coming = known.start.remaining_s(seen.time_s, soonest if seen.machines_pending else 0.0)
+        new_s = start_s + (known.boot.mean_s if known.places and beyond >= free else 0.0)
+        first_s = new_s
+        if seen.machines_pending:
+            first_s = start_s + soonest
+        elif seen.starting:
+            first_s = min((at_s for at_s, _ in coming), default=start_s)
+        prices = {"wait_s": self._wait_s(known.service.mean_s), "price": self.lateness_price, "cost_s": cost_s}
+        # By the time that one ordered now serves, those on their way will have done some of the work.
+        done = sum(number * max(new_s - at_s, 0.0) for at_s, number in coming) / new_s
+        return (
+            drain(waiting, need.offered, seen.ready, first_s, **prices),
+            drain(waiting, need.offered, seen.ready + done, new_s, **prices),
         )
 
-    def _compose(self, seen: Snapshot, known: Known, need: Need, cover: Cover, excess: Drain) -> tuple[Decision, Known]:
+    def _compose(
+        self, seen: Snapshot, known: Known, need: Need, cover: Cover, excess: tuple[Drain, Drain]
+    ) -> tuple[Decision, Known]:
         """The largest of what load, insurance and backlog ask for, held for a while on the way down."""
         start_s = max(known.start.mean_s, SHORTEST_LEAD_S)
         present = seen.ready + seen.starting
         insured = ceil(cover.replicas - 1e-9)
-        base = max(need.up, insured)
-        keep = max(need.down, insured)
+        spared = self.machines_spare * known.places if need.up else 0
+        base = max(need.up + spared, insured)
+        keep = base
         if keep == 0 and present and known.idle.keeps(seen.time_s, self._return_cost(known, start_s)):
             keep = 1
         hold = known.hold
@@ -291,33 +347,50 @@ class QueueDepth:
             # Whoever was there before us had a reason: what there is stays for a while.
             hold = hold.observe(seen.time_s + start_s, present, HOLD_STARTS * start_s)
         hold = hold.observe(seen.time_s, keep, HOLD_STARTS * start_s)
-        wanted = max(base, need.up + int(excess.extra + 0.3))
-        late = seen.queue * known.service.mean_s / seen.slots > need.offered * self.wait_s / 4
+        of_all, of_new = (
+            max(base, ceil(need.offered + part.extra - 0.5) + spared) if part.extra else base for part in excess
+        )
+        wanted = of_all if of_all <= present else max(min(of_all, of_new), min(of_all, present))
+        order = known.order.observe(seen.time_s, wanted, GIVE_UP * start_s)
+        late = seen.queue * known.service.mean_s / seen.slots > need.offered * self._wait_s(known.service.mean_s) / 4
         spare = present - base
         replicas, reason = present, "enough for the load"
         if spare < 0:
             replicas = wanted
-            reason = "the load needs more" if need.up >= insured else "insurance: the load is likely to need more"
+            reason = (
+                "the load needs more"
+                if base > insured or need.up >= insured
+                else "insurance: the load is likely to need more"
+            )
             reason = "a backlog is to be cleared" if wanted > base else reason
         elif wanted - present > WORTHWHILE * spare:
             replicas, reason = wanted, "a backlog is to be cleared"
         elif late:
             # Those who serve stay until nothing is late; those on their way are given up if the queue needs fewer.
-            fewer = max(wanted, hold.most, seen.ready)
+            fewer = max(order.most, hold.most, seen.ready)
             if present - fewer > CERTAIN * spare:
                 replicas, reason = fewer, "the backlog is smaller than it was"
             elif spare:
                 reason = "held: a backlog is being cleared"
-        elif max(wanted, hold.most) < present:
-            replicas, reason = max(wanted, hold.most), "less has been needed for a while"
+        elif max(order.most, hold.most) < present:
+            replicas, reason = max(order.most, hold.most), "less has been needed for a while"
         elif spare:
             reason = "held: a start costs as much as keeping them"
+        allowed, turns = known.turns.allow(seen.time_s, present, replicas, self.reversals_per_hour)
+        if not allowed:
+            replicas, reason = present, "held: it has changed direction often enough"
+        if seen.starting and replicas < seen.ready:
+            # Those on their way are given up first; whoever serves goes when nobody is starting.
+            replicas = seen.ready
         replicas, met = self.bounds.clip(replicas)
-        places_hold = known.places_hold.observe(seen.time_s, need.places, known.boot.mean_s)
-        floor = min(max(cover.places, places_hold.most), self.bounds.most)
+        places = max(need.places, ceil(cover.places))
+        places_hold = known.places_hold.observe(seen.time_s, places, known.boot.mean_s)
+        floor = min(places_hold.most, self.bounds.most)
         # A floor for what is insured only: the platform finds machines for the replicas that are wanted by itself.
         machines = ceil(floor / known.places - 1e-9) if floor and known.places else None
-        return Decision(replicas, machines, met or reason), replace(known, hold=hold, places_hold=places_hold)
+        return Decision(replicas, machines, met or reason), replace(
+            known, hold=hold, order=order, turns=turns, places_hold=places_hold
+        )
 
     def _return_cost(self, known: Known, start_s: float) -> float:
         """What it costs that the next request finds nobody: the start, and all that comes meanwhile is late."""

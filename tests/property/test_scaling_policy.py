@@ -77,6 +77,29 @@ def test_the_same_snapshots_give_the_same_decisions(log: list[tuple[float, Snaps
         assert one == two
 
 
+@given(log=logs, most=st.integers(1, 5000))
+@settings(deadline=None)
+def test_nobody_who_serves_goes_while_others_are_starting(log: list[tuple[float, Snapshot]], most: int) -> None:
+    policy = QueueDepth(bounds=Bounds(0, most))
+    known = policy.start()
+    for snapshot in timed(log):
+        decision, known = policy.decide(snapshot, known)
+
+        assert not snapshot.starting or decision.replicas >= min(snapshot.ready, most)
+
+
+@given(log=logs)
+@settings(deadline=None)
+def test_a_time_that_has_been_changes_nothing(log: list[tuple[float, Snapshot]]) -> None:
+    policy = QueueDepth()
+    known = policy.start()
+    for snapshot in timed(log):
+        _, known = policy.decide(snapshot, known)
+        again, same = policy.decide(replace(snapshot, arrivals=2000, queue=2000, fresh=True), known)
+
+        assert known.last is None or (again.replicas == snapshot.ready + snapshot.starting and same == known)
+
+
 @given(log=logs)
 @settings(deadline=None)
 def test_stale_numbers_neither_order_nor_end_anything(log: list[tuple[float, Snapshot]]) -> None:
