@@ -7,7 +7,7 @@ BENCH_STAMP := $(VENV)/.installed-bench
 ARGS ?=
 SEEDS ?= 10000
 
-.PHONY: run test simulate lint bench bench-autoscaling demo-report clean
+.PHONY: run test simulate lint bench bench-autoscaling demo-report ray-up ray-down clean
 
 run: $(STAMP)  ## play the storm's day; ARGS="workload.day=2013-07-10 summary=out.json" overrides
 	@$(BIN)/raybeam run $(ARGS)
@@ -34,6 +34,12 @@ bench-autoscaling: $(BENCH_STAMP)  ## scaling policies on many traces; ARGS="--q
 
 demo-report: $(STAMP)  ## a short form of the run, and its report at build/report.html
 	@$(BIN)/raybeam run workload.until_min=480 workload.speedup=2880 report=build/report.html $(ARGS)
+
+ray-up: $(STAMP)  ## a head and autoscaled workers on this machine, by Ray's cluster launcher; see docs/ray-up.md
+	@$(BIN)/ray up configs/ray/local.yaml -y --no-config-cache
+
+ray-down: $(STAMP)  ## the end of that cluster
+	@$(BIN)/ray down configs/ray/local.yaml -y
 
 clean:
 	rm -rf $(VENV) build dist outputs multirun .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import functools
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from .crash import CrashReport
@@ -151,6 +152,11 @@ class Cell:
         if not self.queued_calls:
             return []
         return [message.sender for message in self.mailbox if type(message) is Call]
+
+    def oldest_waiting(self) -> Call | None:
+        """The call that has waited longest, if one waits near the front of the mailbox."""
+        front = islice(self.mailbox, MESSAGES_PER_TURN)
+        return next((message for message in front if type(message) is Call), None) if self.queued_calls else None
 
     async def run(self) -> None:
         """Handle messages until the mailbox is empty, the turn is over, or the process has ended."""

@@ -160,6 +160,10 @@ class Gate:
         """The calls that have not been begun."""
         return [waiter.item.sender for waiter in self._waiters.values() if waiter.phase is Phase.WAITING]
 
+    def oldest_waiting(self) -> Call | None:
+        """The call that came first of those that have not been begun."""
+        return next((waiter.item for waiter in self._waiters.values() if waiter.phase is Phase.WAITING), None)
+
     def counters(self) -> RegulationCounters:
         """What was done, and how things stand."""
         return replace(self._regulator.counters(), casts=self.casts)

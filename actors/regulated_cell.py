@@ -55,6 +55,10 @@ class RegulatedCell(BehaviourCell[B]):
         """The calls that the process has not begun with."""
         return [*self.gate.waiting_calls(), *super().waiting_calls()]
 
+    def oldest_waiting(self) -> Call | None:
+        """The call that has waited longest."""
+        return self.gate.oldest_waiting()
+
     def turn_unused(self) -> None:
         """No call could be begun: it is as if nothing had come."""
 

@@ -15,6 +15,7 @@ The simulator is `raybeam.autoscaler.simulator`, loads are made by `raybeam.auto
 if not __name__.startswith("raybeam."):
     raise ImportError("import raybeam.autoscaler, not autoscaler")
 
+from .history import FamilyHistory
 from .kernel.bounds import Bounds
 from .kernel.capacity import Capacity, Domain, capacity
 from .kernel.combine import Most, Unless
@@ -32,4 +33,5 @@ __all__ = [
     "QueueDepth", "TargetUtilisation", "Static", "Scheduled", "Most", "Unless",
     "MachineType", "Bundles", "Plan", "pack", "dry_run", "Candidate", "victims",
     "Demand", "Domain", "Capacity", "capacity",
+    "FamilyHistory",
 ]  # fmt: skip

@@ -1,6 +1,6 @@
 """What the controller needs of the system that it scales: readings, and the few things that it may do.
 
-Whoever implements `Fleet` holds no decision: on Ray it is the root, in tests and rehearsals it is a simulated one.
+Whoever implements `Fleet` holds no decision: on Ray it is the root, in tests and on paper it is a simulated one.
 """
 
 from __future__ import annotations
@@ -80,6 +80,10 @@ class Fleet(Protocol):
         """Monotonic seconds."""
         ...
 
+    def wall_clock(self) -> float:
+        """Seconds since the epoch."""
+        ...
+
     def read(self) -> Mapping[str, FamilyReading]:
         """The latest readings of all families that scale; costs no message."""
         ...
@@ -88,8 +92,14 @@ class Fleet(Protocol):
         """The machines that there are and that come."""
         ...
 
-    async def scale(self, family: str, replicas: int) -> None:
-        """Let a family have so many replicas: starts some, or drains and ends some; returns before that is done."""
+    async def scale(self, family: str, replicas: int, reason: str) -> None:
+        """Let a family have so many replicas: starts some, or drains and ends some; returns before that is done.
+
+        Args:
+            family: Its name.
+            replicas: How many.
+            reason: Why, in words, for the record.
+        """
         ...
 
     async def request_machines(self, shape: Sequence[Mapping[str, float]]) -> None:

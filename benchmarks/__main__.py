@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from benchmarks.ratio import Ratio
 
 
-NAMES = ("local_call", "processes", "restart", "telemetry", "calls", "overload", "simulator")
+NAMES = ("local_call", "processes", "restart", "telemetry", "calls", "overload", "simulator", "controller")
 
 
 def main() -> int:

@@ -9,6 +9,8 @@ from .collector import calm_collector
 from .global_names import Global, GlobalNameConflict
 from .kernel.breaker import BreakerSpec, BreakerState
 from .kernel.health import HealthLimits
+from .machine_spec import MachineSpec
+from .scaling import Scaling
 from .system import System
 from .telemetry import TelemetryOptions, configure_sdk, in_trace_of_call
 
@@ -20,6 +22,8 @@ __all__ = [
     "Global",
     "GlobalNameConflict",
     "HealthLimits",
+    "MachineSpec",
+    "Scaling",
     "System",
     "TelemetryOptions",
     "calm_collector",

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
 import time
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import yaml
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from raybeam.actors import UsageError
 
 from .import_path import import_object, make_here_importable
 from .local import LocalCluster, LocalClusterOptions, connect, existing
+from .ray_up import LocalRayUp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class ClusterSection:
-    """The group `cluster`; see `LocalClusterOptions` for the keys of a local one."""
+    """The group `cluster`; see `LocalClusterOptions` for the keys of a local one, the others need none."""
 
     kind: str = MISSING
     machines: int = 3
@@ -118,8 +122,8 @@ def run_job(config: DictConfig, console: Console, sweep_number: int | None = Non
     section = plain["cluster"]
     kind = section.pop("kind")
     address = section.pop("address")
-    if kind not in ("local", "existing"):
-        raise UsageError(f"cluster.kind={kind!r}: 'local' or 'existing'")
+    if kind not in ("local", "ray_up", "existing"):
+        raise UsageError(f"cluster.kind={kind!r}: 'local', 'ray_up' or 'existing'")
     options = LocalClusterOptions(**section)
     summary, report = (output_file(config, key, sweep_number) for key in ("summary", "report"))
     if report is not None:
@@ -131,14 +135,25 @@ def run_job(config: DictConfig, console: Console, sweep_number: int | None = Non
         with connect(joined):
             return job.play(RunContext(joined, 0.0, console, summary, report))
     began = time.monotonic()
-    cluster = LocalCluster(options)
-    try:
-        with console.status(f"starting {cluster.options.machines} machines ..."):
-            cluster.start()
-        with connect(cluster.connection):
-            return job.play(RunContext(cluster.connection, time.monotonic() - began, console, summary, report))
-    finally:
-        cluster.stop()
+    cluster: LocalCluster | LocalRayUp
+    if kind == "local":
+        cluster, starting = LocalCluster(options), f"starting {options.machines} machines ..."
+    else:
+        cluster, starting = LocalRayUp(_shipped_local_file()), "ray up ..."
+    with contextlib.ExitStack() as ends:
+        with console.status(starting):
+            ends.enter_context(cluster)
+        ends.enter_context(connect(cluster.connection))
+        return job.play(RunContext(cluster.connection, time.monotonic() - began, console, summary, report))
+
+
+def _shipped_local_file() -> dict[str, Any]:
+    """The shipped file of local machines, under a name and addresses that nobody else has."""
+    config: dict[str, Any] = yaml.safe_load((resources.files("raybeam.configs") / "ray" / "local.yaml").read_text())
+    number = os.getpid()
+    config["cluster_name"] = f"run-{number}"
+    config["provider"]["network"] = f"127.{number % 100 + 100}.{number // 100 % 250 + 1}"
+    return config
 
 
 def output_file(config: DictConfig, key: str, sweep_number: int | None) -> Path | None:

@@ -27,6 +27,8 @@ from raybeam.actors import (
 from .import_path import import_object
 from .kernel.breaker import BreakerSpec
 from .kernel.health import HealthLimits
+from .machine_spec import MachineSpec, carried_by
+from .scaling import Scaling, cannot_scale
 from .telemetry.options import TelemetryOptions
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
@@ -60,7 +62,9 @@ class Family(_Strict):
             many times the mean load leaves keys to the next one on the ring, 1.25 for example. Default: never.
         breaker: When callers stop calling a family that keeps failing: `BreakerSpec`, or its fields as a mapping.
             Default: never.
-        replicas: How many. Default 1.
+        replicas: How many; with `scaling` only at the start. Default 1.
+        scaling: How their number follows the load: `Scaling`, or its fields as a mapping. Default: it stays, unless
+            `System.scale` changes it.
         calls: Families that this one calls; others cannot be reached from it.
         cpus: Logical CPUs that each replica takes on its machine. Default 0.1.
         spread: Placement over machines: `"spread"` (distinct machines as long as there are enough),
@@ -82,6 +86,7 @@ class Family(_Strict):
     bounded_load: float | None = Field(default=None, gt=1)
     breaker: BreakerSpec | None = None
     replicas: int = Field(default=1, ge=1, le=1000, strict=True)
+    scaling: Scaling | None = None
     calls: tuple[Name, ...] = ()
     cpus: float = Field(default=0.1, gt=0)
     spread: Literal["spread", "strict_spread", "pack"] = "spread"
@@ -117,6 +122,21 @@ class Family(_Strict):
             raise ValueError(f"bounded_load is for a ring, not for pattern {self.pattern!r}: leave it out")
         return self
 
+    @pydantic.model_validator(mode="after")
+    def _scales(self) -> Family:
+        scaling = self.scaling
+        if scaling is None:
+            return self
+        fixed = cannot_scale(self)
+        if fixed is not None:
+            raise ValueError(f"scaling: {fixed}, or leave `scaling` out")
+        if not scaling.min_replicas <= self.replicas <= scaling.max_replicas:
+            raise ValueError(
+                f"replicas={self.replicas} is not between scaling's min_replicas={scaling.min_replicas} and "
+                f"max_replicas={scaling.max_replicas}"
+            )
+        return self
+
     def service_class(self) -> type[GenServer]:
         """The class itself."""
         return resolve_service(self.service)
@@ -128,6 +148,9 @@ class Blueprint(_Strict):
     Attributes:
         name: Name of the system, unique in its Ray cluster: small letters, digits, `-` and `_`.
         families: The families by name.
+        machines: What machines may be had, by the names of their types: `MachineSpec`, or its fields as a mapping. Then
+            the cluster's autoscaler is asked for as many as the families that scale need, ahead of need. Default: the
+            machines that are up are all there are, and none are asked for.
         health: How long silence of a replica is borne: `HealthLimits`, or its fields as a mapping. Default: `beat_s`
             0.5, `unknown_after_s` 1.5, `down_after_s` 4.
         telemetry: What is measured and traced: `TelemetryOptions`, or its fields as a mapping. Default: metrics for
@@ -142,6 +165,7 @@ class Blueprint(_Strict):
 
     name: Name
     families: dict[Name, Family] = Field(min_length=1)
+    machines: dict[Annotated[str, Field(min_length=1, max_length=100)], MachineSpec] = Field(default_factory=dict)
     health: HealthLimits = HealthLimits()
     telemetry: TelemetryOptions = TelemetryOptions()
     driver_timeout_s: float = Field(default=10.0, ge=2.0)
@@ -162,6 +186,18 @@ class Blueprint(_Strict):
                 f"orphan_timeout_s={self.orphan_timeout_s} must be above down_after_s={self.health.down_after_s}: "
                 "else a replica would end itself before it is given up"
             )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _machines_that_carry_them(self) -> Blueprint:
+        for name, family in self.families.items():
+            scaling = family.scaling
+            if self.machines and scaling and not carried_by(family.cpus, scaling.machine_labels, self.machines):
+                wants = f" and labels {dict(scaling.machine_labels)}" if scaling.machine_labels else ""
+                raise ValueError(
+                    f"families.{name} scales, and none of the machines ({', '.join(self.machines)}) carries a replica "
+                    f"with cpus={family.cpus}{wants}"
+                )
         return self
 
     @classmethod
@@ -244,8 +280,12 @@ def _fields_at(location: tuple[int | str, ...]) -> list[str]:
     match location:
         case ("health", _):
             return [field.name for field in fields(HealthLimits)]
+        case ("machines", _, _):
+            return list(MachineSpec.model_fields)
         case ("telemetry", _):
             return [field.name for field in fields(TelemetryOptions)]
+        case ("families", _, "scaling", _):
+            return list(Scaling.model_fields)
         case ("families", _, "breaker", _):
             return [field.name for field in fields(BreakerSpec)]
         case ("families", _, "regulation", str(part), *_, _) if part in REGULATION_PARTS:

@@ -1,4 +1,4 @@
-"""The command line: `raybeam run`, `simulate`, `plan`, `tune`, `version`.
+"""The command line: `raybeam run`, `simulate`, `plan`, `tune`, `ray-config`, `version`.
 
 Exit status: 0 all is well; 1 the run's verdict is not; 2 a mistake in what was asked, or a cluster that does not
 start, told in one line; 130 Ctrl-C. A traceback means that raybeam itself is wrong.
@@ -32,6 +32,7 @@ USAGE = """usage: raybeam COMMAND ...
   simulate [group=choice] [key=value]  play a load on paper, with a scaling policy in charge; -m sweeps
   plan [group=choice] [key=value]      capacity for a load on paper: load=200/s slo=300ms@0.99; -m sweeps
   tune [group=choice] [key=value]      search a scaling policy's parameters on a load, and doubt what was found
+  ray-config target=... [key=value]    write a cluster file for ray up or KubeRay: blueprint=... load=...; -m sweeps
   version                              print the version
 """
 
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "simulate": simulate,
         "plan": plan,
         "tune": tune,
+        "ray-config": ray_config,
         "version": print_version,
     }
     if not given or given[0] in ("-h", "--help", "help"):
@@ -157,6 +159,23 @@ def tune(arguments: list[str]) -> int:
 
     ConfigStore.instance().store(name="simulate_schema", node=SimulateSchema)
     return _play_with_hydra("tune", "tune", TuneSchema, play, loads_spelled_out(arguments))
+
+
+def ray_config(arguments: list[str]) -> int:
+    """`raybeam ray-config`: a Hydra application."""
+    from importlib.resources import as_file, files
+
+    from .quantities import loads_spelled_out
+    from .ray_config import RayConfigSchema, ray_config_job
+
+    def play(config: DictConfig, number: int | None, title: str) -> int:
+        with as_file(files("raybeam.configs") / "ray") as shipped:
+            written = ray_config_job(config, shipped, number)
+        if config["out"] is None:
+            print(written, end="")
+        return 0
+
+    return _play_with_hydra("ray_config", "ray_config", RayConfigSchema, play, loads_spelled_out(arguments))
 
 
 def _play_with_hydra(

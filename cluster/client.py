@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from raybeam.actors import BlueprintError, GenServer, Overloaded, RaybeamError, UsageError
+from raybeam.actors import GenServer, Overloaded, RaybeamError
 from raybeam.actors.kernel.once import CallNumbers
 from raybeam.actors.reference import reference
 from raybeam.actors.runtime import log
 
 from .breakers import BreakerSwitch, breakers_of
 from .family_channel import FamilyChannel
+from .family_lookup import family_that_runs
 from .family_state import FamilyState
 from .kernel.health import Health
 from .kernel.routing import Router, router
@@ -142,32 +144,8 @@ class Client:
         return reference(service, FamilyChannel(self, self.family_of(service, family)))
 
     def family_of(self, service: type[GenServer], family: str | None = None) -> str:
-        """The name of the family that runs a service."""
-        families = self.blueprint.families
-        known = ", ".join(f"{name} ({each.service_class().__qualname__})" for name, each in families.items())
-        if not isinstance(service, type):
-            raise UsageError(f"ref({service!r}): give the class of the service, and the family's name after it")
-        if family is not None:
-            if family not in families:
-                raise BlueprintError(f"there is no family {family!r} to call from here; there are: {known}")
-            return family
-        wanted = (service.__module__, service.__qualname__)
-        found = [
-            name
-            for name, candidate in families.items()
-            if (candidate.service_class().__module__, candidate.service_class().__qualname__) == wanted
-        ]
-        if not found:
-            raise BlueprintError(
-                f"no family runs {service.__qualname__} that may be called from here; there are: {known}. "
-                "A replica may call the families in `calls:` of its own"
-            )
-        if len(found) > 1:
-            raise BlueprintError(
-                f"several families ({', '.join(found)}) run {service.__qualname__}: "
-                f"name the family, ref({service.__qualname__}, 'name')"
-            )
-        return found[0]
+        """The name of the family that runs a service; see `family_that_runs`."""
+        return family_that_runs(service, self.blueprint.families, family)
 
     async def lane(self, family: str, key: object, until: float, avoid: str | None = None) -> Lane:
         """A lane to the replica of the family for a key, waiting for one while there is none.
@@ -254,7 +232,9 @@ class Client:
 
     def _alive(self, family: str) -> tuple[Member, ...]:
         view = self._views.get(family)
-        return () if view is None else tuple(member for member in view.members if member.health is not Health.DOWN)
+        if view is None:
+            return ()
+        return tuple(member for member in view.members if member.health is not Health.DOWN and not member.draining)
 
     def state(self, family: str) -> FamilyState:
         """What this client remembers of its calls to a family."""
@@ -363,16 +343,16 @@ class Client:
 
     def _suspect(self, name: str) -> None:
         """A member turned out to be dead: do without it before the directory says so."""
-        for family, view in list(self._views.items()):
+        for view in list(self._views.values()):
             if _has(view, name):
                 members = tuple(member for member in view.members if member.name != name)
-                self._install(View(family, view.epoch, members))
+                self._install(replace(view, members=members))
 
     def _install(self, view: View) -> None:
         self._views[view.family] = view
         family = self.blueprint.families.get(view.family)
         if family is not None:
-            self._routers[view.family] = router(family.pattern, view, family.replicas, family.bounded_load)
+            self._routers[view.family] = router(family.pattern, view, family.bounded_load)
 
     def _drop_lanes(self) -> None:
         """Retire the lanes to replicas that are gone, and those that nobody has used for long."""

@@ -5,12 +5,15 @@ Root, keepers and replicas hold the decisions; whoever implements these protocol
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from .client import DirectorySource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    from raybeam.autoscaler.fleet import MachinesReading
 
     from .blueprint import Blueprint
     from .mesh import PeerLink
@@ -24,6 +27,19 @@ class HostError(Exception):
 
 class Unavailable(HostError):
     """The other end cannot be reached at the moment: it may be alive, and what was asked may have been done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Room for one replica.
+
+    Attributes:
+        machine: The id of the machine.
+        claim: What the world calls it.
+    """
+
+    machine: str
+    claim: object = None
 
 
 class ReplicaHandle(Protocol):
@@ -102,31 +118,51 @@ class RootHost(Protocol):
         """A number above those of all former processes of this root, and not below `least`."""
         ...
 
-    async def forget_counters(self) -> None:
-        """Remove those numbers: the system has ended."""
+    async def remember(self, name: str, data: bytes) -> None:
+        """Keep something under a name beyond the root's own process, until `forget`.
+
+        Raises:
+            HostError: It may not have been kept.
+        """
+        ...
+
+    async def recall(self, name: str) -> bytes | None:
+        """What was kept last under a name."""
+        ...
+
+    async def forget(self) -> None:
+        """Remove all numbers and all that was kept: the system has ended."""
         ...
 
     async def prepare(self, families: Sequence[str]) -> None:
-        """Make room for the replicas of these families."""
+        """Make room for the replicas of these families, where it is made for all of them together."""
         ...
 
-    async def placement(self, family: str, index: int) -> object:
-        """Where the replica at this place goes, for `create`.
+    async def room(self, family: str, index: int) -> Room | None:
+        """Room for the replica at this place; `None`: there is none yet, and it is noted that some is needed.
 
         Raises:
             HostError: Nobody can say at the moment.
         """
         ...
 
-    async def remove_placements(self, families: Sequence[str]) -> None:
-        """Give the room of these families back."""
+    async def free(self, family: str, index: int) -> None:
+        """The replica at this place is gone for good: give its room back.
+
+        Raises:
+            HostError: It may not have been given back.
+        """
+        ...
+
+    async def remove_placements(self) -> None:
+        """Give all room of the system back."""
         ...
 
     async def find(self) -> Sequence[tuple[ReplicaName, ReplicaHandle]]:
         """All replicas of the system that live."""
         ...
 
-    async def create(self, name: ReplicaName, blueprint: Blueprint, placement: object) -> ReplicaHandle:
+    async def create(self, name: ReplicaName, blueprint: Blueprint, room: Room) -> ReplicaHandle:
         """Create a replica, which does nothing until `start`.
 
         Raises:
@@ -136,6 +172,22 @@ class RootHost(Protocol):
 
     async def living_machines(self) -> Sequence[str]:
         """The ids of the machines that live."""
+        ...
+
+    async def machines(self) -> MachinesReading:
+        """The machines that live, and how many come.
+
+        Raises:
+            HostError: Nobody can say at the moment.
+        """
+        ...
+
+    async def request_machines(self, shape: Sequence[Mapping[str, float]]) -> None:
+        """Ask for machines that hold all these bundles, until the next request.
+
+        Raises:
+            HostError: It may not have been asked.
+        """
         ...
 
     def end(self) -> None:

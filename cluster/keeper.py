@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from raybeam.actors import GenServer, Ok, Stop, process
 
@@ -25,32 +25,10 @@ if TYPE_CHECKING:
     from raybeam.actors.kernel.server import Result
 
     from .blueprint import Blueprint
-    from .host import ReplicaHandle, RootHost
-    from .replica import Beat
+    from .host import ReplicaHandle, Room, RootHost
+    from .records import Records
 
-
-class Records(Protocol):
-    """Where a keeper tells what it sees."""
-
-    def adoptable(self, family: str, index: int) -> tuple[ReplicaName, ReplicaHandle] | None:
-        """A living replica at this place from before a restart of the root; taken at most once."""
-        ...
-
-    async def up(self, family: str, member: Member, *, adopted: bool) -> None:
-        """The replica serves; `adopted`: it did before a restart of the root."""
-        ...
-
-    def down(self, name: ReplicaName, cause: str) -> None:
-        """The replica is gone, or did not come up."""
-        ...
-
-    def health(self, name: ReplicaName, health: Health) -> None:
-        """Its health changed."""
-        ...
-
-    def beat(self, name: ReplicaName, beat: Beat) -> None:
-        """What it told at a heartbeat."""
-        ...
+ROOM_AGAIN_S = (0.05, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +52,11 @@ class _Ended:
     """The service ended by itself, as it should."""
 
 
+@dataclass(frozen=True, slots=True)
+class EndReplica:
+    """Tells a keeper to end its replica, which has drained, and then to wait for its own end."""
+
+
 class Keeper(GenServer):
     """Keeps one replica."""
 
@@ -94,6 +77,7 @@ class Keeper(GenServer):
         self.machine = ""
         self.told_down = False
         self.tasks: set[asyncio.Task[None]] = set()
+        records.keeps(family, index, self.pid)
         return Ok(continue_with="start")
 
     async def handle_continue(self, term: object) -> Result:
@@ -119,6 +103,12 @@ class Keeper(GenServer):
             self._spawn(self._hold_lifeline(message.handle))
             self._spawn(self._heartbeats(message.handle))
             return None
+        if isinstance(message, EndReplica):
+            await self._end_in_order()
+            return None
+        if isinstance(message, _Failed | _Ended) and self.records.is_leaving(self.family, self.index):
+            await self._lost_while_leaving("ended" if isinstance(message, _Ended) else message.cause)
+            return None
         if isinstance(message, _Failed):
             self._tell_down(message.cause)
             return Stop(await self._reason(message.cause))
@@ -135,15 +125,42 @@ class Keeper(GenServer):
             with contextlib.suppress(HostError):  # then there is nothing to end
                 self.handle = await self.creation
         if reason in ("shutdown", "normal") and self.handle is not None and self.came_up:
-            shutdown_s = self.blueprint.families[self.family].shutdown_s
-            try:
-                async with asyncio.timeout(shutdown_s):
-                    await self.handle.stop()
-            except (TimeoutError, HostError):
-                self.runtime.report(f"{self.name} did not end in order within {shutdown_s} s: killed")
-            self._tell_down("stopped")
+            await self._stop_replica(self.handle)
         if self.handle is not None:
             await self.handle.kill()
+
+    async def _stop_replica(self, handle: ReplicaHandle) -> None:
+        shutdown_s = self.blueprint.families[self.family].shutdown_s
+        try:
+            async with asyncio.timeout(shutdown_s):
+                await handle.stop()
+        except (TimeoutError, HostError):
+            self.runtime.report(f"{self.name} did not end in order within {shutdown_s} s: killed")
+        self._tell_down("stopped")
+
+    async def _end_in_order(self) -> None:
+        """End a replica that has drained, here, where it keeps nobody waiting.
+
+        A caller who has not heard of it yet is told for one more beat that nobody is here, and goes elsewhere.
+        """
+        handle, self.handle = self.handle, None
+        if handle is None:
+            return
+        await self._stop_replica(handle)
+        await asyncio.sleep(self.limits.beat_s)
+        await self._let_go(handle)
+
+    async def _lost_while_leaving(self, cause: str) -> None:
+        handle, self.handle = self.handle, None
+        if handle is not None:
+            self._tell_down(cause)
+            await self._let_go(handle)
+
+    async def _let_go(self, handle: ReplicaHandle) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await handle.kill()
+        self.records.gone(self.family, self.index)
 
     # -- watching, in tasks beside the process -----------------------------------------------------
 
@@ -160,9 +177,9 @@ class Keeper(GenServer):
     async def _bring_up(self, name: ReplicaName) -> None:
         timeout_s = self.blueprint.families[self.family].start_timeout_s
         try:
+            room = await self._room(name)
             async with asyncio.timeout(timeout_s):
-                placement = await self.host.placement(self.family, self.index)
-                self.creation = asyncio.ensure_future(self.host.create(name, self.blueprint, placement))
+                self.creation = asyncio.ensure_future(self.host.create(name, self.blueprint, room))
                 self.handle = await asyncio.shield(self.creation)  # cancelled, it would come all the same
                 starting = asyncio.ensure_future(self._renew_while_starting(self.handle))
                 try:
@@ -175,6 +192,20 @@ class Keeper(GenServer):
             self._tell(_Failed(str(error)))
         else:
             self._tell(_Came(self.handle, machine, adopted=False))
+
+    async def _room(self, name: ReplicaName) -> Room:
+        """Wait for room as long as it takes: machines may come."""
+        self.records.starting(name)
+        pause_s, longest_s = ROOM_AGAIN_S
+        while True:
+            room = await self.host.room(self.family, self.index)
+            if room is not None:
+                self.records.starting(name, room.machine)
+                return room
+            if pause_s == longest_s:
+                self.records.waits(name)
+            await asyncio.sleep(pause_s)
+            pause_s = min(longest_s, 2 * pause_s)
 
     async def _renew_while_starting(self, handle: ReplicaHandle) -> None:
         """A service may take longer to start than a lease lasts."""

@@ -63,6 +63,10 @@ def root_name(system: str) -> str:
     return f"{system}/root"
 
 
-def group_name(system: str, family: str) -> str:
-    """Name of a family's placement group."""
-    return f"{system}/{family}"
+def group_name(system: str, family: str, index: int | None = None) -> str:
+    """Name of a family's placement group, or of that of one replica.
+
+    >>> group_name("shop", "stock"), group_name("shop", "stock", 3)
+    ('shop/stock', 'shop/stock/3')
+    """
+    return f"{system}/{family}" if index is None else f"{system}/{family}/{index}"

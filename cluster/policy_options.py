@@ -37,8 +37,20 @@ def configured_policy(section: Mapping[str, Any], where: str = "policy") -> Poli
     for key in section:
         if key not in ("path", "options", "tunable"):
             raise OptionError(f"{where}.{key}: there is no such key{hint(str(key), ('path', 'options'))}")
-    made = {name: _made(name, value, f"{where}.options") for name, value in options.items()}
+    made = configured_options(options, f"{where}.options")
     return made_policy(str(path), made, (f"{where}.path", f"{where}.options"))
+
+
+def configured_options(options: Mapping[str, Any], where: str = "options") -> dict[str, Any]:
+    """The options of a policy with what their plain data stands for.
+
+    Raises:
+        OptionError: As `configured_policy`.
+
+    >>> configured_options({"bounds": {"max_replicas": 3}, "wait_s": 0.5})["bounds"].max_replicas
+    3
+    """
+    return {name: _made(name, value, where) for name, value in options.items()}
 
 
 def _made(name: str, value: Any, where: str) -> Any:

@@ -10,29 +10,41 @@ import sys
 import threading
 import time
 import traceback
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import ray
 from ray.exceptions import ActorUnavailableError, RayError
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from .counters import forget_counters, next_generation, next_incarnation
-from .host import HostError, Unavailable
+from .gcs_notes import forget, keep, kept, next_generation, next_incarnation
+from .host import HostError, Room, Unavailable
 from .lease import Lease
+from .machine_spec import machines_of
 from .names import NAMESPACE, ReplicaName, root_name
-from .placement import ensure_group, living_machines, remove_group
+from .placement import (
+    ensure_group,
+    ensure_own_group,
+    is_shared,
+    placed_on,
+    remove_group,
+    remove_groups,
+)
 from .ray_directory import RayDirectory
 from .ray_errors import in_one_line
+from .ray_machines import living_machines, reading, request
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from ray.actor import ActorHandle
+
+    from raybeam.autoscaler.fleet import MachinesReading
 
     from .blueprint import Blueprint
     from .host import Directory, ReplicaHandle
     from .replica import Beat, End
 
+P = ParamSpec("P")
 R = TypeVar("R")
 STACK_FRAMES = 5
 
@@ -83,6 +95,7 @@ class RayRootHost:
         self._create = create
         self.directory: Directory = RayDirectory(self._system)
         self.seed: int | None = None
+        self._placing = asyncio.Lock()
         self.restarted = ray.get_runtime_context().was_current_actor_reconstructed
 
     def now(self) -> float:
@@ -101,46 +114,72 @@ class RayRootHost:
         """See `RootHost`."""
         return await asyncio.to_thread(next_generation, self._system, least)
 
-    async def forget_counters(self) -> None:
+    async def remember(self, name: str, data: bytes) -> None:
         """See `RootHost`."""
-        await asyncio.to_thread(forget_counters, self._system)
+        await _done(keep, self._system, name, data)
+
+    async def recall(self, name: str) -> bytes | None:
+        """See `RootHost`."""
+        return await _done(kept, self._system, name)
+
+    async def forget(self) -> None:
+        """See `RootHost`."""
+        await asyncio.to_thread(forget, self._system)
 
     async def prepare(self, families: Sequence[str]) -> None:
-        """Make the placement groups."""
+        """Make the placement groups of families that do not scale."""
         for name in families:
-            await asyncio.to_thread(ensure_group, self._system, name, self._blueprint.families[name])
+            if self._blueprint.families[name].scaling is None:
+                await asyncio.to_thread(ensure_group, self._system, name, self._blueprint.families[name])
 
-    async def placement(self, family: str, index: int) -> object:
-        """Ray's scheduling strategy for the replica at this place."""
-        try:
-            group = await asyncio.to_thread(ensure_group, self._system, family, self._blueprint.families[family])
-        except (RayError, ValueError) as error:
-            raise HostError(in_one_line(error)) from error
-        return PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=index)
+    async def room(self, family: str, index: int) -> Room | None:
+        """A bundle of a placement group, once it is placed on a machine that lives."""
+        async with self._placing:  # one after the other, each knows where those before went
+            return await _done(self._room, family, index)
 
-    async def remove_placements(self, families: Sequence[str]) -> None:
+    async def free(self, family: str, index: int) -> None:
+        """Remove the replica's own placement group, if it has one."""
+        if not is_shared(self._blueprint.families[family], index):
+            await _done(remove_group, self._system, family, index)
+
+    async def remove_placements(self) -> None:
         """See `RootHost`."""
-        for name in families:
-            await asyncio.to_thread(remove_group, self._system, name)
+        await asyncio.to_thread(remove_groups, self._system)
 
     async def find(self) -> Sequence[tuple[ReplicaName, ReplicaHandle]]:
         """See `RootHost`."""
         return await asyncio.to_thread(self._find)
 
-    async def create(self, name: ReplicaName, blueprint: Blueprint, placement: object) -> ReplicaHandle:
+    async def create(self, name: ReplicaName, blueprint: Blueprint, room: Room) -> ReplicaHandle:
         """See `RootHost`."""
-        try:
-            return RayReplica(await asyncio.to_thread(self._create, name, blueprint, placement))
-        except (RayError, ValueError) as error:
-            raise HostError(in_one_line(error)) from error
+        return RayReplica(await _done(self._create, name, blueprint, room.claim))
 
     async def living_machines(self) -> Sequence[str]:
         """See `RootHost`."""
         return await asyncio.to_thread(living_machines)
 
+    async def machines(self) -> MachinesReading:
+        """See `RootHost`."""
+        return await _done(reading)
+
+    async def request_machines(self, shape: Sequence[Mapping[str, float]]) -> None:
+        """See `RootHost`."""
+        await _done(request, self._system, shape, machines_of(self._blueprint), self.wall_clock())
+
     def end(self) -> None:
         """End this actor for good; `ray.kill` works whatever calls are pending."""
         ray.kill(ray.get_runtime_context().current_actor)
+
+    def _room(self, family: str, index: int) -> Room | None:
+        spec = self._blueprint.families[family]
+        if is_shared(spec, index):
+            group, bundle = ensure_group(self._system, family, spec), index
+        else:
+            group, bundle = ensure_own_group(self._system, family, index, spec), 0
+        machine = placed_on(group, bundle)
+        if machine is None:
+            return None
+        return Room(machine, PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=bundle))
 
     def _find(self) -> list[tuple[ReplicaName, ReplicaHandle]]:
         pattern = re.compile(re.escape(self._system) + r"/[^/]+/\d+#\d+")
@@ -189,11 +228,12 @@ class RayReplicaHost:
     def end_orphan(self) -> None:
         """Nobody has asked for a beat for too long: leave nothing behind.
 
-        While there is a root it was only forgotten, and the placement group is its siblings'.
+        While there is a root it was only forgotten, and the placement groups are its siblings'. Without one all
+        replicas of the system are orphans, and nobody else gives back the room that waits for its machine.
         """
         try:
             if not root_is_there(self._name.system):
-                remove_group(self._name.system, self._name.family)
+                remove_groups(self._name.system)
         finally:
             os._exit(1)
 
@@ -205,6 +245,14 @@ def root_is_there(system: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+async def _done(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Run something that blocks on Ray, its failures in the words of `raybeam.cluster.host`."""
+    try:
+        return await asyncio.to_thread(function, *args, **kwargs)
+    except (RayError, ValueError) as error:
+        raise HostError(in_one_line(error)) from error
 
 
 async def _told(asked: Awaitable[R]) -> R:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from raybeam.actors import (
@@ -26,6 +26,7 @@ from .kernel.histogram import Histogram
 from .mesh import Mesh
 from .name_server import SERVER, Holdings, start_server
 from .names import SERVICE, ReplicaName, RootName
+from .service_load import Load, ServiceLoad
 from .service_regulation import ServiceRegulation
 from .session import Sessions
 from .telemetry.replica_telemetry import ReplicaTelemetry
@@ -60,6 +61,8 @@ class Beat:
         stuck_s: Seconds since the loop last moved; a stuck replica is busy, not dead.
         stack: Where it is stuck, when it has been for `STUCK_AFTER_S`.
         regulation: What the service's regulator has done since the replica came up; `None`: it is not regulated.
+        arrivals: Calls and casts that came since the replica came up, those refused included.
+        load: How much the service has to do.
     """
 
     depth: int
@@ -70,6 +73,8 @@ class Beat:
     stuck_s: float
     stack: str | None = None
     regulation: RegulationCounters | None = None
+    arrivals: int = 0
+    load: Load = field(default_factory=Load)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +131,7 @@ class Replica:
         self._view: View | None = None
         self._waits = Histogram()
         self._services = Histogram()
+        self._load = ServiceLoad(self._runtime, SERVICE)
         self._regulation = ServiceRegulation(self._runtime, SERVICE)
         self._observed = ReplicaTelemetry(self._name, blueprint, self._waits, self._services, self._regulation.counters)
         self._sessions = Sessions(self._runtime, SERVICE, self._mesh.receive, lambda: self._view, self._observed.served)
@@ -182,6 +188,7 @@ class Replica:
         self._lease.renew()
         stuck_s = self._host.now() - self._moved_at
         stack = self._host.stack() if stuck_s > STUCK_AFTER_S else None
+        regulation = self._regulation.counters()
         return Beat(
             self._sessions.depth(),
             self._waits.total,
@@ -190,7 +197,9 @@ class Replica:
             self._crashes,
             stuck_s,
             stack,
-            self._regulation.counters(),
+            regulation,
+            self._sessions.arrivals,
+            self._load.now(regulation),
         )
 
     async def lifeline(self) -> End | None:
@@ -218,6 +227,7 @@ class Replica:
     async def _tick(self) -> None:
         while True:
             self._moved_at = self._host.now()
+            self._load.look()
             self._mesh.keep_up(IDLE_LANE_S)
             self._sessions.forget_silent(FORGET_LANES_AFTER_S)
             await asyncio.sleep(0.25)
@@ -229,6 +239,7 @@ class Replica:
     def _served(self, cell: Cell, waited_s: float, served_s: float) -> None:
         self._waits.add(waited_s)
         self._services.add(served_s)
+        self._load.served(served_s)
 
     def _report(self, report: object) -> None:
         if isinstance(report, CrashReport):

@@ -149,6 +149,7 @@ class Sessions:
 
     Attributes:
         busy: Lanes with calls that have no answer yet; they share the room in the mailbox.
+        arrivals: Calls and casts that came, those refused included.
     """
 
     def __init__(
@@ -160,6 +161,7 @@ class Sessions:
         served: ServedCalls | None = None,
     ) -> None:
         self.busy = 0
+        self.arrivals = 0
         self._served = served
         self._view = view
         self._on_signal = on_signal
@@ -268,6 +270,7 @@ class Sessions:
         if kind > envelope.CAST:
             self._take_in(session, kind, destination, payload)
             return
+        self.arrivals += 1
         cell, served = self._runtime.cell(destination), self._served
         try:
             if cell is None:

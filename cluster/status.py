@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from raybeam.actors import RegulationCounters
+    from raybeam.autoscaler.history import Entry
 
     from .kernel.health import Health
     from .kernel.histogram import Histogram
@@ -18,7 +19,8 @@ class Occurrence:
 
     Attributes:
         at: Wall-clock time, seconds since the epoch.
-        kind: `"up"`, `"down"`, `"health"`, `"placement"` or `"system"`.
+        kind: `"up"`, `"down"`, `"health"`, `"placement"`, `"scale"`, `"scaling"` (what keeps it from working) or
+            `"system"`.
         subject: The replica's name, the family or the system.
         text: What.
     """
@@ -31,7 +33,11 @@ class Occurrence:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaStatus:
-    """One replica as the root sees it; see `Beat` for the numbers."""
+    """One replica as the root sees it; see `Beat` for the numbers.
+
+    Attributes:
+        draining: Whether it takes no new calls and ends when it has served those it has.
+    """
 
     name: str
     machine: str
@@ -40,6 +46,7 @@ class ReplicaStatus:
     served: int
     crashes: int
     stuck_s: float
+    draining: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +55,12 @@ class FamilyStatus:
 
     Attributes:
         replicas: Those that are up.
-        wanted: How many there should be.
+        wanted: How many there should be: the number of the blueprint, or what it was scaled to.
         restarts: Replicas replaced since the start of the system.
         waits: Waiting times of all calls served, by replicas that live or lived.
         services: Times in the handlers, likewise.
         regulation: What their regulators have done, likewise; `None`: none is regulated.
+        scaling: The latest decision about how many there should be; `None`: there was none.
     """
 
     replicas: tuple[ReplicaStatus, ...]
@@ -61,6 +69,7 @@ class FamilyStatus:
     waits: Histogram
     services: Histogram
     regulation: RegulationCounters | None = None
+    scaling: Entry | None = None
 
     @property
     def depth(self) -> int:

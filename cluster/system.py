@@ -25,6 +25,7 @@ from .names import NAMESPACE, root_name
 from .ray_actors import create_root
 from .ray_directory import RayDirectory, ask_who_has
 from .ray_errors import in_one_line
+from .scaling import check_scale
 from .telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from ray.actor import ActorHandle
 
     from raybeam.actors import Pid
+    from raybeam.autoscaler.history import FamilyHistory
 
     from .status import SystemStatus
 
@@ -241,6 +243,40 @@ class System:
         """
         status: SystemStatus = self._ask_root(self._root.status)
         return status
+
+    def scale(self, family: str, replicas: int) -> None:
+        """Let a family have so many replicas; returns when that is on its way, `status()` tells how far it is.
+
+        Those that are too many take no new calls, serve what they have, and end.
+
+        Args:
+            family: Its name.
+            replicas: How many, 1 to 1000, or within the bounds of its `scaling`.
+
+        Raises:
+            UsageError: There is no such family, or it may not have so many.
+            ClusterError: The root does not answer, or the system is ending.
+        """
+        check_scale(self.blueprint, family, replicas)
+        self._ask_root(self._root.scale, family, replicas)
+
+    def scaling_history(self, family: str) -> FamilyHistory:
+        """What was decided about the number of replicas of a family that scales, why, and how it went.
+
+        `status()` tells the latest decision for each family.
+
+        Args:
+            family: Its name.
+
+        Raises:
+            UsageError: There is no such family, or it does not scale.
+            ClusterError: The root does not answer.
+        """
+        scaled = [name for name, each in self.blueprint.families.items() if each.scaling is not None]
+        if family not in scaled:
+            raise UsageError(f"there is no family {family!r} that scales; there are: {', '.join(scaled) or 'none'}")
+        history: FamilyHistory = self._ask_root(self._root.scaled, family)
+        return history
 
     # -- inside --------------------------------------------------------------------------------------
 

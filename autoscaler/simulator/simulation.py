@@ -52,25 +52,21 @@ class Simulation:
     def run(self) -> dict[str, Run]:
         """Play it to the end."""
         self.set_up()
-        interval, events = self.world.interval_s, self.events
-        for at in self.faults.machines_lost_s:
-            self.at(at, self.lose_fullest)
         ticks = count(1)
-        tick = interval * next(ticks)
-        while True:
-            while events and events[0][0] <= tick:
-                now, _, act = heappop(events)
-                if now > self.horizon_s:
-                    break
-                self.advance(now)
-                act(now)
-            if tick > self.horizon_s:
-                break
-            self.advance(tick)
+        while (tick := self.world.interval_s * next(ticks)) <= self.horizon_s:
+            self.play(tick)
             self.decide(tick)
-            tick = interval * next(ticks)
-        self.advance(self.horizon_s)
+        self.play(self.horizon_s)
         return self.finish()
+
+    def play(self, until: float) -> None:
+        """Let everything happen up to a time; nothing happens after the end."""
+        until, events = min(until, self.horizon_s), self.events
+        while events and events[0][0] <= until:
+            now, _, act = heappop(events)
+            self.advance(now)
+            act(now)
+        self.advance(until)
 
     def at(self, when: float, act: Callable[[float], None]) -> None:
         """Let something happen."""
@@ -82,7 +78,9 @@ class Simulation:
             crew.advance(until)
 
     def set_up(self) -> None:
-        """The first replicas are ready, and the machines for them up."""
+        """The first replicas are ready, and the machines for them up; what breaks at given times is known."""
+        for at in self.faults.machines_lost_s:
+            self.at(at, self.lose_fullest)
         places = self.world.places
         wanted = sum(crew.family.initial for crew in self.crews)
         for _ in range(-(-wanted // places) + self.world.spare_machines):

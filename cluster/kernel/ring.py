@@ -17,27 +17,24 @@ from uuid import UUID
 from raybeam.actors.errors import InvalidArgumentsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 POINTS: Final = 160
 
 
 class Ring:
-    """The places `0 .. places - 1` on the ring.
+    """Places on the ring.
 
-    >>> ring = Ring(4)
-    >>> ring.place("apple") == Ring(4).place("apple")
+    >>> four, five = Ring(range(4)), Ring(range(5))
+    >>> four.place("apple") == Ring(range(4)).place("apple")
     True
-    >>> moved = sum(Ring(4).place(key) != Ring(5).place(key) for key in range(1000))
+    >>> moved = sum(four.place(key) != five.place(key) for key in range(1000))
     >>> 100 < moved < 300
     True
     """
 
-    def __init__(self, places: int) -> None:
-        points = sorted(
-            (_hash(f"{place}/{point}".encode()), place) for place in range(places) for point in range(POINTS)
-        )
-        self.places = places
+    def __init__(self, places: Iterable[int]) -> None:
+        points = sorted((_hash(f"{place}/{point}".encode()), place) for place in places for point in range(POINTS))
         self._hashes = [hashed for hashed, _ in points]
         self._owners = [place for _, place in points]
 

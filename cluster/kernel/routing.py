@@ -122,24 +122,27 @@ class Sharded:
         return self.names.get(self.ring.place(key))
 
 
-def router(pattern: str, view: View, places: int, bound: float | None = None) -> Router:
+def router(pattern: str, view: View, bound: float | None = None) -> Router:
     """The router for a family.
 
     Args:
         pattern: Of the family: `"replicated"`, `"ring"`, `"singleton"` or `"broadcast"`.
-        view: Its members.
-        places: How many replicas it should have.
+        view: Its members, and the places where there should be some.
         bound: See `Sharded`.
     """
-    if pattern != "ring":
+    if pattern != "ring" or not view.places:
         return Replicated(view.serving())
-    names = {member.index: member.name for member in view.members if member.health is not Health.DOWN}
-    return Sharded(ring_of(places), names, bound)
+    names = {
+        member.index: member.name
+        for member in view.members
+        if member.health is not Health.DOWN and member.index in view.places
+    }
+    return Sharded(ring_of(view.places), names, bound)
 
 
 @lru_cache(maxsize=64)
-def ring_of(places: int) -> Ring:
-    """The ring of so many places; it is always the same."""
+def ring_of(places: tuple[int, ...]) -> Ring:
+    """The ring of these places; it is always the same."""
     return Ring(places)
 
 

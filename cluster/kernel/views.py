@@ -24,6 +24,7 @@ class Member:
         incarnation: Which attempt at that place it is, counted from 1.
         health: Whether calls may be sent to it.
         machine: Ray's id of the machine that it runs on.
+        draining: Whether it is about to end: it serves what it has, and is sent nothing new.
     """
 
     name: str
@@ -31,20 +32,43 @@ class Member:
     incarnation: int
     health: Health = Health.UP
     machine: str = ""
+    draining: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The members of one family at one time."""
+    """The members of one family at one time.
+
+    Attributes:
+        family: Its name.
+        epoch: Grows with every change.
+        members: The replicas that are up, in the order of their places.
+        places: Those where there should be a replica; there need not be one at the moment.
+    """
 
     family: str
     epoch: int = 0
     members: tuple[Member, ...] = ()
+    places: tuple[int, ...] = ()
 
     def serving(self) -> tuple[str, ...]:
-        """Names of the members to send calls to: those that are up, else those nobody can say of."""
-        up = tuple(member.name for member in self.members if member.health is Health.UP)
-        return up or tuple(member.name for member in self.members if member.health is Health.UNKNOWN)
+        """Names of the members to send calls to: those that are up, else those nobody can say of.
+
+        One that drains is called only when there is no other: better late in its end than no answer.
+
+        >>> View("f", 1, (Member("f/0#1", 0, 1), Member("f/1#1", 1, 1, draining=True))).serving()
+        ('f/0#1',)
+        >>> View("f", 1, (Member("f/1#1", 1, 1, draining=True),)).serving()
+        ('f/1#1',)
+        """
+        for draining in (False, True):
+            for health in (Health.UP, Health.UNKNOWN):
+                found = tuple(
+                    member.name for member in self.members if member.health is health and member.draining is draining
+                )
+                if found:
+                    return found
+        return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +91,15 @@ class Table:
         return self.views.get(family, View(family))
 
 
-def first_table(generation: int, members: Mapping[str, Sequence[Member]]) -> Table:
+def first_table(
+    generation: int, members: Mapping[str, Sequence[Member]], places: Mapping[str, Sequence[int]] | None = None
+) -> Table:
     """What a root that has just started says: the replicas it found, none of which may be taken for gone.
 
     Args:
         generation: Number of the root's process, above those of all former ones.
         members: The replicas that live, by family.
+        places: Where there should be replicas, by family. Default: nowhere.
 
     >>> before = member_up(first_table(1, {}), "stock", Member("shop/stock/0#1", 0, 1))
     >>> after = first_table(2, {"stock": [Member("shop/stock/0#1", 0, 1)]})
@@ -83,7 +110,9 @@ def first_table(generation: int, members: Mapping[str, Sequence[Member]]) -> Tab
     """
     base = generation * EPOCHS_OF_A_GENERATION
     views = {
-        family: View(family, base, tuple(sorted(found, key=lambda member: member.index)))
+        family: View(
+            family, base, tuple(sorted(found, key=lambda member: member.index)), tuple((places or {}).get(family, ()))
+        )
         for family, found in members.items()
     }
     return Table(base, views)
@@ -108,6 +137,19 @@ def member_health(table: Table, family: str, name: str, health: Health) -> Table
     view = table.view(family)
     members = tuple(replace(member, health=health) if member.name == name else member for member in view.members)
     return table if members == view.members else _install(table, view, members)
+
+
+def member_draining(table: Table, family: str, index: int, draining: bool) -> Table:
+    """The replica at a place drains, or does so no more; nothing changes when there is none."""
+    view = table.view(family)
+    members = tuple(replace(member, draining=draining) if member.index == index else member for member in view.members)
+    return table if members == view.members else _install(table, view, members)
+
+
+def places_changed(table: Table, family: str, places: tuple[int, ...]) -> Table:
+    """There should be replicas at these places."""
+    view = table.view(family)
+    return table if places == view.places else _install(table, replace(view, places=places), view.members)
 
 
 def newer(mine: View | None, theirs: View) -> View:

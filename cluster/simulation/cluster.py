@@ -152,6 +152,12 @@ class SimulatedCluster:
         self.kill(found[0])
         return found[0]
 
+    def scale(self, family: str, replicas: int) -> None:
+        """Ask the root, if there is one, to let a family have so many replicas."""
+        if self.registry.root is not None:
+            process, root = self.registry.root
+            self.task(process, root.scale(family, replicas))
+
     # -- replicas ----------------------------------------------------------------------------------
 
     def place(self, family: str) -> str:

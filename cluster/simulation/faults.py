@@ -127,6 +127,14 @@ class KillMachine(Fault):
     machine: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Scale(Fault):
+    """Nothing goes wrong: somebody scales a family."""
+
+    family: str = ""
+    replicas: int = 1
+
+
 KINDS: tuple[type[Fault], ...] = (
     LoseRequests,
     LoseReplies,
@@ -141,16 +149,20 @@ KINDS: tuple[type[Fault], ...] = (
     KillRoot,
     KillDriver,
     KillMachine,
+    Scale,
 )
+MOST_TIMES = 3
+"""A family is scaled to at most so many times the replicas of its blueprint."""
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """What there is to fail: replicas by family, machines and how many drivers."""
+    """What there is to fail: replicas by family, machines and how many drivers; and which families scale."""
 
     replicas: Mapping[str, int]
     machines: tuple[str, ...]
     driver_machines: tuple[str, ...]
+    scaled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -184,7 +196,7 @@ class FaultMix:
         return tuple(sorted(drawn, key=lambda fault: fault.at_s))
 
     def _one(self, random: Random, places: Places) -> Fault:
-        kind = random.choice(self.kinds)
+        kind = random.choice([kind for kind in self.kinds if kind is not Scale or places.scaled])
         at_s = round(random.uniform(0.05, self.within_s), 3)
         for_s = round(random.uniform(0.1, 1.0) * self.longest_s, 3)
         machines = places.machines
@@ -202,6 +214,9 @@ class FaultMix:
             return KillDriver(at_s, for_s, random.randrange(len(places.driver_machines)))
         if kind is KillMachine:
             return KillMachine(at_s, for_s, random.choice(machines))
+        if kind is Scale:
+            family = random.choice(places.scaled)
+            return Scale(at_s, 0.0, family, random.randint(1, MOST_TIMES * places.replicas[family]))
         family = random.choice(list(places.replicas))
         index = random.randrange(places.replicas[family])
         return kind(at_s, for_s if kind is StopProcess else 0.0, family, index)  # type: ignore[call-arg]  # those have it

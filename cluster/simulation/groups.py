@@ -15,7 +15,7 @@ from raybeam.actors.server_cell import ServerCell
 from .. import global_names
 from ..global_names import GlobalNameConflict
 from ..names import SERVICE, ReplicaName
-from .faults import KINDS, FaultMix, KillDriver
+from .faults import KINDS, FaultMix, KillDriver, Scale
 from .promises import Broken
 from .recorder import note
 from .scenario import Scenario
@@ -108,7 +108,7 @@ class GroupScenario(Scenario):
         "orphan_timeout_s": 15.0,
     }
     drivers: ClassVar[int] = 1
-    mix: ClassVar[FaultMix] = FaultMix(kinds=tuple(kind for kind in KINDS if kind is not KillDriver))
+    mix: ClassVar[FaultMix] = FaultMix(kinds=tuple(kind for kind in KINDS if kind not in (KillDriver, Scale)))
     promises: ClassVar[Sequence[Promise]] = (groups_agree, seats_agree)
 
     async def drive(self, driver: Driver) -> None:

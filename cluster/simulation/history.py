@@ -139,6 +139,7 @@ class History:
         sent: The first sending of each message of a lane: lane, number in it, number of the invocation.
         replicas: Names of replicas, as they were created.
         left: What was found left in memory after the end, in words.
+        missized: What was found then of families with more or fewer replicas than are wanted, in words.
         healed_at: When all was well again after the last fault; `None`: never.
         unhealed: What was not, in words.
         stalls: How long each process stood still in all, seconds.
@@ -156,6 +157,7 @@ class History:
     sent: list[tuple[str, int, int]] = field(default_factory=list)
     replicas: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    missized: list[str] = field(default_factory=list)
     healed_at: float | None = None
     unhealed: str = ""
     stalls: dict[str, float] = field(default_factory=dict)
@@ -200,5 +202,5 @@ class History:
             digest.update(f"{when:.9f} {text}\n".encode())
         for view in self.views:
             digest.update(f"{view.at:.9f} {view.client} {view.family} {view.epoch}\n".encode())
-        digest.update(repr((self.turns, self.over_at, self.healed_at, self.sent, self.left)).encode())
+        digest.update(repr((self.turns, self.over_at, self.healed_at, self.sent, self.left, self.missized)).encode())
         return digest.hexdigest()

@@ -17,6 +17,7 @@ from .faults import (
     LoseReplies,
     LoseRequests,
     Partition,
+    Scale,
     SlowMachine,
     StopProcess,
     Straggle,
@@ -87,6 +88,8 @@ class Injection:
                     self._after(fault.for_s, lambda: cluster.start_driver(fault.driver, self._main))
             case KillMachine():
                 self._lose_machine(fault)
+            case Scale():
+                cluster.scale(fault.family, fault.replicas)
 
     def _after(self, delay_s: float, action: Callable[[], object]) -> None:
         self._cluster.loop.at(self._cluster.loop.outside, delay_s, action)

@@ -28,7 +28,7 @@ def missing(cluster: SimulatedCluster) -> list[str]:
         return ["root's tree"]
     lacking = [f"replica {name}" for name in root._missing()]
     known = cluster.replicas()
-    for family, view in root._table.views.items():
+    for family, view in root._table().views.items():
         gone = [member.name for member in view.members if member.name not in known]
         lacking += [f"{name}, which the directory lists" for name in gone]
         serving = set(view.serving())
@@ -38,6 +38,23 @@ def missing(cluster: SimulatedCluster) -> list[str]:
             if set(_serving(driver.client, family)) != serving:
                 lacking.append(f"driver {index}'s view of {family}")
     return lacking
+
+
+def missized(cluster: SimulatedCluster) -> Iterator[str]:
+    """Families that have not as many replicas as are wanted, or some that drain."""
+    found = cluster.registry.root
+    if found is None:
+        return
+    scaling, table = found[1].scaling, found[1]._table()
+    for family, roster in scaling.rosters.items():
+        there = sorted(
+            actor.name.place for name, actor in cluster.registry.actors.items() if actor.name.family == family
+        )
+        if there != list(roster.kept):
+            yield f"{family} should have replicas at the places {list(roster.kept)} and has some at {there}"
+        draining = [member.name for member in table.view(family).members if member.draining]
+        if roster.leaving or draining:
+            yield f"{family} has replicas that drain: {roster.leaving}, {draining}"
 
 
 def _serving(client: Client, family: str) -> tuple[str, ...]:

@@ -106,7 +106,7 @@ class Teller(GenServer):
 
 def keys_at_home(history: History) -> Iterator[Broken]:
     """A call with a key runs at the place on the ring that the key belongs to, and nowhere else."""
-    ring = ring_of(TELLERS)
+    ring = ring_of(tuple(range(TELLERS)))
     keys = {made.number: made.args[0] for made in history.invocations if made.method == "deposit"}
     for execution in history.executions:
         if execution.number in keys:

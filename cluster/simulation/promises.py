@@ -182,6 +182,12 @@ def leaves_nothing(history: History) -> Iterator[Broken]:
         yield Broken(leaves_nothing.__name__, left, history.over_at)
 
 
+def as_many_as_wanted(history: History) -> Iterator[Broken]:
+    """When all is quiet, each family has as many replicas as are wanted, and none drains."""
+    for text in history.missized:
+        yield Broken(as_many_as_wanted.__name__, text, history.over_at)
+
+
 def raises_nothing(history: History) -> Iterator[Broken]:
     """No exception goes uncaught inside."""
     for error in history.errors:
@@ -203,6 +209,7 @@ PROMISES: tuple[Promise, ...] = (
     names_are_new,
     heals,
     leaves_nothing,
+    as_many_as_wanted,
     raises_nothing,
 )
 

@@ -16,7 +16,7 @@ from raybeam.actors.runtime import log
 from .cluster import Driver, SimulatedCluster
 from .faults import FaultSchedule
 from .injection import Injection
-from .inspection import leftovers, missing
+from .inspection import leftovers, missing, missized
 from .loop import SimulationLoop
 from .promises import PROMISES, Broken
 
@@ -29,6 +29,7 @@ POLL_S = 0.1
 QUIET_S = 1.0
 SETTLES_S = 5.0
 """A lane that has lost many batches pauses before it sends again what waits."""
+DRAINS_S = 10.0
 PROBE_AGAIN_S = 0.1
 CLOSING_ROUNDS = 5
 
@@ -117,6 +118,7 @@ class _Simulation:
         await self._quiet()
         await scenario.check(cluster)
         history.left.extend(leftovers(cluster))
+        history.missized.extend(missized(cluster))
 
     def close(self) -> History:
         """End everything that is left, unrecorded; the history."""
@@ -187,6 +189,7 @@ class _Simulation:
         latest = max(under_way(), default=0.0) + QUIET_S
         await self._until(lambda: not under_way(), max(0.0, latest - self._loop.time()))
         await self._until(lambda: not any(leftovers(self._cluster)), SETTLES_S)
+        await self._until(lambda: not any(missized(self._cluster)), DRAINS_S)
 
     async def _until(self, holds: object, within_s: float) -> bool:
         assert callable(holds)

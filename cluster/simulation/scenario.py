@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..blueprint import Blueprint
+from ..scaling import cannot_scale
 from .faults import FaultMix, Places
 
 if TYPE_CHECKING:
@@ -69,4 +70,5 @@ class Scenario:
             {name: family.replicas for name, family in families.items()},
             tuple(f"m{number}" for number in range(cls.machines)),
             tuple(f"d{number}" for number in range(cls.drivers)),
+            tuple(name for name, family in families.items() if cannot_scale(family) is None),
         )

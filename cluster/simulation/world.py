@@ -6,13 +6,15 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from raybeam.autoscaler.fleet import MachinesReading
+
 from .. import envelope
-from ..host import HostError, Unavailable
+from ..host import HostError, Room, Unavailable
 from ..lane import LinkDown, LinkLost
 from ..names import RootName
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from ..blueprint import Blueprint
     from ..host import Directory, ReplicaHandle
@@ -29,6 +31,7 @@ ASKS_WORLD_S = (0.001, 0.01)
 CREATES_S = (0.01, 0.1)
 KILLS_S = (0.001, 0.02)
 ROOT_MISSED_S = 0.05
+MACHINE_CPUS = 4.0
 EPOCH_S = 1_700_000_000.0
 
 
@@ -64,12 +67,16 @@ class Registry:
         actors: Replicas by name, until their death is noticed.
         incarnations: The last number given, by place.
         generation: The last number given to a root.
+        kept: What roots have kept, by name.
+        requested: The bundles that machines were asked for last.
         root: The root and its process, while it lives.
     """
 
     actors: dict[str, Actor] = field(default_factory=dict)
     incarnations: dict[tuple[str, int], int] = field(default_factory=dict)
     generation: int = 0
+    kept: dict[str, bytes] = field(default_factory=dict)
+    requested: tuple[Mapping[str, float], ...] = ()
     root: tuple[OsProcess, Root] | None = None
 
     def next_incarnation(self, family: str, index: int) -> int:
@@ -163,19 +170,33 @@ class SimulatedRootHost:
         await self._ask_world()
         return self._cluster.registry.next_generation(least)
 
-    async def forget_counters(self) -> None:
+    async def remember(self, name: str, data: bytes) -> None:
+        """See `RootHost`."""
+        await self._ask_world()
+        self._cluster.registry.kept[name] = data
+
+    async def recall(self, name: str) -> bytes | None:
+        """See `RootHost`."""
+        await self._ask_world()
+        return self._cluster.registry.kept.get(name)
+
+    async def forget(self) -> None:
         """See `RootHost`."""
 
     async def prepare(self, families: Sequence[str]) -> None:
         """See `RootHost`."""
         await self._ask_world()
 
-    async def placement(self, family: str, index: int) -> object:
+    async def room(self, family: str, index: int) -> Room | None:
         """The machine with the fewest replicas of the family, then of all."""
         await self._ask_world()
-        return self._cluster.place(family)
+        return Room(self._cluster.place(family))
 
-    async def remove_placements(self, families: Sequence[str]) -> None:
+    async def free(self, family: str, index: int) -> None:
+        """See `RootHost`."""
+        await self._ask_world()
+
+    async def remove_placements(self) -> None:
         """See `RootHost`."""
 
     async def find(self) -> Sequence[tuple[ReplicaName, ReplicaHandle]]:
@@ -186,16 +207,25 @@ class SimulatedRootHost:
             for actor in self._cluster.registry.actors.values()
         ]
 
-    async def create(self, name: ReplicaName, blueprint: Blueprint, placement: object) -> ReplicaHandle:
+    async def create(self, name: ReplicaName, blueprint: Blueprint, room: Room) -> ReplicaHandle:
         """See `RootHost`."""
         await asyncio.sleep(self._cluster.network.drawn(CREATES_S))
-        actor = self._cluster.create_replica(name, str(placement))
+        actor = self._cluster.create_replica(name, room.machine)
         return SimulatedHandle(self._cluster, self._process, actor)
 
     async def living_machines(self) -> Sequence[str]:
         """See `RootHost`."""
         await self._ask_world()
         return [machine.name for machine in self._cluster.machines.values() if machine.seen_alive]
+
+    async def machines(self) -> MachinesReading:
+        """See `RootHost`."""
+        return MachinesReading({name: {"CPU": MACHINE_CPUS} for name in await self.living_machines()})
+
+    async def request_machines(self, shape: Sequence[Mapping[str, float]]) -> None:
+        """Written down: no machine comes of it."""
+        await self._ask_world()
+        self._cluster.registry.requested = tuple(shape)
 
     def end(self) -> None:
         """See `RootHost`."""

@@ -83,6 +83,7 @@ ATTRIBUTES: Final = {
     "reason": "raybeam.reason",
     "kind": "raybeam.kind",
     "health": "raybeam.health",
+    "direction": "raybeam.direction",
 }
 """The labels as OpenTelemetry's attributes; Ray has them by their short names."""
 
@@ -206,12 +207,37 @@ REPLICAS: Final = Instrument(
 REPLICAS_WANTED: Final = Instrument(
     "raybeam.replicas.wanted", _G, "{replica}", _FAMILY, "How many there should be.", "root"
 )
+SCALING_DECISIONS: Final = Instrument(
+    "raybeam.scaling.decisions", _C, "{decision}", ("family", "direction", "reason"),
+    "Decisions about the number of replicas: `up`, `down` or `hold`, by the kind of reason.", "root",
+)  # fmt: skip
+SCALING_DECIDED: Final = Instrument(
+    "raybeam.scaling.decided", _G, "{replica}", _FAMILY,
+    "How many replicas the latest decision wants; beside a dry run the same as `raybeam.replicas.wanted`.", "root",
+)  # fmt: skip
+SCALING_RATE: Final = Instrument(
+    "raybeam.scaling.arrivals", _G, "{call}/s", _FAMILY, "Arrivals a second, as the policy estimates them.", "root"
+)
+SCALING_OFFERED: Final = Instrument(
+    "raybeam.scaling.offered", _G, "{replica}", _FAMILY,
+    "Offered work: the replicas that it would keep busy without pause.", "root",
+)  # fmt: skip
+SCALING_BACKLOG: Final = Instrument(
+    "raybeam.scaling.backlog", _G, "{call}", _FAMILY, "Calls that wait, in all replicas.", "root"
+)
+SCALING_OLDEST: Final = Instrument(
+    "raybeam.scaling.oldest.wait", _G, "s", _FAMILY, "How long the call that waits longest has waited.", "root"
+)
+SCALING_START: Final = Instrument(
+    "raybeam.scaling.start.time", _G, "s", _FAMILY, "How long a replica takes to start, as the policy knows.", "root"
+)
 RESTARTS: Final = Instrument(
     "raybeam.replica.restarts", _C, "{restart}", _FAMILY, "Replicas that were replaced.", "root"
 )
 OCCURRENCES: Final = Instrument(
     "raybeam.occurrences", _C, "{occurrence}", ("kind",),
-    "What happened to replicas and the system: `up`, `down`, `health`, `placement`, `system`.", "root",
+    "What happened to replicas and the system: `up`, `down`, `health`, `placement`, `scale`, `scaling`,"
+    " `system`.", "root",
 )  # fmt: skip
 GENERATION: Final = Instrument(
     "raybeam.root.generation", _G, "1", (), "Which process of the root it is; more: it was restarted.", "root"
@@ -222,7 +248,8 @@ INSTRUMENTS: Final = (
     CLIENT_CASTS, BREAKER_OPEN, LANE_BATCHES, LANE_BATCH_SIZE, LANE_RESENT, LANE_LOST, LANE_BYTES, LANE_BYTES_BACK,
     LANE_OUTSTANDING, SERVER_CALLS, SERVER_DURATION, SERVER_REFUSED, SERVER_CASTS, QUEUE_WAIT, HANDLER_TIME, CRASHES,
     REGULATOR_ACCEPTED, REGULATOR_DELAYED, REGULATOR_REJECTED, REGULATOR_DROPPED, REGULATOR_UNDER_WAY, REGULATOR_LIMIT,
-    REGULATOR_LEVEL, QUEUE_DEPTH, REPLICAS, REPLICAS_WANTED, RESTARTS, OCCURRENCES, GENERATION,
+    REGULATOR_LEVEL, QUEUE_DEPTH, REPLICAS, REPLICAS_WANTED, SCALING_DECISIONS, SCALING_DECIDED, SCALING_RATE,
+    SCALING_OFFERED, SCALING_BACKLOG, SCALING_OLDEST, SCALING_START, RESTARTS, OCCURRENCES, GENERATION,
 )  # fmt: skip
 """All of them."""
 

@@ -8,99 +8,62 @@ import os
 import signal
 import time
 from dataclasses import asdict
-from difflib import get_close_matches
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pydantic
 import ray
-from pydantic import BaseModel, ConfigDict, Field
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from rich.live import Live
 from rich.table import Table
 
 from examples.flights.checks import verdict
-from examples.flights.day import DATA, load_airports, load_day
+from examples.flights.config import FlightsConfig
+from examples.flights.day import load_airports, load_day
 from examples.flights.events import events_of
-from examples.flights.record import FamilySample, FamilyTotal, Restart, Rule, RunRecord, Sample
+from examples.flights.record import (
+    Capacity,
+    FamilySample,
+    FamilyTotal,
+    Restart,
+    Rule,
+    RunRecord,
+    Sample,
+    Scaled,
+)
 from examples.flights.report import need_plotly, write_report
 from examples.flights.services import Airports, Feed, Flights, Progress, Rebooking
 from raybeam.actors import CallFailed, ClusterError, ServiceError, UsageError
-from raybeam.cluster import Blueprint, System
+from raybeam.cluster import System
 from raybeam.cluster.app import Outcome, RunContext
-from raybeam.cluster.blueprint import Name
 from raybeam.cluster.kernel.histogram import Histogram
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pydantic_core import ErrorDetails
     from rich.console import Console
 
     from raybeam.cluster.status import SystemStatus
 
 SAMPLE_S = 0.5
 PLAIN_LINE_EVERY_S = 5.0
+SCALES = "rebooking"
 DRAIN_S = 180.0
-SYSTEM_KEYS = ("name", "rebooking_replicas")
-
-
-class FlightsConfig(BaseModel):
-    """The groups `system=flights` and `workload=...` together; what each key means stands in the config files."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-
-    name: Name = "flights"
-    rebooking_replicas: int = Field(ge=1, le=100)
-    day: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
-    speedup: float = Field(ge=0.01, le=1e6)
-    kill_at: float | None = Field(ge=0, le=1)
-    until_min: int | None = Field(gt=0)
-    data: str | None
 
 
 class FlightsJob:
     """See `raybeam.cluster.app.Job`."""
 
     def __init__(self, system: Mapping[str, object], workload: Mapping[str, object], seed: int) -> None:
-        try:
-            config = FlightsConfig.model_validate({**system, **workload})
-        except pydantic.ValidationError as error:
-            raise UsageError("; ".join(_problem(problem, workload) for problem in error.errors())) from None
-        self.config = config
+        self.config = config = FlightsConfig.parse(system, workload)
         self.seed = seed
-        folder = DATA if config.data is None else Path(config.data).absolute()
-        self.flights = load_day(config.day, folder)
-        load_airports(folder)
+        self.flights = load_day(config.day, config.folder)
+        load_airports(config.folder)
         if config.until_min is not None:
             self.flights = tuple(flight for flight in self.flights if flight.sched_dep < config.until_min)
             if not self.flights:
                 raise UsageError(f"workload.until_min={config.until_min}: no flight leaves before that minute")
         self.events = events_of(self.flights, seed)
-        self.minute_s = 60.0 / config.speedup
-        arguments = (config.day, seed, str(folder))
-        services = "examples.flights.services"
-        self.blueprint = Blueprint.parse(
-            {
-                "name": config.name,
-                "families": {
-                    "airports": {"service": f"{services}:Airports", "args": arguments, "pattern": "singleton"},
-                    "rebooking": {
-                        "service": f"{services}:Rebooking",
-                        "args": arguments,
-                        "replicas": config.rebooking_replicas,
-                        "calls": ["airports"],
-                    },
-                    "flights": {
-                        "service": f"{services}:Flights",
-                        "args": (config.day, seed, self.minute_s, str(folder)),
-                        "pattern": "singleton",
-                        "calls": ["airports", "rebooking"],
-                    },
-                    "feed": {"service": f"{services}:Feed", "pattern": "singleton", "calls": ["flights"]},
-                },
-            }
-        )
+        self.minute_s = config.minute_s
+        self.blueprint = config.blueprint(seed)
 
     def check_report(self) -> None:
         """See `raybeam.cluster.app.Job`."""
@@ -152,6 +115,7 @@ class _Run:
         try:
             await self._send_events()
             await self._drain()
+            await asyncio.sleep(self.job.config.after_s)
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
@@ -312,7 +276,24 @@ class _Run:
             rules=[Rule(check.rule, check.held, check.counted, check.broken_by) for check in checks],
             samples=self.samples,
             restarts=restarts,
+            capacity=await asyncio.to_thread(self._capacity),
         )
+
+    def _capacity(self) -> Capacity | None:
+        """How rebooking was scaled since the run began; `None`: its number is fixed."""
+        if self.job.blueprint.families[SCALES].scaling is None:
+            return None
+        history = self.system.scaling_history(SCALES)
+        times = history.series["time_s"]
+        first = next((place for place, at in enumerate(times) if at >= self.began_wall), len(times))
+        columns = {name: list(column[first:]) for name, column in history.series.items() if name != "time_s"}
+        columns["at_s"] = [at - self.began_wall for at in times[first:]]
+        changes = [
+            Scaled(entry.time_s - self.began_wall, entry.before, entry.after, entry.reason)
+            for entry in history.changes
+            if entry.time_s >= self.began_wall
+        ]
+        return Capacity(SCALES, columns, changes)
 
     def _recovered_s(self) -> float | None:
         """Seconds from the loss of the killed replica, as the root saw it, until another served in its place."""
@@ -346,22 +327,6 @@ def _clock(minute: float) -> str:
     return f"{int(minute) // 60:02d}:{int(minute) % 60:02d}"
 
 
-def _problem(problem: ErrorDetails, workload: Mapping[str, object]) -> str:
-    key = str(problem["loc"][0])
-    known = FlightsConfig.model_fields
-    group = "workload" if key in workload or (key in known and key not in SYSTEM_KEYS) else "system"
-    match problem["type"]:
-        case "missing":
-            return f"{group}.{key} is missing"
-        case "extra_forbidden":
-            there = [name for name in known if (name in SYSTEM_KEYS) == (group == "system")]
-            close = get_close_matches(key, there, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(there)}"
-            return f"{group}.{key}: no such key; {hint}"
-        case _:
-            return f"{group}.{key}={problem['input']!r}: {problem['msg']}"
-
-
 def _write(record: RunRecord, context: RunContext) -> None:
     """Write summary and report."""
     try:
@@ -393,6 +358,12 @@ def _print_summary(record: RunRecord, console: Console) -> None:
         shown = [f"{p50_s * 1000:.1f} / {p99_s * 1000:.1f}" for p50_s, p99_s in times]
         families.add_row(name, str(family.replicas), str(family.restarts), f"{family.served:,}", *shown)
     console.print(families)
+    if record.capacity is not None:
+        ready = record.capacity.columns["ready"]
+        console.print(
+            f"{record.capacity.family}: {min(ready, default=0):.0f} to {max(ready, default=0):.0f} replicas, "
+            f"{len(record.capacity.changes)} changes by the autoscaler"
+        )
     if record.killed is not None:
         back = "did not come back" if record.recovered_s is None else f"was replaced in {record.recovered_s:.1f} s"
         console.print(f"{record.killed} was killed midway and {back}")

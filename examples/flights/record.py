@@ -37,6 +37,31 @@ class Restart:
 
 
 @dataclass(frozen=True, slots=True)
+class Scaled:
+    """The autoscaler changed the number of replicas: seconds since the start, from how many to how many, and why."""
+
+    at_s: float
+    before: int
+    after: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """How a family that scales went.
+
+    Attributes:
+        family: Its name.
+        columns: Equally long; `at_s` is seconds since the start, the others are those of the system's scaling series.
+        changes: What the autoscaler did.
+    """
+
+    family: str
+    columns: dict[str, list[float]]
+    changes: list[Scaled]
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One rule of the verdict."""
 
@@ -85,6 +110,7 @@ class RunRecord:
     rules: list[Rule]
     samples: list[Sample] = field(repr=False)
     restarts: list[Restart] = field(repr=False)
+    capacity: Capacity | None = field(default=None, repr=False)
 
     @property
     def ok(self) -> bool:

@@ -56,11 +56,13 @@ def write_report(record: RunRecord, path: Path) -> None:
         ("Replicas", _replicas(record)),
         ("Waiting time in the mailbox (99th percentile of each interval)", _waits(record)),
     ]
+    if record.capacity is not None:
+        figures.insert(1, (f"Capacity of {record.capacity.family}", _capacity(record)))
     parts = [_head(record)]
     for number, (title, figure) in enumerate(figures):
         drawn = plotly.io.to_html(figure, full_html=False, include_plotlyjs="inline" if number == 0 else False)
         parts.append(f"<h2>{title}</h2>{drawn}")
-    parts += [_families(record), _restarts(record)]
+    parts += [_families(record), _changes(record), _restarts(record)]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(
         f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>raybeam: {record.day}</title>"
@@ -121,6 +123,37 @@ def _hours(record: RunRecord) -> go.Figure:
     return figure
 
 
+def _capacity(record: RunRecord) -> go.Figure:
+    """Load, queue, replicas and machines of the family that scales, one below the other."""
+    import plotly.graph_objects as go
+    from plotly.subplots import make_subplots
+
+    assert record.capacity is not None
+    columns = record.capacity.columns
+    panes = (
+        ("calls per s", (("load", "rate_per_s", "#6b7280"),)),
+        ("waiting", (("queue", "queue", "#d1495b"),)),
+        ("replicas", (("wanted", "wanted", "#93c5fd"), ("ready", "ready", "#1d4ed8"))),
+        ("machines", (("machines", "machines_ready", "#15803d"), ("on their way", "machines_pending", "#86c79a"))),
+    )
+    figure = make_subplots(rows=len(panes), cols=1, shared_xaxes=True, vertical_spacing=0.04)
+    for row, (title, curves) in enumerate(panes, 1):
+        for name, column, colour in curves:
+            style = {"color": colour, "width": 1.6, "shape": "linear" if row == 1 else "hv"}
+            curve = go.Scatter(x=columns["at_s"], y=columns[column], name=name, mode="lines", line=style)
+            figure.add_trace(curve, row=row, col=1)
+        figure.update_yaxes(title_text=title, rangemode="tozero", row=row, col=1)
+    figure.update_xaxes(title_text="seconds since the start", row=len(panes), col=1)
+    figure.update_layout(
+        template="plotly_white",
+        height=680,
+        margin={"l": 60, "r": 20, "t": 10, "b": 50},
+        legend={"orientation": "h", "y": 1.06},
+        hovermode="x unified",
+    )
+    return figure
+
+
 def _depth(record: RunRecord) -> go.Figure:
     figure = _figure("seconds since the start", "waiting")
     seconds = [sample.at_s for sample in record.samples]
@@ -176,6 +209,21 @@ def _families(record: RunRecord) -> str:
         "<h2>Families</h2><table><thead><tr><th>family</th><th>replicas</th><th>restarts</th><th>calls served</th>"
         "<th>wait p50, ms</th><th>wait p99, ms</th><th>service p50, ms</th><th>service p99, ms</th></tr></thead>"
         f"<tbody>{rows}</tbody></table>"
+    )
+
+
+def _changes(record: RunRecord) -> str:
+    if record.capacity is None:
+        return ""
+    rows = "".join(
+        f"<tr><td>{change.at_s:.1f} s</td><td>{change.before} → {change.after}</td>"
+        f"<td style='text-align:left'>{html.escape(change.reason)}</td></tr>"
+        for change in record.capacity.changes
+    )
+    return (
+        f"<h2>What the autoscaler did with {html.escape(record.capacity.family)}</h2><table><thead><tr><th>at</th>"
+        "<th>replicas</th><th style='text-align:left'>why</th></tr></thead>"
+        f"<tbody>{rows or '<tr><td>nothing</td></tr>'}</tbody></table>"
     )
 
 

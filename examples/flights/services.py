@@ -8,6 +8,7 @@ Everything that may be sent again after an unknown outcome carries a key (event,
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections import Counter
 from functools import partial
@@ -263,15 +264,18 @@ async def _rebook(flights: Pid, group: Group, flight: Flight, ready_min: int) ->
 class Rebooking(GenServer):
     """Finds a new way for each group: the elastic family. It may know too little, so the airports decide."""
 
-    async def init(self, day: str, seed: int, folder: str = str(DATA)) -> None:
+    async def init(self, day: str, seed: int, folder: str = str(DATA), fares_s: float = 0.0) -> None:
         flights = load_day(day, Path(folder))
+        self.fares_s = fares_s
         self.timetable = Timetable(flights, load_airports(Path(folder)))
         self.free = {flight.flight_id: flight.seats - sold_seats(flight, seed) for flight in flights}
 
-    @call(retry=AtLeastOnce(), timeout_s=600.0)
+    # Each group must be told in the end: when a replica with hundreds of them is lost, all are asked for again.
+    @call(retry=AtLeastOnce(budget=1.0), timeout_s=600.0)
     async def rebook(self, group: Group, origin: str, destination: str, ready_min: int) -> Booking:
         airports = peers.ref(Airports)
         self.free[group.flight_id] = 0
+        await asyncio.sleep(self.fares_s)  # the airlines' fare system, which is not ours
         while True:
             way = self.timetable.earliest_arrival(
                 origin, destination, ready_min, lambda flight_id: self.free[flight_id] >= group.size

@@ -48,6 +48,13 @@ class Counter(GenServer):
         time.sleep(seconds)
 
 
+class Desk(GenServer):
+    @call(timeout_s=20.0)
+    async def serve(self, seconds: float) -> str:
+        await asyncio.sleep(seconds)
+        return self.runtime.name
+
+
 class Broken(GenServer):
     async def init(self) -> None:
         raise Exit("no licence")

@@ -120,7 +120,7 @@ def test_a_key_finds_its_replica_and_the_one_that_takes_its_place(cluster: Local
             return list(await asyncio.gather(*(ledger.place_of(key) for key in keys)))
 
         first = asyncio.run(places())
-        assert first == [f"ring/ledger/{Ring(3).place(key)}#1" for key in keys]
+        assert first == [f"ring/ledger/{Ring(range(3)).place(key)}#1" for key in keys]
         told = asyncio.run(ledger.where.broadcast()).answers
         assert {place: name for place, (name, _) in told.items()} == {at: f"ring/ledger/{at}#1" for at in range(3)}
         os.kill(told[1][1], signal.SIGKILL)

@@ -13,15 +13,27 @@ from raybeam.actors.deadlines import Deadlines
 from raybeam.actors.kernel.outcome import Outcome
 from raybeam.actors.kernel.retry import Retry
 from raybeam.actors.message import Call
-from raybeam.cluster import client, family_call, keeper, lane, session
+from raybeam.cluster import client, family_call, keeper, lane, root_scaling, session
 from raybeam.cluster.client import Client
 from raybeam.cluster.envelope import Answer
 from raybeam.cluster.kernel import lane as kernel
+from raybeam.cluster.kernel import roster
 from raybeam.cluster.kernel.attempts import Verdict, after_attempt
 from raybeam.cluster.kernel.health import HealthLimits, Pulse
 from raybeam.cluster.kernel.lane import Receiver, Replied, Send, Sender, SenderEffect, SenderEvent
 from raybeam.cluster.kernel.views import View
-from raybeam.cluster.simulation import Broken, Driver, Fault, FaultMix, History, Scenario, note, simulate, world
+from raybeam.cluster.simulation import (
+    Broken,
+    Driver,
+    Fault,
+    FaultMix,
+    FaultSchedule,
+    History,
+    Scenario,
+    note,
+    simulate,
+    world,
+)
 from raybeam.cluster.simulation.faults import (
     CrashService,
     ForgetLanes,
@@ -29,10 +41,13 @@ from raybeam.cluster.simulation.faults import (
     KillRoot,
     LoseReplies,
     LoseRequests,
+    Scale,
     StopProcess,
     Straggle,
 )
 from raybeam.cluster.simulation.ledger import LedgerScenario
+
+from .stream import Leisurely
 
 SEEDS = 60
 
@@ -160,6 +175,17 @@ def deaths_are_not_seen(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(keeper, "check", check)
 
 
+def rosters_are_forgotten(patch: pytest.MonkeyPatch) -> None:
+    async def recall(self: world.SimulatedRootHost, name: str) -> None:
+        return None
+
+    patch.setattr(world.SimulatedRootHost, "recall", recall)
+
+
+def places_are_not_cleared(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(root_scaling, "ended", lambda state, place: state)
+
+
 class Case(NamedTuple):
     plant: Callable[[pytest.MonkeyPatch], None]
     promises: set[str]
@@ -184,6 +210,8 @@ CASES = [
     Case(incarnations_are_used_again, {"names_are_new"}, (KillReplica,)),
     Case(generations_are_used_again, {"heals", "epochs_grow"}, (KillRoot, KillReplica)),
     Case(deaths_are_not_seen, {"heals"}, (KillReplica,)),
+    Case(rosters_are_forgotten, {"as_many_as_wanted"}, (Scale, KillRoot)),
+    Case(places_are_not_cleared, {"as_many_as_wanted"}, (Scale,)),
 ]
 
 
@@ -261,3 +289,30 @@ def test_a_sender_that_ignores_the_receivers_limit_is_found(monkeypatch: pytest.
     limit_is_ignored(monkeypatch)
 
     assert {broken.promise for broken in simulate(Flood(), 1).broken} == {"mailbox_is_bounded"}
+
+
+def victims_end_without_draining(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(root_scaling.RootScaling, "_began", root_scaling.RootScaling._end)
+
+
+def what_waits_is_no_hindrance(patch: pytest.MonkeyPatch) -> None:
+    def drained(drain: roster.Drain, left: int, arrivals: int) -> tuple[roster.Drain, bool]:
+        return roster.drained(drain, 0, 0)
+
+    patch.setattr(root_scaling, "drained", drained)
+
+
+SCALED = FaultSchedule(1, (Scale(0.5, 0.0, "desk", 6), Scale(3.0, 0.0, "desk", 1)))
+
+
+def test_scaling_loses_no_call() -> None:
+    assert simulate(Leisurely(), SCALED).broken == ()
+
+
+@pytest.mark.parametrize("plant", [victims_end_without_draining, what_waits_is_no_hindrance])
+def test_a_call_lost_to_scaling_is_found(
+    plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(monkeypatch)
+
+    assert {broken.promise for broken in simulate(Leisurely(), SCALED).broken} == {"every_call_is_answered"}

@@ -44,6 +44,23 @@ def test_the_blueprint_of_the_manual_is_valid() -> None:
     assert Blueprint.parse({"name": "manual", **data}).families["shop"].regulation is not None
 
 
+def test_the_blueprint_of_the_manual_of_scaling_is_valid() -> None:
+    [block] = re.findall(r"```yaml\n(.*?)```", (DOCS / "autoscaling.md").read_text(), flags=re.DOTALL)
+    data: Any = OmegaConf.to_container(OmegaConf.create(block))
+    data["families"]["stock"]["service"] = GenServer
+    blueprint = Blueprint.parse(data)
+
+    assert blueprint.machines["ray.worker.small"].max_machines == 12
+    assert blueprint.families["stock"].scaling is not None
+
+
+def test_the_tests_that_the_manual_of_scaling_names_are_there() -> None:
+    named = set(re.findall(r"`(test_\w+)`", (DOCS / "autoscaling.md").read_text()))
+    written = "".join(path.read_text() for path in DOCS.parent.glob("tests/unit/**/test_*.py"))
+
+    assert {name for name in named if f"def {name}(" not in written} == set()
+
+
 @pytest.mark.parametrize(
     "part", [Regulation, CoDel, Rate, Gradient, Priorities, Fair, DeadlineDrop, Damper, RegulationCounters]
 )

@@ -101,7 +101,7 @@ class Shop:
         self.directory = Directory()
         self.client = Client(self.blueprint, self.directory, lambda coroutine: None, 1, telemetry=telemetry)
         self.client.open()
-        self.table = first_table(1, {"stock": []})
+        self.table = first_table(1, {"stock": []}, {"stock": range(replicas)})
 
     async def up(self, place: int, incarnation: int = 1, *args: object) -> Replica:
         """A replica comes up at a place, and the directory tells."""

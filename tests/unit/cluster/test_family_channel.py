@@ -405,8 +405,8 @@ def test_a_key_always_goes_to_the_same_place_and_waits_for_it_while_it_is_down()
             stock = shop.client.ref(Stock)
             keys = [f"sku {number}" for number in range(40)]
             first = [await stock.of(key) for key in keys]
-            expected = [f"place {Ring(4).place(key)}" for key in keys]
-            lost = Ring(4).place("sku 0")
+            expected = [f"place {Ring(range(4)).place(key)}" for key in keys]
+            lost = Ring(range(4)).place("sku 0")
             await shop.tell(member_down(shop.table, "stock", f"shop/stock/{lost}#1"))
             asked = asyncio.ensure_future(stock.of("sku 0"))
             await asyncio.sleep(0.5)

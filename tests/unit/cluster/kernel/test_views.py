@@ -1,7 +1,18 @@
 """Views: epochs grow, and later incarnations hold their place."""
 
 from raybeam.cluster.kernel.health import Health
-from raybeam.cluster.kernel.views import Member, Table, View, member_down, member_health, member_up, newer
+from raybeam.cluster.kernel.views import (
+    Member,
+    Table,
+    View,
+    first_table,
+    member_down,
+    member_draining,
+    member_health,
+    member_up,
+    newer,
+    places_changed,
+)
 
 ONE = Member("s/f/0#1", 0, 1)
 TWO = Member("s/f/0#2", 0, 2)
@@ -40,3 +51,24 @@ def test_the_higher_epoch_wins() -> None:
     assert newer(old, new) is new
     assert newer(new, old) is new
     assert newer(None, old) is old
+
+
+def test_a_member_that_drains_stays_in_the_view_and_is_sent_calls_only_when_there_is_no_other() -> None:
+    table = member_up(member_up(Table(), "f", ONE), "f", OTHER)
+    drains = member_draining(table, "f", ONE.index, draining=True)
+
+    assert len(drains.view("f").members) == 2
+    assert drains.view("f").serving() == (OTHER.name,)
+    assert member_down(drains, "f", OTHER.name).view("f").serving() == (ONE.name,)
+    assert member_draining(drains, "f", ONE.index, draining=True) is drains
+    assert member_draining(drains, "f", ONE.index, draining=False).view("f").serving() == table.view("f").serving()
+
+
+def test_places_change_by_a_view_of_a_higher_epoch() -> None:
+    table = first_table(1, {"f": []}, {"f": [0, 1]})
+
+    changed = places_changed(table, "f", (0, 2))
+
+    assert (table.view("f").places, changed.view("f").places) == ((0, 1), (0, 2))
+    assert changed.view("f").epoch > table.view("f").epoch
+    assert places_changed(changed, "f", (0, 2)) is changed

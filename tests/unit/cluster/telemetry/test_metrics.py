@@ -1,7 +1,6 @@
 """Each instrument counts what it says, driven through a client and replicas in memory."""
 
 import asyncio
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,10 +22,17 @@ from raybeam.actors import (
     query,
 )
 from raybeam.actors.runtime import ambient_runtime
+from raybeam.autoscaler import Snapshot
+from raybeam.autoscaler.history import History
+from raybeam.autoscaler.kernel.control import Order
+from raybeam.autoscaler.kernel.observation import Looked, Observation
 from raybeam.cluster import Blueprint
 from raybeam.cluster.kernel.health import Health
 from raybeam.cluster.kernel.histogram import Histogram
 from raybeam.cluster.kernel.views import Member, first_table, member_health, member_up
+from raybeam.cluster.names import ReplicaName
+from raybeam.cluster.replica import Beat
+from raybeam.cluster.replica_records import ReplicaRecords
 from raybeam.cluster.service_regulation import ServiceRegulation
 from raybeam.cluster.telemetry import instruments as i
 from raybeam.cluster.telemetry.calls import OUTCOMES
@@ -292,21 +298,40 @@ def test_the_root_tells_how_its_families_stand() -> None:
     for place in range(3):
         table = member_up(table, "stock", Member(f"shop/stock/{place}#1", place, 1))
     table = member_health(table, "stock", "shop/stock/2#1", Health.UNKNOWN)
-    beats: Any = {f"shop/stock/{place}#1": SimpleNamespace(depth=place + 1) for place in range(2)}
+    replicas = ReplicaRecords(["stock"])
+    replicas.restarts["stock"] = 5
+    occurred = {"up": 1, "down": 1}
+    for place in range(2):
+        beat = Beat(place + 1, 0, Histogram(), Histogram(), 0, 0.0)
+        replicas.heard(ReplicaName("shop", "stock", place, 1), beat, 0.0)
     blueprint = Blueprint.parse({"name": "shop", "families": {"stock": {"service": Stock, "replicas": 4}}})
-    readings = RootTelemetry(blueprint, lambda: table, beats, {"stock": 5})
+    readings = RootTelemetry(blueprint, lambda: table, replicas, lambda family: 6, occurred, scaled_history())
     memory.telemetry.meter.watch(readings)
-    readings.occurred("up")
-    readings.occurred("down")
     memory.telemetry.hand_out()
-    readings.occurred("down")
+    occurred["down"] += 1
 
     assert memory.values(i.OCCURRENCES) == {("up",): 1, ("down",): 2}
     assert memory.values(i.REPLICAS) == {("up",): 2, ("unknown",): 1, ("down",): 0}
-    assert memory.values(i.REPLICAS_WANTED) == {(): 4}
+    assert memory.values(i.REPLICAS_WANTED) == {(): 6}
     assert memory.values(i.QUEUE_DEPTH) == {(): 3}
     assert memory.values(i.RESTARTS) == {(): 5}
     assert memory.values(i.GENERATION) == {(): 7}
+    assert memory.values(i.SCALING_DECISIONS) == {("up", "the load needs more"): 1, ("hold", "held"): 2}
+    assert memory.values(i.SCALING_DECIDED) == {(): 6}
+    assert memory.values(i.SCALING_BACKLOG) == {(): 8}
+    assert memory.values(i.SCALING_OLDEST) == {(): 1.5}
+    assert memory.values(i.SCALING_OFFERED) == {(): 3.5}
+    assert memory.values(i.SCALING_RATE) == {}
+
+
+def scaled_history() -> History:
+    history = History(["stock"])
+    seen = Observation(Snapshot(1.0, queue=8, oldest_wait_s=1.5), Looked(1.0), 1.0, 0)
+    for second, (before, after, reason) in enumerate(
+        [(4, 6, "the load needs more"), (6, 6, "held: a"), (6, 6, "held: b")]
+    ):
+        history.add(float(second), Order("stock", seen, before, after, reason, {"offered": 3.5}))
+    return history
 
 
 def test_what_a_regulator_does_is_told_with_its_reasons() -> None:

@@ -260,7 +260,7 @@ def test_an_instrument_has_a_bounded_number_of_series_whatever_comes() -> None:
 
 
 def test_no_instrument_has_a_label_that_grows_with_the_work() -> None:
-    allowed = {"family", "method", "outcome", "reason", "kind", "health"}
+    allowed = {"family", "method", "outcome", "reason", "kind", "health", "direction"}
     assert {label for each in INSTRUMENTS for label in each.labels} <= allowed
     assert len({each.name for each in INSTRUMENTS}) == len({each.ray_name for each in INSTRUMENTS}) == len(INSTRUMENTS)
     assert {each.kind is i.Kind.HISTOGRAM for each in INSTRUMENTS if each.bounds} == {True}

@@ -20,8 +20,23 @@ from raybeam.cluster.status import FamilyStatus, SystemStatus
 if TYPE_CHECKING:
     from raybeam.cluster import System
 
-SYSTEM: dict[str, object] = {"name": "flights", "rebooking_replicas": 3}
-WORKLOAD: dict[str, object] = {"day": "2013-05-15", "speedup": 60.0, "kill_at": None, "until_min": 320, "data": None}
+SYSTEM: dict[str, object] = {
+    "name": "flights",
+    "rebooking_replicas": 3,
+    "rebooking_most": None,
+    "rebooking_cpus": 0.1,
+    "rebooking_wait_s": 0.5,
+    "fares_s": 0.0,
+    "machines": {},
+}
+WORKLOAD: dict[str, object] = {
+    "day": "2013-05-15",
+    "speedup": 60.0,
+    "kill_at": None,
+    "until_min": 320,
+    "after_s": 0.0,
+    "data": None,
+}
 
 
 def job(**changes: object) -> FlightsJob:
@@ -40,7 +55,7 @@ def job(**changes: object) -> FlightsJob:
         ({"until_min": 1.5}, "workload.until_min=1.5: Input should be a valid integer"),
         ({"until_min": 1}, "workload.until_min=1: no flight leaves before that minute"),
         ({"dya": "2013-05-15"}, "workload.dya: no such key; did you mean 'day'?"),
-        ({"color": 1}, "workload.color: no such key; there are: day, speedup, kill_at, until_min, data"),
+        ({"color": 1}, "workload.color: no such key; there are: day, speedup, kill_at, until_min, after_s, data"),
     ],
 )
 def test_a_mistake_in_the_workload_is_told_with_its_key(changes: dict[str, object], told: str) -> None:
@@ -54,7 +69,9 @@ def test_a_mistake_in_the_system_is_told_with_its_key() -> None:
     with pytest.raises(UsageError, match=r"system\.name='My Shop': String should match pattern"):
         FlightsJob(SYSTEM | {"name": "My Shop"}, WORKLOAD, seed=1)
     with pytest.raises(UsageError, match=r"^system\.rebooking_replicas is missing$"):
-        FlightsJob({"name": "flights"}, WORKLOAD, seed=1)
+        FlightsJob({key: value for key, value in SYSTEM.items() if key != "rebooking_replicas"}, WORKLOAD, seed=1)
+    with pytest.raises(UsageError, match=r"^system\.rebooking_most=2 is below rebooking_replicas=3$"):
+        FlightsJob(SYSTEM | {"rebooking_most": 2}, WORKLOAD, seed=1)
     with pytest.raises(UsageError, match=r"^workload\.day is missing$"):
         FlightsJob(SYSTEM, {key: value for key, value in WORKLOAD.items() if key != "day"}, seed=1)
 
@@ -143,3 +160,13 @@ def test_a_watching_that_fails_is_told_at_once() -> None:
         play(StandIn(ValueError("a mistake")), shown)
 
     assert shown.getvalue() == "no more progress and samples: ValueError: a mistake\n"
+
+
+def test_rebooking_scales_when_it_is_told_the_most() -> None:
+    fixed = FlightsJob(SYSTEM, WORKLOAD, seed=1).blueprint.families["rebooking"]
+    elastic = FlightsJob(SYSTEM | {"rebooking_most": 5}, WORKLOAD, seed=1).blueprint.families["rebooking"]
+
+    assert fixed.scaling is None
+    assert elastic.scaling is not None
+    assert (elastic.replicas, elastic.scaling.min_replicas, elastic.scaling.max_replicas) == (3, 1, 5)
+    assert elastic.scaling.options == {"wait_s": 0.5}

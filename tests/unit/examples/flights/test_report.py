@@ -2,11 +2,21 @@
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from examples.flights.record import FamilySample, FamilyTotal, Restart, Rule, RunRecord, Sample
+from examples.flights.record import (
+    Capacity,
+    FamilySample,
+    FamilyTotal,
+    Restart,
+    Rule,
+    RunRecord,
+    Sample,
+    Scaled,
+)
 from examples.flights.report import need_plotly, write_report
 from raybeam.actors import UsageError
 
@@ -50,6 +60,20 @@ def test_the_report_has_the_figures_and_needs_no_network(tmp_path: Path) -> None
     for figure in ("2,318", "930", "12,763", "40,783", "1.6 s", "every rule held", "no seat was sold &lt;twice&gt;"):
         assert figure in text
     assert not re.search(r"<script[^>]+src=", text)
+
+
+def test_the_capacity_of_a_family_that_scales_is_drawn_with_what_the_autoscaler_did(tmp_path: Path) -> None:
+    names = ("at_s", "rate_per_s", "queue", "wanted", "ready", "machines_ready", "machines_pending")
+    capacity = Capacity("rebooking", {name: [1.0, 2.0] for name in names}, [Scaled(3.5, 1, 4, "the load <needs> more")])
+    write_report(replace(record(), capacity=capacity), tmp_path / "report.html")
+
+    text = (tmp_path / "report.html").read_text()
+    assert "Capacity of rebooking" in text
+    assert "1 → 4" in text
+    assert "the load &lt;needs&gt; more" in text
+
+    write_report(record(), tmp_path / "report.html")
+    assert "Capacity of" not in (tmp_path / "report.html").read_text()
 
 
 def test_a_broken_rule_stands_out(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Numbers that a system never uses twice, kept in Ray's GCS so that they outlive a restart of the root."""
+"""What a system keeps in Ray's GCS so that it outlives the root: numbers never used twice, and the root's notes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,24 @@ def next_generation(system: str, least: int) -> int:
     return _next(f"{system}/", least)
 
 
-def forget_counters(system: str) -> None:
-    """Remove the numbers of a system that has ended. Blocks on Ray."""
+def keep(system: str, name: str, data: bytes) -> None:
+    """Keep something under a name. Blocks on Ray."""
+    _internal_kv_put(_note(system, name), data, overwrite=True, namespace=_NAMESPACE)
+
+
+def kept(system: str, name: str) -> bytes | None:
+    """What was kept last under a name. Blocks on Ray."""
+    found: bytes | None = _internal_kv_get(_note(system, name), namespace=_NAMESPACE)
+    return found
+
+
+def forget(system: str) -> None:
+    """Remove all that is kept of a system that has ended. Blocks on Ray."""
     _internal_kv_del(f"{system}/".encode(), del_by_prefix=True, namespace=_NAMESPACE)
+
+
+def _note(system: str, name: str) -> bytes:
+    return f"{system}/#{name}".encode()  # no family is called so
 
 
 def _next(name: str, least: int) -> int:
