@@ -61,8 +61,8 @@ class Prices:
         boot_s: Of the boot of a machine.
         places: Replicas that fit on a machine.
         wait_s: Wait from which on a request is late.
-        late: Cost of a second in which all that comes to a busy replica is late.
-        linger_s: Seconds an empty machine stays.
+        late: Cost of a second in which all that comes to a busy replica is late, replica-seconds.
+        linger_s: Seconds that an empty machine stays.
     """
 
     step_s: float
@@ -75,7 +75,17 @@ class Prices:
 
 
 def bursts(history: Sequence[Step], start: int, boot: int) -> list[Burst]:
-    """Rises within so many steps, none counted twice."""
+    """Rises within the time in which replicas start and machines boot, none counted twice.
+
+    Args:
+        history: Steps, the latest last.
+        start: Steps in which a replica starts.
+        boot: Steps in which a machine boots.
+
+    >>> calm, busy = Step(4.0, 2.0, 0.0), Step(20.0, 15.0, 0.0)
+    >>> [(burst.below, burst.soon, burst.length) for burst in bursts([calm] * 9 + [busy] * 6 + [calm] * 9, 2, 9)]
+    [(4.0, 20.0, 6)]
+    """
     needs = [step.need for step in history]
     found = []
     at, count, within = 1, len(needs), start + boot
@@ -104,7 +114,12 @@ def bursts(history: Sequence[Step], start: int, boot: int) -> list[Burst]:
 
 
 def next_after(found: Sequence[Burst], step_s: float) -> tuple[float, float] | None:
-    """When the next one begins if they are regular, and how exactly that is known, seconds; None: they are not."""
+    """When the next one begins if they are regular, and how exactly that is known, seconds; `None`: they are not.
+
+    >>> every_300_s = [Burst(at_s, 4.0, 20.0, 20.0, 15.0, 4) for at_s in (305.0, 600.0, 900.0)]
+    >>> next_after(every_300_s, 5.0), next_after(every_300_s[1:], 5.0)
+    ((1200.0, 15.0), None)
+    """
     gaps = [late.at_s - early.at_s for early, late in pairwise(found)][-4:]
     if len(gaps) < 2:
         return None
@@ -116,8 +131,18 @@ def next_after(found: Sequence[Burst], step_s: float) -> tuple[float, float] | N
 
 
 def loss(burst: Burst, replicas: float, places: float, prices: Prices) -> float:
-    """What a burst costs that finds so many replicas and places."""
+    """What a burst costs that finds so many replicas and places, replica-seconds.
+
+    The queue is a fluid that grows until replicas have started (where places lack, machines booted), and is then
+    cleared as the backlog's own term would have it. All that comes meanwhile is late once the wait is long enough.
+
+    >>> prices = Prices(5.0, 10.0, 45.0, places=4, wait_s=1.0, late=10.0, linger_s=60.0)
+    >>> burst = Burst(0.0, 4.0, 20.0, 20.0, 15.0, 12)
+    >>> loss(burst, 4.0, 4.0, prices) > loss(burst, 4.0, 20.0, prices) > loss(burst, 20.0, 20.0, prices) == 0.0
+    True
+    """
     need, soon = burst.need, burst.soon
+    # With hardly more than the load, chance makes many late; with the need, hardly any.
     load = (burst.load + need) / 2
     total = max(soon - replicas, 0.0) * prices.start_s
     lead_s = prices.start_s

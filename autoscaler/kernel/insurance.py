@@ -25,10 +25,12 @@ LONE = 5.0
 """A burst that no other has followed in the time that is remembered, over this, is as likely the only one as not."""
 ALIKE = 2.0
 """Bursts that began at a need within this factor of the present one can happen now."""
-REMEMBERED = 24
+REMEMBERED = 16
 """The latest bursts of that kind that count."""
-LEVELS = 7
+LEVELS = 6
 """Levels of each tier that are compared."""
+SHORTEST_STEP_S = 2.0
+"""Steps of the history are not shorter, so that a decision stays cheap."""
 UNLIKELY = 0.1
 """When bursts are regular, one at another time is less likely by this."""
 SERVICE_CHANGED = 1.25
@@ -55,7 +57,7 @@ class Insurance:
     Attributes:
         history: Need and load in each step, the latest last.
         peak: Most that was needed since the latest step.
-        work: What came since then, replica-seconds.
+        work: What came since then by the load, replica-seconds.
         rounds: Rounds since then.
         levels: What is kept ready.
         overhead: What serving costs at least, starts included, over the work itself.
@@ -71,21 +73,21 @@ class Insurance:
     service_s: float = 0.0
 
     def step(
-        self, now_s: float, need: float, work: float, prices: Prices, round_s: float, service_s: float, memory_s: float
+        self, now_s: float, need: float, load: float, prices: Prices, round_s: float, service_s: float, memory_s: float
     ) -> Insurance:
         """After one more round.
 
         Args:
             now_s: Time, seconds.
             need: Replicas that the load needs.
-            work: What came, replica-seconds.
+            load: Replicas that are busy with what comes.
             prices: What things cost.
             round_s: Seconds of a round.
             service_s: Mean service time, seconds.
             memory_s: How far back bursts count, seconds.
         """
-        peak, work = max(self.peak, need), self.work + work
-        every = max(1, round(prices.start_s / 2 / round_s))
+        peak, work = max(self.peak, need), self.work + load * round_s
+        every = max(1, round(max(prices.start_s / 2, SHORTEST_STEP_S) / round_s))
         if self.rounds + 1 < every:
             return replace(self, peak=peak, work=work, rounds=self.rounds + 1)
         step_s = every * round_s
@@ -141,9 +143,9 @@ def _levels(history: Sequence[Step], found: Sequence[Burst], prices: Prices, mem
         soon = 1 / (2 * within_s + prices.start_s) / len(tallest_ones)
         for_replicas = soon if due_s <= prices.start_s + within_s else UNLIKELY * for_replicas
         for_places = soon if due_s <= prices.start_s + prices.boot_s + within_s else UNLIKELY * for_places
-    _, places = _cheapest(weighted, need, for_places, prices)
-    replicas, their_places = _cheapest(weighted, need, for_replicas, prices)
-    places = max(places, their_places)
+    replicas, places = _cheapest(weighted, need, for_replicas, prices)
+    if for_places != for_replicas:
+        places = max(places, _cheapest(weighted, need, for_places, prices)[1])
     return Cover(replicas if replicas > need else 0.0, places if places > need else 0.0)
 
 

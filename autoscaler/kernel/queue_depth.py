@@ -58,7 +58,6 @@ class Known:
     filled: int = 0
     places_hold: Hold = field(default_factory=Hold)
     round_s: float = 0.0
-    round_arrivals: int = 0
     counted_s: float = 0.0
 
 
@@ -78,6 +77,7 @@ class Need:
     up: int
     places: int
     now: int
+    load: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +234,6 @@ class QueueDepth:
             places=places,
             elapsed_s=elapsed_s,
             round_s=state.round_s + elapsed_s,
-            round_arrivals=state.round_arrivals + (seen.arrivals if last else 0),
         )
 
     def _places(self, seen: Snapshot, state: Known) -> int:
@@ -257,10 +256,10 @@ class QueueDepth:
         present = seen.ready + seen.starting
         if not known.arrivals.slices and present:
             # Nothing is known yet; whoever was there before us had a reason.
-            return Need(0.0, 0.0, present, 0, present), Staff(present)
+            return Need(0.0, 0.0, present, 0, present, 0.0), Staff(present)
         if level.rate <= 0:
             wanted = 1 if seen.queue else 0
-            return Need(0.0, 0.0, wanted, 0, 0), Staff(wanted)
+            return Need(0.0, 0.0, wanted, 0, 0, 0.0), Staff(wanted)
         staff = known.staff if known.staff.number is not None else Staff(present)
         staffing = Staffing(
             self._wait_s(service.mean_s), self.lateness_price, service.mean_s, service.cv, seen.slots, known.places
@@ -276,11 +275,11 @@ class QueueDepth:
         up = staff.number or 0
         ahead = growth.ahead(start_s + boot_s)
         places = replace(staffing, places=0).best((level.rate + ahead) * service.mean_s) if ahead else 0
-        now = staffing.best(level.rate * service.mean_s)
-        return Need(rate, rate * service.mean_s / seen.slots, up, places, now), staff
+        load = level.rate * service.mean_s
+        return Need(rate, rate * service.mean_s / seen.slots, up, places, staffing.best(load), load / seen.slots), staff
 
     def _insure(self, seen: Snapshot, known: Known, need: Need) -> Known:
-        """One more round of the rehearsals when it is time."""
+        """One more round of the insurance when it is time."""
         start_s = max(known.start.mean_s, SHORTEST_LEAD_S)
         if known.round_s < max(1.0, start_s / ROUNDS) * 0.999:
             return known
@@ -293,11 +292,10 @@ class QueueDepth:
             self.lateness_price,
             self.linger_s,
         )
-        work = known.round_arrivals * known.service.mean_s / seen.slots
         insurance = known.insurance.step(
-            seen.time_s, need.now, work, prices, known.round_s, known.service.mean_s, self.memory_s
+            seen.time_s, need.now, need.load, prices, known.round_s, known.service.mean_s, self.memory_s
         )
-        return replace(known, insurance=insurance, round_s=0.0, round_arrivals=0)
+        return replace(known, insurance=insurance, round_s=0.0)
 
     def _drain(self, seen: Snapshot, known: Known, need: Need, beyond: int = 0) -> tuple[Drain, Drain]:
         """What the queue asks for: of those that are there or on their way, and of those ordered now.

@@ -76,10 +76,11 @@ def test_while_no_replica_is_heard_nothing_changes() -> None:
         await asyncio.sleep(60.0)
         played.fleet.silent = False
 
-    heard, silent = Played(crowd()), Played(crowd(), disturb=silence)
+    soon_forgets = QueueDepth(memory_s=60.0)  # that a crowd may come back
+    heard, silent = Played(crowd(soon_forgets)), Played(crowd(soon_forgets), disturb=silence)
     during = [entry for entry in silent.history.of("web").entries if entry.until_s > 488.0 and entry.time_s < 544.0]
 
-    assert len([at_s for at_s, _ in heard.web.targets if 490.0 < at_s < 544.0]) > 5
+    assert len([at_s for at_s, _ in heard.web.targets if 490.0 < at_s < 544.0]) > 1
     assert [at_s for at_s, _ in silent.web.targets if 485.0 < at_s < 544.0] == []
     assert {entry.direction for entry in during} == {"hold"}
     assert sizes(silent)[-1] < 15
