@@ -7,7 +7,7 @@ from raybeam.cluster.simulation import Fault, FaultMix, FaultSchedule, History, 
 from raybeam.cluster.simulation.faults import KillReplica, KillRoot, Scale
 from raybeam.cluster.simulation.ledger import LedgerScenario
 
-from .stream import Crowded, Scaled, Stream
+from .stream import Besieged, Crowded, Scaled, Stream
 
 
 def replicas_that_served(history: History) -> set[str]:
@@ -63,6 +63,17 @@ def test_a_restarted_root_goes_on_where_it_was(down_for_s: float) -> None:
 
     assert outcome.broken == ()
     assert len(outcome.history.replicas) == 5
+
+
+@pytest.mark.parametrize("lost_at_s", [26.0, 35.0])
+def test_a_replica_with_hundreds_of_calls_is_lost_after_the_family_has_grown_and_each_is_repeated(
+    lost_at_s: float,
+) -> None:
+    steps = (Scale(0.5, 0.0, "desk", 2), KillReplica(lost_at_s, 0.0, "desk", 1))
+
+    outcome = simulate(Besieged(), FaultSchedule(1, steps))
+
+    assert outcome.broken == ()
 
 
 class Restless(LedgerScenario):
