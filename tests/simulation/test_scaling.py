@@ -65,11 +65,14 @@ def test_a_restarted_root_goes_on_where_it_was(down_for_s: float) -> None:
     assert len(outcome.history.replicas) == 5
 
 
-@pytest.mark.parametrize("lost_at_s", [26.0, 35.0])
-def test_a_replica_with_hundreds_of_calls_is_lost_after_the_family_has_grown_and_each_is_repeated(
-    lost_at_s: float,
-) -> None:
-    steps = (Scale(0.5, 0.0, "desk", 2), KillReplica(lost_at_s, 0.0, "desk", 1))
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize(
+    "scaled",
+    [(), (Scale(25.5, 0.0, "desk", 1),), (Scale(25.0, 0.0, "desk", 1), Scale(25.5, 0.0, "desk", 2))],
+    ids=["serves", "drains", "was_taken_back"],
+)
+def test_hundreds_of_calls_are_made_again_when_their_replica_is_lost(scaled: tuple[Fault, ...], place: int) -> None:
+    steps = (Scale(0.5, 0.0, "desk", 2), *scaled, KillReplica(26.0, 0.0, "desk", place))
 
     outcome = simulate(Besieged(), FaultSchedule(1, steps))
 
