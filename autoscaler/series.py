@@ -8,8 +8,6 @@ from math import nan
 
 ROWS = 7200
 """Rows that are kept of a family: two hours of a tick a second, the latest of them in full."""
-FULL = ROWS // 2
-"""Rows that are never thinned: an hour of a tick a second."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,8 @@ def machines_of(blueprint: Blueprint) -> list[MachineType]:
 
 
 def carried_by(cpus: float, labels: Mapping[str, str], machines: Mapping[str, MachineSpec]) -> bool:
-    """Whether a machine of some type carries a replica."""
+    """Whether a machine of some type that may be had carries a replica."""
     return any(
-        spec.resources.get("CPU", 0.0) >= cpus and labels.items() <= spec.labels.items() for spec in machines.values()
+        spec.max_machines > 0 and spec.resources.get("CPU", 0.0) >= cpus and labels.items() <= spec.labels.items()
+        for spec in machines.values()
     )

@@ -256,12 +256,17 @@ class Control:
         return allot(without_labels([*fixed, *claims]), types_of_ready(machines.ready, names))
 
     def _clipped(self, draft: Order, granted: int) -> Order:
-        """The order with what was granted. What serves is not ended for want of machines that nobody knows of."""
+        """The order with what was granted. What serves is not ended for want of machines that nobody knows of.
+
+        Nor is less ordered than the minimum, which waits for room: the fleet would refuse it.
+        """
+        least = self.families[draft.family].bounds.min_replicas
+        if not self.types:
+            least = max(least, draft.snapshot.ready)
+        granted = max(granted, min(least, draft.replicas))
         if granted >= draft.replicas:
             return draft
         terms = {**draft.terms, "wished": draft.replicas}
-        if not self.types:
-            granted = max(granted, min(draft.snapshot.ready, draft.replicas))
         return replace(draft, replicas=granted, reason="machines are short: the family's share of them", terms=terms)
 
 

@@ -7,7 +7,7 @@ carried out.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import ceil, floor, inf, isfinite
+from math import floor, inf, isfinite
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -314,14 +314,3 @@ def dry_run(plan: Plan, present: Mapping[str, int], types: Sequence[MachineType]
         sum(prices.get(name, 0.0) * number for name, number in present.items()),
         plan.price,
     )
-
-
-def machines_for(replicas: int, places: int) -> int:
-    """Machines that hold so many replicas.
-
-    >>> machines_for(9, 4)
-    3
-    """
-    if places < 1:
-        raise ValueError(f"places={places!r}: a machine holds at least one replica")
-    return ceil(replicas / places)

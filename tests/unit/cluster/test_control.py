@@ -88,6 +88,11 @@ def test_machines_are_read_as_types() -> None:
         ),
         ({"small": {}}, {}, "machines.small.resources: Field required"),
         (
+            {"small": {"resources": {"CPU": 4}, "max_machines": 0}},
+            {"scaling": {}},
+            "families.web scales, and none of the machines (small) carries a replica",
+        ),
+        (
             {"small": {"resources": {"CPU": 4}}},
             {"cpus": 8, "scaling": {}},
             "families.web scales, and none of the machines (small) carries a replica with cpus=8.0",

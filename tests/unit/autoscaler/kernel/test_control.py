@@ -169,6 +169,15 @@ def test_families_are_asked_at_their_own_intervals() -> None:
     assert (len(slow.policy.seen), len(quick.policy.seen)) == (5, 21)
 
 
+@pytest.mark.parametrize("types", [(), (SMALL,)], ids=["what_is_up", "types"])
+def test_the_minimum_is_ordered_though_no_machine_is_known_to_have_room_for_it(types: tuple[MachineType, ...]) -> None:
+    control = Control({"web": scaled(25, least=20)}, [Bundles("db", 12, CPU)], types)
+
+    ticks, _ = play(control, Fleet(web=0), 1, MachinesReading({"m": {"CPU": 12.0}}))
+
+    assert (ticks[0][0].replicas, ticks[0][0].terms["wished"]) == (20, 25)
+
+
 def test_when_machines_are_short_each_gets_its_share() -> None:
     control = Control({"crowd": scaled(50), "calm": scaled(3)}, [Bundles("db", 2, CPU)], [SMALL])
     [orders], state = play(control, Fleet(crowd=4, calm=3), 1)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from raybeam.autoscaler.kernel.plan import Bundles, Candidate, MachineType, dry_run, machines_for, pack, victims
+from raybeam.autoscaler.kernel.plan import Bundles, Candidate, MachineType, dry_run, pack, victims
 
 SMALL = MachineType("small", {"CPU": 4.0, "memory": 16.0}, price=1.0)
 LARGE = MachineType("large", {"CPU": 16.0, "memory": 64.0}, price=3.0)
@@ -62,12 +62,6 @@ def test_the_emptiest_machine_is_emptied_and_idle_replicas_go_before_busy_ones()
 
 def test_the_only_copy_stays_whatever_is_asked_for() -> None:
     assert victims([Candidate("a", "m1", only_copy=True), Candidate("b", "m1")], 2) == ["b"]
-
-
-def test_machines_are_whole() -> None:
-    assert [machines_for(replicas, 4) for replicas in (0, 1, 4, 5)] == [0, 1, 1, 2]
-    with pytest.raises(ValueError, match="at least one replica"):
-        machines_for(1, 0)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), -1.0, float("inf")])
