@@ -13,13 +13,15 @@ longer than one service takes there, and 37 % here. So a policy must know which 
 from __future__ import annotations
 
 from functools import lru_cache
-from math import exp, inf
+from math import ceil, exp, floor, inf, log
 
 from .erlang import check, erlang_c
 
 DUST = 1e-9
 MOST_LEVELS = 400
 HALVINGS = 50
+GRID = 512
+PER_E = 50
 
 
 def later_than(
@@ -51,6 +53,34 @@ def later_than(
         term *= time / number
         tail += term
     return min(late, 1.0)
+
+
+def late_twice(
+    wait_s: float, replicas: int, load: float, service_s: float, cv: float = 1.0, *, slots: int = 1
+) -> float:
+    """The shares that wait longer than a time and than five times that, added; for a policy that asks often.
+
+    Load and times are taken on a grid of 1/512 of the capacity and of 2 %, never too small, so that what was computed
+    once is known.
+
+    >>> exact = later_than(1.0, 10, 8.0, 1.0) + later_than(5.0, 10, 8.0, 1.0)
+    >>> exact <= late_twice(1.0, 10, 8.0, 1.0) <= 1.05 * exact
+    True
+    """
+    servers = replicas * slots
+    if servers <= load:
+        return 2.0
+    if load <= 0 or service_s <= 0:
+        return 0.0
+    spread = (1.0 + cv * cv) / 2.0 if cv <= 1 else cv
+    return _late_twice(replicas, ceil(load / servers * GRID), slots, floor(log(wait_s / service_s / spread) * PER_E))
+
+
+@lru_cache(maxsize=16384)
+def _late_twice(replicas: int, busy: int, slots: int, time: int) -> float:
+    load = min(busy / GRID, 1.0 - 0.5 / GRID) * replicas * slots
+    wait_s = exp(time / PER_E)
+    return sum(later_than(grade * wait_s, replicas, load, 1.0, slots=slots) for grade in (1.0, 5.0))
 
 
 def mean_wait_s(replicas: int, load: float, service_s: float, cv: float = 1.0, *, slots: int = 1) -> float:
