@@ -6,9 +6,10 @@ from math import isclose
 
 import pytest
 
+from raybeam.actors.testing import run
 from raybeam.autoscaler import QueueDepth
 from raybeam.autoscaler.simulator import Family, Faults, World, simulate
-from raybeam.autoscaler.simulator.controlled import simulate_controlled
+from raybeam.autoscaler.simulator.controlled import SimulatedFleet, simulate_controlled
 from raybeam.autoscaler.workload import Exponential, FlashCrowd, LogNormal, Rate, Steady, draw
 
 
@@ -61,3 +62,23 @@ def test_families_share_machines_when_these_are_short() -> None:
     assert most[0] <= 16
     assert runs["steady"].late(1.0) < 5.0
     assert any("machines are short" in entry.reason for entry in history.of("crowd").entries)
+
+
+def test_replicas_that_come_up_are_heard_at_once() -> None:
+    now = 0.0
+    trace = draw("load", Steady(5.0), Exponential(0.3), 100.0, seed=4)
+    world = World(interval_s=5.0, start_s=2.0, places=8)
+    fleet = SimulatedFleet(world, [Family("web", trace, QueueDepth(), initial=1)], lambda: now)
+
+    async def grow() -> None:
+        await fleet.scale("web", 3, "")
+
+    now = 6.0
+    run(grow())
+    now = 7.0
+    starting = [replica.heard_s for replica in fleet.read()["web"].replicas if not replica.ready]
+    now = 8.5
+    heard = [replica.heard_s for replica in fleet.read()["web"].replicas if replica.ready]
+
+    assert starting == [0.0, 0.0]
+    assert heard == [5.0, 5.0, 5.0]
