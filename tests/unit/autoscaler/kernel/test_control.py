@@ -214,7 +214,7 @@ def test_machines_that_a_policy_wants_ahead_are_asked_for() -> None:
 
 
 def test_the_policy_is_told_how_many_replicas_fit_on_the_largest_machine() -> None:
-    policy = Says(lambda snapshot: 1)
+    policy: Any = Says(lambda snapshot: 1)
     control = Control({"web": Scaled(policy, {"CPU": 0.5})})
     ready = {"head": {"memory": 1e9}, "small": {"CPU": 1.0}, "large": {"CPU": 4.0}}
     control.step(control.start(), {"web": FamilyReading(1)}, MachinesReading(ready), 1.0, 1.0)
