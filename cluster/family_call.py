@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from raybeam.actors import (
+    AtMostOnce,
     CallFailed,
     CallTimeout,
     ExactlyOnce,
@@ -58,10 +59,12 @@ class FamilyCall:
         "_client",
         "_delivery",
         "_doubt",
+        "_made_at",
         "_numbers",
         "_observed",
         "_origin",
         "_request",
+        "_share",
         "described",
         "extra",
         "key",
@@ -87,6 +90,8 @@ class FamilyCall:
         self._origin: Origin | None = None
         self._numbers: CallNumbers | None = None
         self._doubt: CallFailed | None = None  # how the last attempt ended that may have been done
+        self._made_at = self._client.now()
+        self._share = 0.0 if isinstance(delivery.retry, AtMostOnce) else delivery.retry.budget  # of repetitions
         self._request = request
         self.described = (channel.name, request)
         self.payload, self.large = envelope.dump_request(request)
@@ -141,8 +146,10 @@ class FamilyCall:
                     raise self._told(error)
                 if verdict.same and not client.has(self.member):
                     raise self._told(error)
-                if verdict.counts and not self._channel.may_repeat(self._observed):
-                    raise self._told(error)
+                if verdict.counts:
+                    share, self._share = self._share, 0.0
+                    if not self._channel.may_repeat(self._observed, self._made_at, share):
+                        raise self._told(error)
                 if self._observed is not None:
                     self._observed.retry(error.outcome, verdict.delay_s)
                 await asyncio.sleep(verdict.delay_s)

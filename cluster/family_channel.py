@@ -93,7 +93,7 @@ class FamilyChannel:
             if self.state.breaker is not None:
                 self.check_breaker(request)
             if delivery.retry is not AT_MOST_ONCE and not isinstance(delivery.retry, AtMostOnce):
-                self.state.earned += delivery.retry.budget
+                self.state.earns(delivery.retry.budget, began)
             if delivery.hedge is not None:
                 value = await self._hedged(request, delivery, until, observed)
             else:
@@ -244,9 +244,9 @@ class FamilyChannel:
         """
         return not self._by_caller and refused.why != Refusal.DEADLINE.value
 
-    def may_repeat(self, observed: Observer | None) -> bool:
-        """Take one repetition from the budget, if it has one left."""
-        allowed = self.state.repetition_allowed(self.client.now())
+    def may_repeat(self, observed: Observer | None, made_at: float | None = None, share: float = 0.0) -> bool:
+        """Take one repetition from the budget, if it has one left; see `RetryBudget.withdraw`."""
+        allowed = self.state.repetition_allowed(self.client.now(), made_at, share)
         if not allowed and observed is not None:
             observed.budget_exhausted()
         return allowed

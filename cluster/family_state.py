@@ -9,7 +9,7 @@ from raybeam.actors import Outcome
 
 from .kernel.breaker import BreakerState
 from .kernel.latency import RecentLatency
-from .kernel.retry_budget import RetryBudget
+from .kernel.retry_budget import WINDOW_S, RetryBudget
 
 if TYPE_CHECKING:
     from .breakers import BreakerSwitch
@@ -20,22 +20,26 @@ class FamilyState:
 
     Args:
         breaker: Of the family; `None`: it has none.
-
-    Attributes:
-        earned: Repetitions that the calls since the last repetition have earned: of each, the share of its strategy.
     """
 
     def __init__(self, breaker: BreakerSwitch | None) -> None:
         self.breaker = breaker
-        self.earned = 0.0
+        self._earned = 0.0  # in the present window of the budget, and not put into it yet: that would cost each call
         self._budget = RetryBudget()
         self._latencies: dict[str, RecentLatency] = {}
         self._settled = asyncio.Event()
 
-    def repetition_allowed(self, now: float) -> bool:
-        """Take one repetition from the budget, if it has one left."""
-        self._budget, allowed = self._budget.deposit(self.earned).withdraw(now)
-        self.earned = 0.0
+    def earns(self, share: float, now: float) -> None:
+        """A call is made whose strategy allows so many repetitions."""
+        if now - self._budget.since >= WINDOW_S:
+            self._budget = self._budget.deposit(self._earned).turned(now)
+            self._earned = 0.0
+        self._earned += share
+
+    def repetition_allowed(self, now: float, made_at: float | None = None, share: float = 0.0) -> bool:
+        """Take one repetition from the budget, if it has one left; see `RetryBudget.withdraw`."""
+        self._budget, allowed = self._budget.deposit(self._earned).withdraw(now, made_at, share)
+        self._earned = 0.0
         return allowed
 
     @property

@@ -257,6 +257,8 @@ class Keeper(GenServer):
             except HostError:
                 judged = check(pulse, self.limits, self.host.now())
             else:
+                if self.told_down:
+                    return  # the replica is gone; its actor outlives it for a while
                 self.records.beat(self.name, beat)
                 judged = heard(pulse, self.host.now())
             if judged.health is Health.DOWN:

@@ -13,9 +13,11 @@ from raybeam.autoscaler.workload import hint, service_of, times_of
 
 from .blueprint import Blueprint
 from .call_graph import Member, visits
+from .control import needs
 from .import_path import import_object, make_here_importable
 from .machine_types import checked_number
 from .quantities import objective
+from .scaling import slots_of
 
 if TYPE_CHECKING:
     from raybeam.autoscaler.workload import Times
@@ -64,13 +66,8 @@ def _members(plain: Mapping[str, Any], times: Times) -> dict[str, Member]:
     members: dict[str, Member] = {}
     if plain["blueprint"] is not None:
         for name, spec in read_blueprint(plain["blueprint"]).families.items():
-            slots = spec.regulation.concurrency if spec.regulation is not None else None
-            members[name] = Member(
-                None,
-                dict.fromkeys(spec.calls, 1.0),
-                slots if isinstance(slots, int) else family["slots"],
-                {"CPU": spec.cpus},
-            )
+            slots = slots_of(spec, default=family["slots"])
+            members[name] = Member(None, dict.fromkeys(spec.calls, 1.0), slots, needs(spec))
         for name in given:
             if name not in members:
                 raise UsageError(f"families.{name}: the blueprint has no such family{hint(name, members)}")

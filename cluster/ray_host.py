@@ -32,6 +32,7 @@ from .placement import (
 from .ray_directory import RayDirectory
 from .ray_errors import in_one_line
 from .ray_machines import living_machines, reading, request
+from .turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -95,7 +96,7 @@ class RayRootHost:
         self._create = create
         self.directory: Directory = RayDirectory(self._system)
         self.seed: int | None = None
-        self._placing = asyncio.Lock()
+        self._placing = Turns()  # each knows where those before went, and none makes a group that is given back already
         self.restarted = ray.get_runtime_context().was_current_actor_reconstructed
 
     def now(self) -> float:
@@ -134,17 +135,16 @@ class RayRootHost:
 
     async def room(self, family: str, index: int) -> Room | None:
         """A bundle of a placement group, once it is placed on a machine that lives."""
-        async with self._placing:  # one after the other, each knows where those before went
-            return await _done(self._room, family, index)
+        return await self._placing.take(lambda: _done(self._room, family, index))
 
     async def free(self, family: str, index: int) -> None:
         """Remove the replica's own placement group, if it has one."""
         if not is_shared(self._blueprint.families[family], index):
-            await _done(remove_group, self._system, family, index)
+            await self._placing.take(lambda: _done(remove_group, self._system, family, index))
 
     async def remove_placements(self) -> None:
         """See `RootHost`."""
-        await asyncio.to_thread(remove_groups, self._system)
+        await self._placing.take(lambda: asyncio.to_thread(remove_groups, self._system))
 
     async def find(self) -> Sequence[tuple[ReplicaName, ReplicaHandle]]:
         """See `RootHost`."""

@@ -56,3 +56,7 @@ class Records(Protocol):
     def gone(self, family: str, index: int) -> None:
         """The replica at a place that is to go has ended, or is lost."""
         ...
+
+    def forget(self, family: str, index: int) -> None:
+        """The place is given up: who comes to it later is no restart."""
+        ...

@@ -139,8 +139,11 @@ class RootRecords:
 
     def gone(self, family: str, index: int) -> None:
         """See `Records`."""
-        self._came_up.discard((family, index))
         self.scaling.gone(family, index)
+
+    def forget(self, family: str, index: int) -> None:
+        """See `Records`."""
+        self._came_up.discard((family, index))
 
     def adoptable_places(self) -> set[tuple[str, int]]:
         """Places with a replica from before a restart of the root that nobody has adopted yet."""

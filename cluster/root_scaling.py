@@ -159,7 +159,8 @@ class RootScaling:
 
     def starts(self, name: ReplicaName, machine: str) -> None:
         """A replica starts, on this machine; empty: it has none yet."""
-        self.waiting.discard(str(name))
+        before, _ = self.starting.get((name.family, name.place), ("", ""))
+        self.waiting -= {before, str(name)}
         self.starting[name.family, name.place] = (str(name), machine)
 
     def beat(self, name: ReplicaName, beat: Beat) -> None:
@@ -268,6 +269,7 @@ class RootScaling:
         self._keepers.pop((family, place), None)
         name, _ = self.starting.pop((family, place), ("", ""))
         self.waiting.discard(name)
+        self._records.forget(family, place)
         await self._at_last(lambda: self._host.free(family, place))
         self._removing.discard((family, place))
         self.rosters[family] = ended(self.rosters[family], place)

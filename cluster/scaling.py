@@ -68,13 +68,13 @@ class Scaling(BaseModel):
         return made_policy(self.policy, configured_options(self.options if options is None else options))
 
 
-def slots_of(family: Family) -> int:
-    """Requests that one replica of a family serves at once, as far as the blueprint tells."""
+def slots_of(family: Family, default: int = 1) -> int:
+    """Requests that one replica of a family serves at once; `default`: the blueprint does not tell."""
     if family.scaling is not None and family.scaling.slots is not None:
         return family.scaling.slots
     regulation = family.regulation or family.service_class().regulation
     fixed = None if regulation is None else regulation.concurrency
-    return fixed if isinstance(fixed, int) else 1
+    return fixed if isinstance(fixed, int) else default
 
 
 def drain_timeout_s(family: Family) -> float:

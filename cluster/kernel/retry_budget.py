@@ -22,6 +22,7 @@ class RetryBudget:
         spent: Repetitions made in it.
         earned_before: Earned in the window before.
         spent_before: Made in the window before.
+        remembers_since: When the window before began: shares that were earned earlier are forgotten.
 
     >>> def spend(budget, now):
     ...     allowed = 0
@@ -38,23 +39,36 @@ class RetryBudget:
     spent: int = 0
     earned_before: float = 0.0
     spent_before: int = 0
+    remembers_since: float = 0.0
 
     def deposit(self, share: float) -> RetryBudget:
-        """Calls are made whose strategies allow so many repetitions altogether."""
+        """Calls are made in the present window whose strategies allow so many repetitions altogether."""
         return replace(self, earned=self.earned + share)
 
-    def withdraw(self, now: float) -> tuple[RetryBudget, bool]:
-        """Ask for one repetition: the budget afterwards, and whether it is allowed."""
-        budget = self._turned(now)
+    def withdraw(self, now: float, made_at: float | None = None, share: float = 0.0) -> tuple[RetryBudget, bool]:
+        """Ask for one repetition: the budget afterwards, and whether it is allowed.
+
+        Args:
+            now: The time.
+            made_at: When the call was made that is to be repeated. Default: lately.
+            share: What it has earned and not used. A call that lasts keeps it, though it is forgotten here.
+
+        >>> RetryBudget(spent=100).withdraw(5.0)[1], RetryBudget(spent=100).withdraw(5.0, made_at=-30.0, share=1.0)[1]
+        (False, True)
+        """
+        budget = self.turned(now)
+        if made_at is not None and made_at < budget.remembers_since:
+            budget = budget.deposit(share)
         spent, earned = budget.spent + budget.spent_before, budget.earned + budget.earned_before
         if spent + 1 > earned + ALWAYS_PER_S * WINDOW_S:
             return budget, False
         return replace(budget, spent=budget.spent + 1), True
 
-    def _turned(self, now: float) -> RetryBudget:
+    def turned(self, now: float) -> RetryBudget:
+        """The budget at a time: with a new window, if the present one is over."""
         passed_s = now - self.since
         if passed_s < WINDOW_S:
             return self
         if passed_s < 2 * WINDOW_S:
-            return RetryBudget(now, 0.0, 0, self.earned, self.spent)
-        return RetryBudget(now)
+            return RetryBudget(now, 0.0, 0, self.earned, self.spent, self.since)
+        return RetryBudget(now, remembers_since=now)

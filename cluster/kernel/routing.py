@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
+from math import ceil
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from .health import Health
@@ -115,11 +116,8 @@ class Sharded:
         depths = {place: load.depth(name) for place, name in self.names.items()}
         if not depths:
             return None
-        most = self.bound * (1 + sum(depths.values())) / len(depths)
-        for place in self.ring.walk(key):
-            if place in depths and (depths[place] == 0 or depths[place] + 1 <= most):
-                return self.names[place]
-        return self.names.get(self.ring.place(key))
+        most = ceil(self.bound * (1 + sum(depths.values())) / len(depths))  # so that one has room, whatever the bound
+        return next(self.names[place] for place in self.ring.walk(key) if place in depths and depths[place] < most)
 
 
 def router(pattern: str, view: View, bound: float | None = None) -> Router:

@@ -68,6 +68,10 @@ def leftovers(cluster: SimulatedCluster) -> Iterator[str]:
         yield from (f"{name}: {text}" for text in _of_replica(replica))
     for index, driver in cluster.drivers.items():
         yield from (f"driver {index}: {text}" for text in _of_client(driver.client))
+    if cluster.registry.root is not None:
+        root = cluster.registry.root[1]
+        gone = set(root.replicas.beats) - set(root.replica_names())
+        yield from (f"root: what {name} has told, which is gone" for name in sorted(gone))
 
 
 def forget_lanes(cluster: SimulatedCluster, replica: Replica) -> None:

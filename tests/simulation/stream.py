@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
-from raybeam.actors import CallFailed, GenServer, call
+from raybeam.actors import AtLeastOnce, CallFailed, GenServer, call
 from raybeam.cluster.simulation import Broken, Driver, History, Scenario
 from raybeam.cluster.simulation.promises import Promise
 
@@ -16,6 +16,10 @@ class Desk(GenServer):
     async def serve(self, seconds: float) -> str:
         await asyncio.sleep(seconds)
         return self.runtime.name
+
+    @call(retry=AtLeastOnce(budget=1.0), timeout_s=600.0)
+    async def serve_in_the_end(self, seconds: float) -> str:
+        return await self.serve(seconds)
 
 
 def every_call_is_answered(history: History) -> Iterator[Broken]:
@@ -74,3 +78,19 @@ class Crowded(Scenario):
     async def drive(self, driver: Driver) -> None:
         desk = driver.ref(Desk)
         await asyncio.gather(*(desk.serve(2.0) for _ in range(6)), return_exceptions=True)
+
+
+class Besieged(Stream):
+    """Hundreds of callers wait long, and each call may be repeated."""
+
+    drivers = 1
+    runs_for_s = 80.0
+
+    async def drive(self, driver: Driver) -> None:
+        desk, clock = driver.ref(Desk), asyncio.get_running_loop()
+
+        async def caller() -> None:
+            while clock.time() < 40.0:
+                await desk.serve_in_the_end(driver.random.uniform(0.1, 0.2))
+
+        await asyncio.gather(*(caller() for _ in range(400)))

@@ -7,7 +7,7 @@ from raybeam.cluster.simulation import Fault, FaultMix, FaultSchedule, History, 
 from raybeam.cluster.simulation.faults import KillReplica, KillRoot, Scale
 from raybeam.cluster.simulation.ledger import LedgerScenario
 
-from .stream import Crowded, Scaled, Stream
+from .stream import Besieged, Crowded, Scaled, Stream
 
 
 def replicas_that_served(history: History) -> set[str]:
@@ -63,6 +63,20 @@ def test_a_restarted_root_goes_on_where_it_was(down_for_s: float) -> None:
 
     assert outcome.broken == ()
     assert len(outcome.history.replicas) == 5
+
+
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize(
+    "scaled",
+    [(), (Scale(25.5, 0.0, "desk", 1),), (Scale(25.0, 0.0, "desk", 1), Scale(25.5, 0.0, "desk", 2))],
+    ids=["serves", "drains", "was_taken_back"],
+)
+def test_hundreds_of_calls_are_made_again_when_their_replica_is_lost(scaled: tuple[Fault, ...], place: int) -> None:
+    steps = (Scale(0.5, 0.0, "desk", 2), *scaled, KillReplica(26.0, 0.0, "desk", place))
+
+    outcome = simulate(Besieged(), FaultSchedule(1, steps))
+
+    assert outcome.broken == ()
 
 
 class Restless(LedgerScenario):

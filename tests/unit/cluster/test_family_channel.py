@@ -77,6 +77,10 @@ class Stock(GenServer):
     async def at_least_once(self, what: str) -> int:
         return self._did(what)
 
+    @call(retry=AtLeastOnce(budget=1.0), timeout_s=60.0)
+    async def patient_at_least_once(self, what: str) -> int:
+        return self._did(what)
+
     @call(retry=AtLeastOnce(), timeout_s=5.0)
     async def held_at_least_once(self, what: str, seconds: float) -> int:
         done = self._did(what)
@@ -589,6 +593,37 @@ def test_repetitions_are_a_share_of_the_calls() -> None:
 
     assert outcomes[Outcome.UNKNOWN] == 400 - (100 + 80)
     assert left == 0
+
+
+def repeated_after(idle_s: float, under_way_s: float) -> Multiset[Outcome]:
+    """How 400 calls end whose lane is lost, the first of a client that has been there for a while."""
+
+    async def main() -> Multiset[Outcome]:
+        async with Runtime():
+            shop = Shop(Roomy, replicas=1)
+            replica = await shop.up(0)
+            await asyncio.sleep(idle_s)
+            replica.delay_s = under_way_s + 0.1
+            ref = shop.client.ref(Roomy).patient_at_least_once
+            calls = [asyncio.ensure_future(ref.result("order")) for _ in range(400)]
+            await asyncio.sleep(under_way_s)
+            replica.delay_s = 0.0
+            shop.client._lanes["shop/stock/0#1"]._ended_by_itself(dead=False)
+            outcomes = Multiset([(await each).outcome for each in calls])
+            await shop.client.close(UsageError("over"))
+            return outcomes
+
+    return run(main())
+
+
+@pytest.mark.parametrize("idle_s", [0.0, 15.0, 25.0])
+def test_the_first_repetitions_of_a_client_have_the_share_of_the_calls_before_them(idle_s: float) -> None:
+    assert repeated_after(idle_s, under_way_s=0.02) == {Outcome.OK: 400}
+
+
+@pytest.mark.parametrize("under_way_s", [15.0, 35.0])
+def test_a_call_that_lasts_keeps_its_share_of_repetitions(under_way_s: float) -> None:
+    assert repeated_after(5.0, under_way_s) == {Outcome.OK: 400}
 
 
 def test_a_cancelled_caller_cancels_its_call_at_the_callee() -> None:

@@ -3,11 +3,11 @@
 import csv
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from raybeam.actors import GenServer
+from raybeam.actors import GenServer, Regulation
 from raybeam.cluster.cli import main
 
 pytestmark = pytest.mark.usefixtures("logging_stays_as_it_was")
@@ -20,6 +20,20 @@ BLUEPRINT = {
     },
 }
 NAME = f"{__name__}:BLUEPRINT"
+
+
+class Seats(GenServer):
+    regulation: ClassVar[Regulation | None] = Regulation(concurrency=4)
+
+
+WIDE = {
+    "name": "shop",
+    "families": {
+        "search": {"service": GenServer, "calls": ["seats", "pool"], "scaling": {"slots": 8}},
+        "seats": {"service": Seats},
+        "pool": {"service": GenServer},
+    },
+}
 
 
 def planned(tmp_path: Path, *arguments: str) -> dict[str, Any]:
@@ -82,6 +96,14 @@ def test_families_of_a_blueprint_get_what_is_offered_to_them(tmp_path: Path) -> 
     assert (seats["family"], seats["rate"]) == ("seats", 600.0)
     assert seats["load"] == pytest.approx(6.0)
     assert seats["least"] < search["least"]
+
+
+def test_replicas_serve_as_many_requests_at_once_as_the_controller_will_take_them_to(tmp_path: Path) -> None:
+    told = ("families.search.calls.seats=1", "families.seats.mean_s=0.01", "families.pool.mean_s=0.01")
+    plan = planned(tmp_path, f"blueprint='{__name__}:WIDE'", *(f"+{each}" for each in told), *QUICK)
+
+    slots = {each["family"]: each["load"] / each["utilisation"] / each["replicas"] for each in plan["families"]}
+    assert slots == pytest.approx({"search": 8.0, "seats": 4.0, "pool": 1.0})
 
 
 def test_a_blueprint_comes_from_a_file_too(tmp_path: Path) -> None:

@@ -7,14 +7,15 @@ from raybeam.cluster.kernel.views import Member, View
 
 
 class Nothing:
-    """Nobody has any load."""
+    """Everybody has the same load, none by default."""
 
-    def __init__(self) -> None:
+    def __init__(self, depth: int = 0) -> None:
         self.random = Random(1)
         self.shunned: dict[str, float] = {}
+        self._depth = depth
 
     def depth(self, name: str) -> int:
-        return 0
+        return self._depth
 
     def now(self) -> float:
         return 0.0
@@ -25,8 +26,8 @@ def view(*draining: int, places: tuple[int, ...]) -> View:
     return View("f", 1, members, places)
 
 
-def chosen(of: View, pattern: str = "ring", bound: float | None = 1.25) -> dict[int, object]:
-    made, load = router(pattern, of, bound), Nothing()
+def chosen(of: View, pattern: str = "ring", bound: float | None = 1.25, depth: int = 0) -> dict[int, object]:
+    made, load = router(pattern, of, bound), Nothing(depth)
     return {key: made.choose(key, load) for key in range(200)}
 
 
@@ -36,6 +37,12 @@ def test_a_ring_has_the_places_of_the_view_with_gaps_and_all() -> None:
     assert set(four.values()) == {f"f/{place}#1" for place in range(4)}
     assert set(three.values()) == {"f/0#1", "f/2#1", "f/3#1"}
     assert all(three[key] == name for key, name in four.items() if name != "f/1#1")
+
+
+def test_a_bounded_ring_whose_replicas_are_equally_busy_waits_for_none_that_is_missing() -> None:
+    assert set(chosen(view(places=(0, 1, 2, 3, 4)), bound=1.05, depth=5).values()) == {
+        f"f/{place}#1" for place in range(4)
+    }
 
 
 def test_a_replica_that_drains_is_sent_no_call() -> None:
