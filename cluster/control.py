@@ -39,6 +39,8 @@ def needs(family: Family) -> Mapping[str, float]:
 
 def _scaled(family: Family, scaling: Scaling, types: Sequence[MachineType]) -> Scaled:
     options = dict(scaling.options)
+    if scaling.policy == "queue_depth":
+        options = {"dispatch": "two_choices", **options}
     fitting = [kind for kind in types if kind.has(scaling.machine_labels) and kind.fits(needs(family))]
     if fitting and scaling.policy == "queue_depth":
         # What is known need not be learned.

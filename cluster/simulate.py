@@ -49,6 +49,7 @@ class FamilySection:
     initial: int = 1
     min_replicas: int = 0
     max_replicas: int = 1000
+    dispatch: str = "one_queue"
 
 
 @dataclass
@@ -57,6 +58,8 @@ class WorldSection:
 
     interval_s: float = 1.0
     start_s: float = 10.0
+    end_s: float = 0.0
+    take_back: bool = False
     boot_s: float = 45.0
     places: int = 4
     machine_idle_s: float = 60.0

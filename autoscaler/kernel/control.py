@@ -9,12 +9,14 @@ granted follows what to ask the cluster for (`machines`).
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from math import floor
 from typing import TYPE_CHECKING
 
 from .allotment import Claim, allot, types_of_ready, without_labels
 from .bounds import Bounds
 from .machines import MachineDemand, needed
 from .observation import observe
+from .plan import DUST
 from .policy import Decision
 
 if TYPE_CHECKING:
@@ -168,7 +170,7 @@ class Control:
         drafts: list[Order] = []
         for name, family in self.families.items():
             if name in readings and time_s >= known[name].due_s - SOON * family.every_s:
-                ready, pending = self._machines_for(family, machines)
+                ready, pending, places = self._machines_for(family, machines)
                 seen = observe(
                     readings[name],
                     known[name].looked,
@@ -177,6 +179,7 @@ class Control:
                     silent_after_s=self.silent_after_s,
                     machines_ready=ready,
                     machines_pending=pending,
+                    places=places,
                 )
                 draft, known[name] = self._decide(name, family, seen, readings[name].wanted, known[name], time_s)
                 drafts.append(draft)
@@ -190,15 +193,15 @@ class Control:
             demand = demand.observe(time_s, needed(got, floors, self.fixed, self.types), self.linger_s)
         return orders, State(known, demand)
 
-    def _machines_for(self, family: Scaled, machines: MachinesReading | None) -> tuple[int, int]:
-        """Machines that could carry a replica of the family: those that are up, and those that are on their way."""
+    def _machines_for(self, family: Scaled, machines: MachinesReading | None) -> tuple[int, int, int | None]:
+        """Machines that could carry a replica of the family, those on their way, and how many one of them carries."""
         if machines is None:
-            return 0, 0
-        fitting = sum(
-            all(resources.get(name, 0.0) >= amount for name, amount in family.resources.items())
+            return 0, 0, None
+        fits = [
+            floor(min(resources.get(name, 0.0) / amount for name, amount in family.resources.items() if amount) + DUST)
             for resources in machines.ready.values()
-        )
-        return fitting, machines.pending
+        ]
+        return sum(number > 0 for number in fits), machines.pending, max(fits, default=0) or None
 
     def _decide(
         self, name: str, family: Scaled, seen: Observation, before: int, kept: Remembered, time_s: float

@@ -107,6 +107,7 @@ def observe(
     silent_after_s: float,
     machines_ready: int = 0,
     machines_pending: int = 0,
+    places: int | None = None,
 ) -> Observation:
     """Look at a family.
 
@@ -129,6 +130,7 @@ def observe(
         silent_after_s: How old a word may be.
         machines_ready: Machines that are up.
         machines_pending: Machines that are on their way.
+        places: Replicas that fit on one of them; `None`: not known.
 
     >>> from raybeam.autoscaler.fleet import FamilyReading, ReplicaReading
     >>> def look(arrivals, heard_s, before):
@@ -181,6 +183,7 @@ def observe(
         slots=family.slots,
         machines_ready=machines_ready,
         machines_pending=machines_pending,
+        places=places,
         fresh=fresh,
     )
     since_s = time_s - age_s if fresh or before is None else before.time_s

@@ -93,13 +93,16 @@ class QueueDepth:
         start_s: Time that is assumed for the start of a replica until some were seen, seconds. Default 10.
         boot_s: The same for the boot of a machine. Default 45.
         linger_s: How long the platform keeps a machine without replicas, seconds. Default 60.
-        places: Replicas that fit on a machine; `None`: seen. Default `None`.
+        places: Replicas that fit on a machine; `None`: as snapshots tell, else as can be seen. Default `None`.
         memory_s: Time in which what was learned of the load's habits fades, seconds. Default 3600.
         reversals_per_hour: Changes of direction, up and down, that are made at most in an hour. Default 30.
         answer_s: Time from which on an answer is late, wait and service together, seconds; then `wait_s` is what the
             measured service time leaves of it. `None`: only the wait counts. Default `None`.
         machines_spare: Machines, the fullest ones, that may be lost at once while the load is still served in time.
             Each costs the replicas of one machine all the time. Default 0.
+        dispatch: `"one_queue"`: the next free replica takes the oldest request; `"two_choices"`: each request goes at
+            once to the less loaded of two replicas and stays there, as live families of replicas are called, and waits
+            longer. Default `"one_queue"`; what a blueprint scales is planned for as it is called.
 
     Raises:
         ValueError: A number is negative or not finite, or no request could be in time: `wait_s` or `lateness_price`
@@ -127,6 +130,7 @@ class QueueDepth:
     reversals_per_hour: float = 30.0
     answer_s: float | None = None
     machines_spare: int = 0
+    dispatch: str = "one_queue"
 
     def __post_init__(self) -> None:
         for name in (
@@ -147,6 +151,8 @@ class QueueDepth:
             if getattr(self, name) == 0:
                 raise ValueError(f"{name}=0: give a number above 0")
 
+        if self.dispatch not in ("one_queue", "two_choices"):
+            raise ValueError(f"dispatch={self.dispatch!r}: give 'one_queue' or 'two_choices'")
         if self.answer_s is not None and self.answer_s <= self.service_s:
             raise ValueError(
                 f"answer_s={self.answer_s!r} is not above service_s={self.service_s!r}: no number of replicas answers "
@@ -239,7 +245,11 @@ class QueueDepth:
     def _places(self, seen: Snapshot, state: Known) -> int:
         """Replicas that fit on a machine, as far as it can be seen; 0: it cannot."""
         placed, machines = seen.ready + seen.draining, seen.machines_ready
-        if self.places is not None or not machines + seen.machines_pending:
+        if self.places is not None:
+            return state.places
+        if seen.places:
+            return seen.places
+        if not machines + seen.machines_pending:
             return state.places
         if not state.places:
             return -(-(placed + seen.starting) // (machines + seen.machines_pending))
@@ -262,7 +272,13 @@ class QueueDepth:
             return Need(0.0, 0.0, wanted, 0, 0, 0.0), Staff(wanted)
         staff = known.staff if known.staff.number is not None else Staff(present)
         staffing = Staffing(
-            self._wait_s(service.mean_s), self.lateness_price, service.mean_s, service.cv, seen.slots, known.places
+            self._wait_s(service.mean_s),
+            self.lateness_price,
+            service.mean_s,
+            service.cv,
+            seen.slots,
+            known.places,
+            self.dispatch == "two_choices",
         )
         rate = level.rate + growth.ahead(start_s)
         # What is not known yet will be known better by the time that it matters.

@@ -27,6 +27,7 @@ class Snapshot:
         slots: Requests that one replica serves at once.
         machines_ready: Machines that are up.
         machines_pending: Machines asked for that are not up yet.
+        places: Replicas that fit on one machine; `None`: not known.
         fresh: Whether the numbers are news. If not, replicas could not be heard: a policy holds what there is.
 
     Raises:
@@ -48,6 +49,7 @@ class Snapshot:
     machines_ready: int = 0
     machines_pending: int = 0
     fresh: bool = True
+    places: int | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):

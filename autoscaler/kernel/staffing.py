@@ -15,6 +15,7 @@ from math import inf, sqrt
 
 from .bursts import IDLE_PLACE
 from .erlang import MANY, erlang_b, halfin_whitt, tail
+from .two_choices import late_twice
 
 NODES = ((-sqrt(3.0), 1 / 6), (0.0, 2 / 3), (sqrt(3.0), 1 / 6))
 """Standard errors and weights for a mean over a normal distribution (Gauss and Hermite, three nodes)."""
@@ -36,6 +37,7 @@ class Staffing:
         cv: Coefficient of variation of the service times.
         slots: Requests that a replica serves at once.
         places: Replicas that fit on a machine; 0: empty places are not counted.
+        two_choices: Whether each request goes at once to one of two replicas; else one queue is before all of them.
     """
 
     wait_s: float
@@ -44,6 +46,7 @@ class Staffing:
     cv: float = 1.0
     slots: int = 1
     places: int = 0
+    two_choices: bool = False
 
     def cost(self, replicas: int, load: float, error: float = 0.0) -> float:
         """Replica-seconds a second that a number of replicas costs.
@@ -105,6 +108,9 @@ class Staffing:
         """Share of the requests that is late, once and again."""
         if servers <= offered:
             return 2.0
+        if self.two_choices:
+            replicas = servers // self.slots
+            return late_twice(self.wait_s, replicas, offered, self.service_s, self.cv, slots=self.slots)
         if offered > MANY:
             waits = halfin_whitt(servers, offered)
         else:

@@ -13,13 +13,19 @@ longer than one service takes there, and 37 % here. So a policy must know which 
 from __future__ import annotations
 
 from functools import lru_cache
-from math import exp, inf
+from math import ceil, exp, floor, inf, log
+from typing import TYPE_CHECKING
 
 from .erlang import check, erlang_c
 
-DUST = 1e-9
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DUST = 1e-6
 MOST_LEVELS = 400
 HALVINGS = 50
+GRID = 128
+PER_E = 20
 
 
 def later_than(
@@ -43,14 +49,47 @@ def later_than(
         return 1.0
     if service_s <= 0:
         return 0.0
-    ahead = waiting(replicas, load, slots)
-    time = wait_s * slots / (service_s * (1.0 + cv * cv) / 2.0)
-    late, term, tail = 0.0, exp(-time), exp(-time)
+    return _tail(waiting(replicas, load, slots), wait_s * slots / (service_s * (1.0 + cv * cv) / 2.0))
+
+
+def _tail(ahead: Sequence[float], time: float) -> float:
+    """The share that waits longer than a time, in units of the time from one end to the next."""
+    term = tail = exp(-time)
+    late = 0.0
     for number, (this, more) in enumerate(zip(ahead, (*ahead[1:], 0.0), strict=False), 1):
         late += (this - more) * tail  # so many must end before: an Erlang distribution's tail
         term *= time / number
         tail += term
     return min(late, 1.0)
+
+
+def late_twice(
+    wait_s: float, replicas: int, load: float, service_s: float, cv: float = 1.0, *, slots: int = 1
+) -> float:
+    """The shares that wait longer than a time and than five times that, added; for a policy that asks often.
+
+    Load and times are taken on a grid of 1/128 of the capacity and of 5 %, on the safe side, so that what was computed
+    once is known.
+
+    >>> exact = later_than(1.0, 10, 8.0, 1.0) + later_than(5.0, 10, 8.0, 1.0)
+    >>> exact <= late_twice(1.0, 10, 8.0, 1.0) <= 1.15 * exact
+    True
+    """
+    servers = replicas * slots
+    if servers <= load:
+        return 2.0
+    if load <= 0 or service_s <= 0:
+        return 0.0
+    spread = (1.0 + cv * cv) / 2.0 if cv <= 1 else cv
+    return _late_twice(replicas, ceil(load / servers * GRID), slots, floor(log(wait_s / service_s / spread) * PER_E))
+
+
+@lru_cache(maxsize=65536)
+def _late_twice(replicas: int, busy: int, slots: int, time: int) -> float:
+    load = min(busy / GRID, 1.0 - 0.5 / GRID) * replicas * slots
+    ahead = waiting(replicas, load, slots)
+    wait_s = exp(time / PER_E)
+    return min(sum(_tail(ahead, grade * wait_s * slots) for grade in (1.0, 5.0)), 2.0)
 
 
 def mean_wait_s(replicas: int, load: float, service_s: float, cv: float = 1.0, *, slots: int = 1) -> float:

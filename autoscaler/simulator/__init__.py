@@ -6,10 +6,11 @@ from .family import Calls, Family
 from .run import Run, Timeline
 from .score import score
 from .simulation import simulate
+from .station import Dispatch
 from .world import Faults, Sensor, World
 
 __all__ = [
-    "simulate", "World", "Family", "Calls", "Faults", "Sensor", "Run", "Timeline",
+    "simulate", "World", "Family", "Calls", "Dispatch", "Faults", "Sensor", "Run", "Timeline",
     "clairvoyant", "first_fit", "Clairvoyant", "score",
     "Static",
 ]  # fmt: skip

@@ -40,7 +40,7 @@ PLACE = {"CPU": 1.0}
 class SimulatedFleet(Fleet):
     """Simulated families as a fleet. Replicas beat at each interval of the world; their policies are not asked.
 
-    There is one queue before all replicas of a family; each tells an equal part of what it and they have counted.
+    Each tells an equal part of what all of its family have counted. One that comes up tells so at once.
 
     Args:
         world: How long things take, and how large machines are.
@@ -147,9 +147,11 @@ class _Told:
         self.family, self.crew = family, crew
         self._replicas: dict[int, ReplicaReading] = {}
         self._untold = Counters()
+        self._told_s = 0.0
 
     def beat(self, now: float, seen: Snapshot) -> None:
         """All replicas tell."""
+        self._told_s = now
         mean_s, cv = seen.service_s or 0.0, seen.service_cv or 0.0
         total_s = mean_s * seen.completions
         square_s2 = mean_s * mean_s * (1 + cv * cv) * seen.completions
@@ -180,13 +182,18 @@ class _Told:
         replicas = {**crew.waiting, **crew.starting, **crew.ready, **crew.draining}
         return tuple(
             replace(
-                self._replicas.get(number) or ReplicaReading(f"simulated/{self.family}/{number}#1"),
+                self._replicas.get(number) or self._first(number),
                 machine=f"machine-{replica.machine.number}" if replica.machine else "",
                 ready=number in crew.ready,
                 draining=number in crew.draining,
             )
             for number, replica in replicas.items()
         )
+
+    def _first(self, number: int) -> ReplicaReading:
+        """Of one that has not told anything yet but that it is up, if it is."""
+        up = number in self.crew.ready or number in self.crew.draining
+        return ReplicaReading(f"simulated/{self.family}/{number}#1", heard_s=self._told_s if up else 0.0)
 
 
 def _part(number: int, place: int, places: int) -> int:

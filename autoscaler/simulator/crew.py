@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from array import array
 from math import ceil, sqrt
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from ..kernel.snapshot import Snapshot
+from .demand import Demand
+from .one_queue import OneQueue
 from .run import Run, Timeline
-from .station import Station
+from .two_choices import TwoChoices
 
 if TYPE_CHECKING:
-    from random import Random
-
     from .family import Calls, Family
     from .fleet import Machine, Replica
+    from .station import Station
     from .world import Sensor, World
 
 
@@ -22,19 +23,19 @@ class Crew:
     """All replicas of a family by number, in the phases of their life.
 
     Attributes:
-        station: Its queue and slots.
+        station: Its requests and who serves them.
         target: How many replicas there should be.
-        callees: Stations that it calls.
+        callees: Who gets its calls.
     """
 
-    def __init__(self, family: Family, world: World, sensor: Sensor, horizon_s: float, chance: Random) -> None:
+    def __init__(self, family: Family, world: World, sensor: Sensor, horizon_s: float, seed: int) -> None:
         self.family = family
         self.world = world
         self.sensor = sensor
         self.horizon_s = horizon_s
-        self.chance = chance
-        self.station = Station(family.trace.times, family.trace.sizes, family.slots, world.interval_s, horizon_s)
-        self.callees: list[tuple[Station, Calls]] = []
+        self.chance = Random(f"{seed} {family.name}")
+        self.station: Station = _station(family, world, horizon_s, Random(f"{seed} {family.name} dispatch"))
+        self.callees: list[tuple[Demand, Calls]] = []
         self.waiting: dict[int, Replica] = {}
         self.starting: dict[int, Replica] = {}
         self.ready: dict[int, Replica] = {}
@@ -44,7 +45,7 @@ class Crew:
         self.state: Any = family.policy.start()
         self.timeline = Timeline()
         self.targets: list[tuple[float, int]] = []
-        self._arrived = self._completed = self._ticks = 0
+        self._arrived = self._completed = 0
         self._seen: list[Snapshot] = []
         self._last: Snapshot | None = None
 
@@ -54,10 +55,10 @@ class Crew:
         if not self.callees:
             station.advance(until)
             return
-        first = len(station.waits)
+        first, demand = len(station.waits), station.demand
         station.advance(until)
         for index in range(first, len(station.waits)):
-            end = station.arrivals[index] + station.waits[index] + station.services[index]
+            end = demand.arrivals[index] + station.waits[index] + demand.services[index]
             for callee, call in self.callees:
                 whole = int(call.mean)
                 for _ in range(whole + (self.chance.random() < call.mean - whole)):
@@ -109,16 +110,16 @@ class Crew:
 
     def look(self, now: float, machines_ready: int, machines_pending: int) -> Snapshot:
         """What there is now, and what the policy is told of it."""
-        station, tick = self.station, self._ticks
-        self._ticks += 1
-        completions, arrived = station.done[tick], station.arrived(now)
+        station = self.station
+        completions, work_s, work_squared = station.completed(now)
+        arrived = station.demand.arrived(now, self._arrived)
         self._completed += completions
         mean, cv = None, None
         if completions:
-            mean = station.work[tick] / completions
+            mean = work_s / completions
             if completions > 1 and mean > 0:
-                cv = sqrt(max(0.0, station.work_squared[tick] / completions - mean * mean)) / mean
-        started = station.started()
+                cv = sqrt(max(0.0, work_squared / completions - mean * mean)) / mean
+        started = station.started(now)
         snapshot = Snapshot(
             now,
             arrived - started,
@@ -165,12 +166,7 @@ class Crew:
 
     def result(self, machine_s: float, idle_s: float) -> Run:
         """What became of it."""
-        station = self.station
-        waits, arrivals = array("d", station.waits), array("d", station.arrivals[: len(station.waits)])
-        pending = [self.horizon_s - at for at in station.arrivals[len(waits) : station.arrived(self.horizon_s)]]
-        for index in reversed(station.retries):
-            pending.append(self.horizon_s - arrivals.pop(index))
-            waits.pop(index)
+        arrivals, waits, pending = self.station.outcome(self.horizon_s)
         return Run(
             self.family.name,
             self.horizon_s,
@@ -184,6 +180,13 @@ class Crew:
             self.targets,
             self.family.initial,
         )
+
+
+def _station(family: Family, world: World, horizon_s: float, chance: Random) -> Station:
+    demand = Demand(family.trace.times, family.trace.sizes)
+    if family.dispatch == "two_choices":
+        return TwoChoices(demand, family.slots, chance)
+    return OneQueue(demand, family.slots, world.interval_s, horizon_s)
 
 
 def _copy(

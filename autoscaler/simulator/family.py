@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from raybeam.actors import UsageError
 
+from .station import Dispatch
 from .world import MOST_REPLICAS, check
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Family:
         min_replicas: The policy gets no fewer. Default 0.
         max_replicas: Nor more. Default 1000.
         calls: What it asks of other families.
+        dispatch: Which replica gets a request: `"one_queue"` or `"two_choices"`, see `Dispatch`. Default: one queue.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Family:
     min_replicas: int = 0
     max_replicas: int = 1000
     calls: tuple[Calls, ...] = field(default=())
+    dispatch: Dispatch = "one_queue"
 
     def __post_init__(self) -> None:
         check(self, ["slots"], 1)
@@ -67,6 +70,8 @@ class Family:
                 raise UsageError(f"{name}={getattr(self, name)!r}: at most {MOST_REPLICAS:,} are played")
         if self.max_replicas < self.min_replicas:
             raise UsageError(f"{self.name}: max_replicas={self.max_replicas} is below min_replicas={self.min_replicas}")
+        if self.dispatch not in get_args(Dispatch):
+            raise UsageError(f"{self.name}: dispatch={self.dispatch!r}: give {' or '.join(get_args(Dispatch))}")
 
 
 def in_order_of_calls(families: tuple[Family, ...]) -> list[int]:

@@ -38,6 +38,7 @@ class Replica:
         machine: Where it is; `None`: there is no place yet.
         placed_s: Since when it has been there.
         phase: `waiting` for a machine, `starting`, `ready`, `draining` or `gone`.
+        ends_s: When it will have drained, if it drains.
     """
 
     number: int
@@ -45,6 +46,7 @@ class Replica:
     machine: Machine | None = None
     placed_s: float = 0.0
     phase: str = "waiting"
+    ends_s: float = 0.0
 
 
 @dataclass(slots=True)

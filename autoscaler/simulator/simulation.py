@@ -41,13 +41,11 @@ class Simulation:
         self.numbers = count()
         self.replicas = count()
         self.chance = Random(seed)
-        self.crews = [
-            Crew(family, world, sensor, self.horizon_s, Random(f"{seed} {family.name}")) for family in families
-        ]
+        self.crews = [Crew(family, world, sensor, self.horizon_s, seed) for family in families]
         self.order = [self.crews[place] for place in in_order_of_calls(families)]
         named = {crew.family.name: crew for crew in self.crews}
         for crew in self.crews:
-            crew.callees = [(named[call.to].station, call) for call in crew.family.calls]
+            crew.callees = [(named[call.to].station.demand, call) for call in crew.family.calls]
 
     def run(self) -> dict[str, Run]:
         """Play it to the end."""
@@ -103,6 +101,12 @@ class Simulation:
     def reconcile(self, crew: Crew, now: float) -> None:
         """Make as many replicas start or end as the target says."""
         surplus = crew.current() - crew.target
+        if self.world.take_back:
+            for replica in list(crew.draining.values())[: max(0, -surplus)]:
+                replica.phase = "ready"
+                crew.ready[replica.number] = crew.draining.pop(replica.number)
+                crew.station.take_back(replica.number, now)
+                surplus += 1
         for _ in range(-surplus):
             replica = Replica(next(self.replicas), self.crews.index(crew))
             crew.waiting[replica.number] = replica
@@ -114,11 +118,11 @@ class Simulation:
     def place_waiting(self, now: float) -> None:
         """Put replicas that wait onto machines, and ask for machines for the others."""
         for crew in self.crews:
-            for replica in list(crew.waiting.values()):
+            for before, replica in enumerate(list(crew.waiting.values())):
                 if not self.fleet.place(replica, now):
                     break
                 crew.starting[replica.number] = crew.waiting.pop(replica.number)
-                self.at(now + self.world.start_s, partial(self.ready, crew, replica))
+                self.at(now + self.world.start_at(now, before), partial(self.ready, crew, replica))
         for _ in range(self.fleet.missing(sum(len(crew.waiting) for crew in self.crews))):
             machine = self.live(self.fleet.order(now))
             self.at(now + self.world.boot_s, partial(self.booted, machine))
@@ -152,14 +156,16 @@ class Simulation:
         if replica.phase == "ready":
             replica.phase = "draining"
             crew.draining[replica.number] = crew.ready.pop(replica.number)
-            self.at(crew.station.drain(replica.number, now), partial(self.drained, crew, replica))
+            answered = crew.station.drain(replica.number, now)
+            replica.ends_s = answered + self.world.end_s
+            self.at(replica.ends_s, partial(self.drained, crew, replica))
         else:
             self.gone(crew, replica, now)
 
     def drained(self, crew: Crew, replica: Replica, now: float) -> None:
         """A replica has answered its last request."""
-        if replica.phase == "draining":
-            crew.station.drained(replica.number)
+        if replica.phase == "draining" and replica.ends_s <= now:
+            crew.station.drained(replica.number, now)
             self.gone(crew, replica, now)
             self.place_waiting(now)
 

@@ -31,6 +31,11 @@ class World:
     Attributes:
         interval_s: The policy is asked so often. Default 1.
         start_s: Seconds from placing a replica until it serves. Default 10.
+        end_s: Seconds from a drained replica's last answer until its place is free. Default 0.
+        starts: Starts that were measured somewhere, to be played again: when each began, and its seconds. A replica
+            takes as long as the one that began nearest in time; several at one time as those that began at one time.
+            Default: none, all take `start_s`.
+        take_back: Whether replicas that drain serve again when more are wanted, instead of new ones. Default no.
         boot_s: Seconds from asking for a machine until it is up. Default 45.
         places: Replicas that fit on one machine. Default 4.
         machine_idle_s: A machine without replicas is given back after so long, unless the policy wants it. Default 60.
@@ -48,13 +53,31 @@ class World:
     machine_idle_s: float = 60.0
     max_machines: int = 1000
     spare_machines: int = 0
+    end_s: float = 0.0
+    starts: tuple[tuple[float, float], ...] = ()
+    take_back: bool = False
 
     def __post_init__(self) -> None:
         check(self, ["interval_s"], above=True)
-        check(self, ["start_s", "boot_s", "machine_idle_s", "spare_machines"])
+        check(self, ["start_s", "end_s", "boot_s", "machine_idle_s", "spare_machines"])
         check(self, ["places", "max_machines"], 1)
+        if not all(isfinite(at) and isfinite(took) and took >= 0 for at, took in self.starts):
+            raise UsageError(f"starts={self.starts!r}: give finite times, and seconds that are 0 or more")
         if self.spare_machines > MOST_REPLICAS:
             raise UsageError(f"spare_machines={self.spare_machines!r}: at most {MOST_REPLICAS:,} are played")
+
+    def start_at(self, now: float, before: int = 0) -> float:
+        """Seconds that a replica takes to start which is placed at a time, after so many others at the same time.
+
+        >>> world = World(starts=((10.0, 2.0), (60.0, 7.0), (60.0, 8.0)))
+        >>> world.start_at(20.0), world.start_at(50.0), world.start_at(50.0, 1), World().start_at(20.0)
+        (2.0, 7.0, 8.0, 10.0)
+        """
+        if not self.starts:
+            return self.start_s
+        nearest = min(abs(at - now) for at, _ in self.starts)
+        took = [took for at, took in self.starts if abs(at - now) == nearest]
+        return took[before % len(took)]
 
 
 @dataclass(frozen=True, slots=True)

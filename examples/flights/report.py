@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 COLOURS = {"feed": "#4c78a8", "flights": "#72b7b2", "airports": "#e0a030", "rebooking": "#d1495b"}
+ENDED_IN_ORDER = "stopped"
+"""What the root tells of a replica that it has ended itself."""
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 1100px; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; margin-bottom: .2rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
@@ -190,7 +192,7 @@ def _waits(record: RunRecord) -> go.Figure:
 
 def _mark_restarts(figure: go.Figure, record: RunRecord) -> None:
     for restart in record.restarts:
-        if restart.kind == "down":
+        if restart.kind == "down" and restart.text != ENDED_IN_ORDER:
             figure.add_vline(
                 x=restart.at_s,
                 line={"color": "#b3261e", "width": 1, "dash": "dash"},

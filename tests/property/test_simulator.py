@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raybeam.autoscaler.kernel.policy import Decision
-from raybeam.autoscaler.simulator import Calls, Family, Faults, Sensor, World, clairvoyant, simulate
+from raybeam.autoscaler.simulator import Calls, Dispatch, Family, Faults, Sensor, World, clairvoyant, simulate
 from raybeam.autoscaler.workload import Constant, LogNormal, Ramp, Trace, draw
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ worlds = st.builds(
     places=st.integers(1, 4),
     machine_idle_s=st.sampled_from([0.0, 10.0]),
     max_machines=st.integers(1, 8),
+    end_s=st.sampled_from([0.0, 3.0]),
+    take_back=st.booleans(),
 )
 faults = st.builds(
     Faults,
@@ -49,17 +51,20 @@ faults = st.builds(
     machine_mtbf_s=st.sampled_from([None, 20.0]),
     machines_lost_s=st.lists(st.floats(0.0, 90.0), max_size=3).map(tuple),
 )
+dispatches = st.sampled_from(get_args(Dispatch))
 
 
 @settings(max_examples=60, deadline=None)
-@given(worlds, faults, st.integers(1, 3), st.integers(0, 3), st.integers(0, 10_000))
-def test_everything_adds_up(world: World, broken: Faults, slots: int, initial: int, seed: int) -> None:
+@given(worlds, faults, st.integers(1, 3), st.integers(0, 3), dispatches, st.integers(0, 10_000))
+def test_everything_adds_up(
+    world: World, broken: Faults, slots: int, initial: int, dispatch: Dispatch, seed: int
+) -> None:
     trace = draw("t", Ramp(1.0, 6.0, 20.0, 30.0), LogNormal(1.0, 1.5), 90.0, seed)
     front = Whims(seed, 12)
     back = Whims(seed + 1, 12)
     families = (
-        Family("front", trace, front, slots=slots, initial=initial, calls=(Calls("back", 0.7, Constant(0.5)),)),
-        Family("back", Trace("one", [1.0], [0.1], 90.0), back, slots=slots, initial=1),
+        Family("front", trace, front, slots, initial, calls=(Calls("back", 0.7, Constant(0.5)),), dispatch=dispatch),
+        Family("back", Trace("one", [1.0], [0.1], 90.0), back, slots=slots, initial=1, dispatch=dispatch),
     )
     runs = simulate(world, *families, faults=broken, seed=seed)
 
@@ -85,12 +90,12 @@ def test_everything_adds_up(world: World, broken: Faults, slots: int, initial: i
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(0, 10_000), st.sampled_from([1, 3]))
-def test_a_run_can_be_played_again(seed: int, slots: int) -> None:
+@given(st.integers(0, 10_000), st.sampled_from([1, 3]), dispatches)
+def test_a_run_can_be_played_again(seed: int, slots: int, dispatch: Dispatch) -> None:
     trace = draw("t", Ramp(1.0, 6.0, 20.0, 30.0), LogNormal(1.0, 1.5), 90.0, seed)
 
     def play() -> tuple[list[float], float, int]:
-        family = Family("a", trace, Whims(seed, 9), slots=slots)
+        family = Family("a", trace, Whims(seed, 9), slots=slots, dispatch=dispatch)
         disturbed = {"faults": Faults(replica_mtbf_s=20.0), "sensor": Sensor(0.2, 2.0, 0.1)}
         run = simulate(World(), family, **disturbed, seed=seed)["a"]  # type: ignore[arg-type]
         return list(run.waits), run.cost, run.actions

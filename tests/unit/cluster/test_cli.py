@@ -25,7 +25,7 @@ EXTRACT = Path(__file__).parents[3] / "examples" / "flights" / "data"
         (["run", "cluster.machines=three"], "three"),
         (["run", "cluster.machines=0"], "cluster.machines=0: must be from 1 to 16"),
         (["run", "cluster.start_timeout_s=inf"], "cluster.start_timeout_s=inf: seconds above 0, at most 3600"),
-        (["run", "cluster.kind=cloud"], "cluster.kind='cloud': 'local' or 'existing'"),
+        (["run", "cluster.kind=cloud"], "cluster.kind='cloud': 'local', 'ray_up' or 'existing'"),
         (["run", "workload.speedup=inf"], "workload.speedup=inf: Input should be a finite number"),
         (["run", "workload.speedup=true"], "workload.speedup=True: Input should be a valid number"),
         (["run", "~workload.day"], "workload.day is missing"),

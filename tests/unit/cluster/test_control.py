@@ -54,8 +54,8 @@ def test_the_default_policy_is_told_what_the_blueprint_knows_of_machines() -> No
 
     assert control is not None
     assert control.asks_for_machines
-    assert repr(control.families["web"].policy) == repr(QueueDepth(boot_s=30.0, places=8))
-    assert repr(control.families["mail"].policy) == repr(QueueDepth(boot_s=7.0, places=40))
+    assert repr(control.families["web"].policy) == repr(QueueDepth(boot_s=30.0, places=8, dispatch="two_choices"))
+    assert repr(control.families["mail"].policy) == repr(QueueDepth(boot_s=7.0, places=40, dispatch="two_choices"))
 
 
 def test_a_dry_run_of_all_families_asks_for_no_machines() -> None:

@@ -220,3 +220,14 @@ def test_machines_that_a_policy_wants_ahead_are_asked_for() -> None:
     _, state = play(control, Fleet(web=2), 5)
 
     assert state.demand.counts == {"small": 3}
+
+
+def test_the_policy_is_told_how_many_replicas_fit_on_the_largest_machine() -> None:
+    policy: Any = Says(lambda snapshot: 1)
+    control = Control({"web": Scaled(policy, {"CPU": 0.5})})
+    ready = {"head": {"memory": 1e9}, "small": {"CPU": 1.0}, "large": {"CPU": 4.0}}
+    control.step(control.start(), {"web": FamilyReading(1)}, MachinesReading(ready), 1.0, 1.0)
+    control.step(control.start(), {"web": FamilyReading(1)}, None, 1.0, 1.0)
+
+    assert [snapshot.places for snapshot in policy.seen] == [8, None]
+    assert [snapshot.machines_ready for snapshot in policy.seen] == [2, 0]

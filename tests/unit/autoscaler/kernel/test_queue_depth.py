@@ -200,3 +200,8 @@ def test_a_request_of_heavy_tailed_service_waits_about_as_long_as_was_thought() 
             thought = 100.0 * later_than(1.0, replicas, 10.0, 1.0, cv)
 
             assert 0.7 * late < thought < 3.0 * late
+
+
+def test_a_dispatch_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ValueError, match="dispatch='random': give 'one_queue' or 'two_choices'"):
+        QueueDepth(dispatch="random")

@@ -25,6 +25,15 @@ def test_a_replica_serves_after_its_start_time_where_a_machine_has_a_place() -> 
     assert (ready[20.0], ready[21.0], ready[29.0], ready[31.0]) == ((1, 0), (1, 1), (1, 1), (2, 0))
 
 
+def test_starts_that_were_measured_are_played_again() -> None:
+    policy = at_times((0.0, 1), (20.0, 2), (100.0, 3))
+    world = World(starts=((15.0, 3.0), (90.0, 30.0)))
+    simulate(world, Family("a", quiet(), policy))
+
+    ready = {snapshot.time_s: snapshot.ready for snapshot in policy.seen}
+    assert (ready[22.0], ready[24.0], ready[129.0], ready[131.0]) == (1, 2, 2, 3)
+
+
 def test_without_a_place_a_machine_boots_first() -> None:
     policy = at_times((0.0, 4), (20.0, 5))
     run = simulate(WORLD, Family("a", quiet(), policy, initial=4))["a"]
@@ -242,6 +251,8 @@ def test_families_that_cannot_be_are_refused(families: tuple[Family, ...], told:
         lambda: World(start_s=float("nan")),
         lambda: World(boot_s=-1.0),
         lambda: World(places=0),
+        lambda: World(end_s=-1.0),
+        lambda: World(starts=((1.0, -1.0),)),
         lambda: Faults(replica_mtbf_s=0.0),
         lambda: Faults(machines_lost_s=(-1.0,)),
         lambda: Sensor(loss=1.0),

@@ -1,0 +1,21 @@
+"""What numbers of replicas cost, and which is the cheapest."""
+
+from dataclasses import replace
+
+import pytest
+
+from raybeam.autoscaler.kernel.staffing import Staffing
+
+
+def test_two_choices_need_more_replicas_than_one_queue() -> None:
+    one_queue = Staffing(wait_s=1.0, price=10.0, service_s=1.0)
+    two_choices = replace(one_queue, two_choices=True)
+
+    assert two_choices.best(10.0) > one_queue.best(10.0)
+    assert two_choices.best(10.0) == min(range(11, 60), key=lambda replicas: two_choices.cost(replicas, 10.0))
+
+
+def test_with_one_replica_there_is_no_choice() -> None:
+    one_queue = Staffing(wait_s=1.0, price=10.0, service_s=0.5)
+
+    assert replace(one_queue, two_choices=True).cost(1, 0.5) == pytest.approx(one_queue.cost(1, 0.5), rel=0.05)
