@@ -208,7 +208,9 @@ class Control:
     ) -> tuple[Order, Remembered]:
         """What the policy wants, within what may be done."""
         snapshot = seen.snapshot
-        answer, known = _asked(family.policy, snapshot, kept.known)
+        answer, learned = _asked(family.policy, snapshot, kept.known)
+        # Counts are told with the next fresh snapshot: to what a policy knows that is the next one there is.
+        known = learned if snapshot.fresh else kept.known
         failure, text = "", ""
         if isinstance(answer, _Failure):
             failure, text = answer.kind, answer.text

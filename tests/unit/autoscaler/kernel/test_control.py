@@ -12,6 +12,7 @@ from raybeam.autoscaler.kernel.bounds import Bounds
 from raybeam.autoscaler.kernel.control import Control, Order, Scaled, State
 from raybeam.autoscaler.kernel.plan import Bundles, MachineType
 from raybeam.autoscaler.kernel.policy import Decision, Policy
+from raybeam.autoscaler.kernel.queue_depth import QueueDepth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,6 +168,26 @@ def test_families_are_asked_at_their_own_intervals() -> None:
     assert isinstance(slow.policy, Says)
     assert isinstance(quick.policy, Says)
     assert (len(slow.policy.seen), len(quick.policy.seen)) == (5, 21)
+
+
+def test_the_rate_after_a_silence_is_that_of_all_the_time_since_the_last_word() -> None:
+    def at(second: float, arrivals: int, heard_s: float) -> list[Order]:
+        nonlocal state
+        told = ReplicaReading("s/web/0#1", "m", ready=True, heard_s=heard_s, arrivals=arrivals, completions=arrivals,
+                              service_total_s=0.02 * arrivals, service_square_s2=0.0004 * arrivals)  # fmt: skip
+        orders, state = control.step(state, {"web": FamilyReading(1, 1, (told,))}, None, second, 1e9 + second)
+        return orders
+
+    control = Control({"web": Scaled(QueueDepth(), CPU, bounds=Bounds(1, 100))})
+    state = control.start()
+    for second in range(1, 61):
+        at(second, 10 * second, second)
+    for second in range(61, 91):
+        at(second, 600, 60.0)
+    [order] = at(91.0, 910, 91.0)
+
+    assert order.terms["rate_per_s"] == pytest.approx(10.0, rel=0.1)
+    assert order.replicas == 1
 
 
 @pytest.mark.parametrize("types", [(), (SMALL,)], ids=["what_is_up", "types"])
