@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 REMEMBER_EVERY_S = 10.0
-"""What is known is given away so often: more than a process of this machine would lose by a crash is not lost."""
+"""What is known is given away so often, and at the tick after a change: then it is known since when replicas start."""
 OLDEST_S = 600.0
 """What is older tells nothing of the load."""
 ASK_AGAIN_S = 15.0
@@ -73,6 +73,7 @@ class Controller(GenServer):
         self._machines: MachinesReading | None = None
         self._asked: tuple[list[dict[str, float]], float] | None = None
         self._remembered_s = fleet.now()
+        self._changed = False
         self._failed: dict[str, str] = {}
         self._errands: dict[str, Errand[Any]] = {}
         self._begun_s = fleet.now()
@@ -115,7 +116,9 @@ class Controller(GenServer):
         await asyncio.gather(*(self._carry_out(order, self._wall_s + now_s) for order in orders))
         if self._control.asks_for_machines:
             await self._request(shape(state.demand.counts, self._control.types), now_s)
-        if now_s - self._remembered_s >= REMEMBER_EVERY_S:
+        changed = self._changed
+        self._changed = any(order.replicas != order.before for order in orders if not order.dry_run)
+        if changed or now_s - self._remembered_s >= REMEMBER_EVERY_S:
             await self._remember(state)
 
     async def _carry_out(self, order: Order, time_s: float) -> None:

@@ -2,7 +2,7 @@
 
 from math import isnan, nan
 
-from raybeam.autoscaler.series import FULL, ROWS, Row, Series
+from raybeam.autoscaler.series import ROWS, Row, Series
 
 
 def row(time_s: float, queue: float = 0.0, rate: float = 5.0) -> Row:
@@ -17,7 +17,7 @@ def test_a_day_of_seconds_keeps_its_bound_its_beginning_and_the_latest_hour_in_f
 
     assert len(series) <= ROWS
     assert times[0] == 0.0
-    assert list(times[-FULL:]) == [float(second) for second in range(86400 - FULL, 86400)]
+    assert list(times[-ROWS // 2 :]) == [float(second) for second in range(86400 - ROWS // 2, 86400)]
     assert sorted(times) == list(times)
 
 

@@ -171,23 +171,23 @@ def test_families_are_asked_at_their_own_intervals() -> None:
 
 
 def test_the_rate_after_a_silence_is_that_of_all_the_time_since_the_last_word() -> None:
-    def at(second: float, arrivals: int, heard_s: float) -> list[Order]:
-        nonlocal state
-        told = ReplicaReading("s/web/0#1", "m", ready=True, heard_s=heard_s, arrivals=arrivals, completions=arrivals,
-                              service_total_s=0.02 * arrivals, service_square_s2=0.0004 * arrivals)  # fmt: skip
-        orders, state = control.step(state, {"web": FamilyReading(1, 1, (told,))}, None, second, 1e9 + second)
-        return orders
-
-    control = Control({"web": Scaled(QueueDepth(), CPU, bounds=Bounds(1, 100))})
+    policy: Policy[Any] = QueueDepth()
+    control = Control({"web": Scaled(policy, CPU, bounds=Bounds(1, 100))})
     state = control.start()
-    for second in range(1, 61):
-        at(second, 10 * second, second)
-    for second in range(61, 91):
-        at(second, 600, 60.0)
-    [order] = at(91.0, 910, 91.0)
+    heard = [
+        *((second, second, 10 * second) for second in range(1, 61)),
+        *((second, 60, 600) for second in range(61, 91)),
+    ]
+    orders: list[Order] = []
 
-    assert order.terms["rate_per_s"] == pytest.approx(10.0, rel=0.1)
-    assert order.replicas == 1
+    for second, heard_s, served in [*heard, (91, 91, 910)]:
+        told = ReplicaReading(
+            "s/web/0#1", "m", True, False, heard_s, 0, 0, served, served, 0.02 * served, 0.0004 * served
+        )
+        orders, state = control.step(state, {"web": FamilyReading(1, 1, (told,))}, None, second, 1e9 + second)
+
+    assert orders[0].terms["rate_per_s"] == pytest.approx(10.0, rel=0.1)
+    assert orders[0].replicas == 1
 
 
 @pytest.mark.parametrize("types", [(), (SMALL,)], ids=["what_is_up", "types"])
