@@ -18,6 +18,7 @@ LONGEST_FOLDER: Final = 38
 HIGHEST_PORT: Final = 65535
 OF_RAY: Final = ("type", "module")
 LOOPBACK: Final = r"127(\.(1?\d?\d|2[0-4]\d|25[0-5])){2}"
+FOLDER: Final = r"/[A-Za-z0-9._/-]*"
 PORTS: Final = ("port", "dashboard_port", "client_port")
 
 
@@ -47,8 +48,11 @@ class LocalMachinesOptions:
                 raise UsageError(f"provider.{name}={getattr(self, name)}: a port, from 1 to {HIGHEST_PORT}")
         if len({getattr(self, name) for name in PORTS}) < len(PORTS):
             raise UsageError(f"provider: {', '.join(PORTS)} must differ from each other")
-        if self.folder and not os.path.isabs(self.folder):
-            raise UsageError(f"provider.folder={self.folder!r}: an absolute path, or leave it out")
+        if self.folder and not re.fullmatch(FOLDER, self.folder):
+            raise UsageError(
+                f"provider.folder={self.folder!r}: an absolute path of letters, digits, '.', '_' and '-', for the "
+                "shells of Ray's commands; or leave it out"
+            )
 
     @classmethod
     def parse(cls, section: Mapping[str, object]) -> LocalMachinesOptions:

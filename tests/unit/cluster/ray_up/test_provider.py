@@ -347,6 +347,7 @@ def test_an_unknown_machine_is_told(provider: LocalMachines) -> None:
         ({"port": "6379"}, "provider.port='6379': a whole number is wanted"),
         ({"port": 7, "client_port": 7}, "port, dashboard_port, client_port must differ"),
         ({"folder": "here"}, "provider.folder='here': an absolute path"),
+        ({"folder": "/tmp/my machines"}, "provider.folder='/tmp/my machines': an absolute path of letters"),
         ({"folder": f"/tmp/{'x' * 50}"}, "is too long for Ray's sockets"),
         ({"prot": 6379}, "provider.prot: no such field; did you mean 'port'?"),
     ],
