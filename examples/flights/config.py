@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-DAY_S = 86_400.0
+HABITS_S = 6 * 3600.0
 SYSTEM_KEYS = (
     "name",
     "rebooking_replicas",
@@ -93,8 +93,8 @@ class FlightsConfig(BaseModel):
         if self.rebooking_most is not None:
             rebooking["scaling"] = {
                 "max_replicas": self.rebooking_most,
-                # The day is played faster than life: what was learned of its habits fades within a day of it.
-                "options": {"wait_s": self.rebooking_wait_s, "memory_s": DAY_S / self.speedup},
+                # The day is played faster than life: what was learned of its habits fades within hours of it.
+                "options": {"wait_s": self.rebooking_wait_s, "memory_s": HABITS_S / self.speedup},
             }
         return Blueprint.parse(
             {

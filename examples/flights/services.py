@@ -289,7 +289,7 @@ class Rebooking(GenServer):
                 return answer
             self.free.update(answer.free)
 
-    @query
+    @query(timeout_s=60.0)
     async def whereabouts(self) -> tuple[str, str, int]:
         """Name, machine (Ray's id) and OS process of whichever replica answers."""
         return self.runtime.name, ray.get_runtime_context().get_node_id(), os.getpid()

@@ -169,4 +169,4 @@ def test_rebooking_scales_when_it_is_told_the_most() -> None:
     assert fixed.scaling is None
     assert elastic.scaling is not None
     assert (elastic.replicas, elastic.scaling.min_replicas, elastic.scaling.max_replicas) == (3, 1, 5)
-    assert elastic.scaling.options == {"wait_s": 0.5, "memory_s": 1440.0}
+    assert elastic.scaling.options == {"wait_s": 0.5, "memory_s": 360.0}
