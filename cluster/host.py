@@ -171,7 +171,11 @@ class RootHost(Protocol):
         ...
 
     async def living_machines(self) -> Sequence[str]:
-        """The ids of the machines that live."""
+        """The ids of the machines that live.
+
+        Raises:
+            HostError: Nobody can say at the moment.
+        """
         ...
 
     async def machines(self) -> MachinesReading:

@@ -272,8 +272,9 @@ class Keeper(GenServer):
 
     async def _reason(self, cause: str) -> ExitReason:
         """Why the replica is lost; replicas lost with one machine share a reason, and count as one restart."""
-        if self.machine and self.machine not in await self.host.living_machines():
-            return ("noconnection", self.machine)
+        with contextlib.suppress(HostError):
+            if self.machine and self.machine not in await self.host.living_machines():
+                return ("noconnection", self.machine)
         return ("replica_lost", cause)
 
     def _tell_down(self, cause: str) -> None:

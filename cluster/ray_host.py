@@ -156,7 +156,7 @@ class RayRootHost:
 
     async def living_machines(self) -> Sequence[str]:
         """See `RootHost`."""
-        return await asyncio.to_thread(living_machines)
+        return await _done(living_machines)
 
     async def machines(self) -> MachinesReading:
         """See `RootHost`."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from raybeam.actors.runtime import log
 
+from .host import HostError
 from .kernel.views import Member, member_down, member_health, member_up
 from .root_scaling import RootScaling
 from .scaling import kept_apart
@@ -95,7 +97,9 @@ class RootRecords:
         self.directory.install(member_up(self.directory.table, family, member))
         self.occurred("up", member.name, f"serves on machine {member.machine[:8]}")
         spec = self._blueprint.families[family]
-        if spec.spread != "pack":
+        if spec.spread == "pack":
+            return
+        with contextlib.suppress(HostError):
             there = len(await self._host.living_machines())
             machines = [other.machine for other in self.directory.table.view(family).members]
             if doubled_up(machines, there, kept_apart(spec)):

@@ -1,11 +1,15 @@
 """A family is scaled up and down, by hand and amid faults, and no call is lost to it."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from raybeam.actors import Interrupted
+from raybeam.cluster.host import HostError
 from raybeam.cluster.simulation import Fault, FaultMix, FaultSchedule, History, simulate
 from raybeam.cluster.simulation.faults import KillReplica, KillRoot, Scale
 from raybeam.cluster.simulation.ledger import LedgerScenario
+from raybeam.cluster.simulation.world import SimulatedRootHost
 
 from .stream import Besieged, Crowded, Scaled, Stream
 
@@ -77,6 +81,19 @@ def test_hundreds_of_calls_are_made_again_when_their_replica_is_lost(scaled: tup
     outcome = simulate(Besieged(), FaultSchedule(1, steps))
 
     assert outcome.broken == ()
+
+
+def test_replicas_come_and_go_while_nobody_can_say_which_machines_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(host: SimulatedRootHost) -> Sequence[str]:
+        raise HostError("the head is away")
+
+    monkeypatch.setattr(SimulatedRootHost, "living_machines", away)
+    steps: tuple[Fault, ...] = (Scale(0.5, 0.0, "desk", 3), KillReplica(3.0, 0.0, "desk", 2))
+
+    outcome = simulate(Scaled(), FaultSchedule(1, steps))
+
+    assert outcome.broken == ()
+    assert sorted(outcome.history.replicas) == ["bank/desk/0#1", "bank/desk/1#1", "bank/desk/2#1", "bank/desk/2#2"]
 
 
 class Restless(LedgerScenario):
