@@ -10,7 +10,7 @@ from math import isfinite
 class Snapshot:
     """One family as its replicas have told it.
 
-    Counts of events (`arrivals`, `completions`) are those since the snapshot before.
+    Counts of events (`arrivals`, `completions`) are those since the snapshot before, whether that was fresh or not.
 
     Attributes:
         time_s: When it was taken, seconds; each is later than the one before.

@@ -23,6 +23,7 @@ from examples.flights.timetable import Timetable
 from raybeam.actors import (
     AtLeastOnce,
     CallEvent,
+    CallFailed,
     ChildSpec,
     DynamicSpec,
     DynamicSupervisor,
@@ -49,6 +50,7 @@ from raybeam.cluster import peers
 READY_AFTER_MIN = 30
 LATE_AFTER_MIN = 15
 REBOOKINGS_AT_ONCE = 400
+AGAIN_S = 1.0
 
 NEXT = {
     ("scheduled", "cancelled"): "cancelled",
@@ -225,6 +227,12 @@ class Flights(GenServer):
                 self.under_way -= 1
                 self.outcomes[booking.group_id] = booking
                 self._send_groups()
+            case ("not rebooked", (Group() as group, Flight() as flight, int(ready_min))):
+                self.under_way -= 1
+                self.backlog.append((group, flight, ready_min))
+                process.send_after(AGAIN_S, self.pid, "again")
+            case "again":
+                self._send_groups()
             case _:
                 await super().handle_info(message)
 
@@ -257,8 +265,12 @@ class Flights(GenServer):
 
 
 async def _rebook(flights: Pid, group: Group, flight: Flight, ready_min: int) -> None:
-    booking = await peers.ref(Rebooking).rebook(group, flight.origin, flight.destination, ready_min)
-    process.send(flights, ("rebooked", booking))
+    try:
+        booking = await peers.ref(Rebooking).rebook(group, flight.origin, flight.destination, ready_min)
+    except CallFailed:  # nobody could do it just now; it is done once, however often it is asked for
+        process.send(flights, ("not rebooked", (group, flight, ready_min)))
+    else:
+        process.send(flights, ("rebooked", booking))
 
 
 class Rebooking(GenServer):

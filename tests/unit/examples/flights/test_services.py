@@ -5,10 +5,19 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from examples.flights.day import Flight
-from examples.flights.services import LATE_AFTER_MIN, FlightProcess, ImpossibleEvent
-from raybeam.actors import GenServer, Pid, Runtime, gen_server, gen_statem
+from examples.flights.day import Flight, load_day
+from examples.flights.events import Event, Group, groups_of
+from examples.flights.services import (
+    LATE_AFTER_MIN,
+    Booking,
+    FlightProcess,
+    Flights,
+    FlightsLedger,
+    ImpossibleEvent,
+)
+from raybeam.actors import Disconnected, GenServer, Pid, Runtime, gen_server, gen_statem
 from raybeam.actors.testing import run, settle
+from raybeam.cluster import peers
 
 FLIGHT = Flight("X1-A", "X", "A", "C", 5, 100, 200, None, None)
 MINUTE_S = 1.0
@@ -77,3 +86,36 @@ def test_what_cannot_follow_is_refused_and_changes_nothing() -> None:
             await gen_server.request(flight, "cancelled")
 
     assert notices_of(play) == []
+
+
+def test_a_group_that_nobody_could_rebook_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    flights = load_day("2013-05-15")
+    flight = next(flight for flight in flights if groups_of(flight, 1))
+    asked: list[str] = []
+
+    class Others:
+        """Airports, and a family for rebooking that fails each group the first time."""
+
+        async def close(self, flight_id: str) -> None: ...
+
+        async def rebook(self, group: Group, origin: str, destination: str, ready_min: int) -> Booking:
+            asked.append(group.group_id)
+            if asked.count(group.group_id) == 1:
+                raise Disconnected(("flights/rebooking", "rebook"))
+            return Booking(group_id=group.group_id, size=group.size)
+
+    monkeypatch.setattr(peers, "ref", lambda service: Others())
+
+    async def main() -> FlightsLedger:
+        async with Runtime():
+            board = gen_server.ref(Flights, await gen_server.start(Flights, "2013-05-15", 1, MINUTE_S))
+            for number, kind in enumerate(("scheduled", "cancelled")):
+                await board.apply(Event(event_id=number, at_min=10, kind=kind, flight_id=flight.flight_id))
+            await asyncio.sleep(60.0)
+            return await board.ledger()
+
+    ledger = run(main())
+
+    groups = [group.group_id for group in groups_of(flight, 1)]
+    assert sorted(ledger.outcomes) == sorted(groups)
+    assert sorted(asked) == sorted(groups * 2)
