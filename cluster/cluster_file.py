@@ -184,7 +184,13 @@ def _instance(target: str, node: NodeType, plan: ClusterPlan) -> str:
 
 
 def _dns(name: str) -> str:
-    return name.replace("_", "-")
+    """The name as KubeRay takes it, a DNS label, in a form that YAML reads as text."""
+    label = name.replace("_", "-")
+    if not re.fullmatch(r"[a-z]([a-z0-9-]*[a-z0-9])?", label):
+        raise UsageError(
+            f"name={name!r}: on Kubernetes it begins with a letter and ends with a letter or digit; give name=..."
+        )
+    return label if yaml.safe_load(label) == label else f'"{label}"'
 
 
 def _with_blocks(text: str, blocks: Mapping[str, Any], indent: str = "") -> str:

@@ -165,7 +165,7 @@ def plan_job(config: DictConfig, console: Console, number: int | None, title: st
     plain: Any = OmegaConf.to_container(config, resolve=True)
     out = output_file(config, "out", number)
     if out is not None and out.suffix != ".json":
-        check_format(out)
+        check_format(out, others=(".json",))
     with console.status("planning ..."):
         planned = planned_from(plain, title)
     show(planned, console)

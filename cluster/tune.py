@@ -109,7 +109,10 @@ def ranges_of(policy: Mapping[str, Any]) -> list[Range]:
         for part in str(name).split("."):
             if not isinstance(options, Mapping) or part not in options:
                 known = list(options) if isinstance(options, Mapping) else []
-                raise UsageError(f"{where}: the policy has no option {name!r}{hint(part, known)}")
+                raise UsageError(
+                    f"{where}: policy.options has no {name!r}{hint(part, known)}; an option that is not there yet is "
+                    f"added with its default, +policy.options.{name}=VALUE"
+                )
             options = options[part]
         numbers = isinstance(given, list) and all(
             isinstance(each, int | float) and not isinstance(each, bool) for each in given

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import floor, isfinite
+from numbers import Integral
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,10 @@ class Bounds:
             value = getattr(self, name)
             if value is not None and not (isfinite(value) and value >= 0):
                 raise ValueError(f"{name}={value!r}: give a finite number, 0 or more")
+        for name in ("min_replicas", "max_replicas"):
+            value = getattr(self, name)
+            if not isinstance(value, Integral):
+                raise ValueError(f"{name}={value!r}: give a whole number")
         if self.max_replicas < self.min_replicas:
             raise ValueError(f"max_replicas={self.max_replicas} is below min_replicas={self.min_replicas}")
         if self.budget is not None and self.budget < self.min_replicas * self.replica_price:

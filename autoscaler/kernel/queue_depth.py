@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from math import ceil, isfinite, sqrt
+from numbers import Integral
 from typing import TYPE_CHECKING
 
 from .bounds import Bounds
@@ -143,6 +144,8 @@ class QueueDepth:
             "places",
             "memory_s",
             "reversals_per_hour",
+            "answer_s",
+            "machines_spare",
         ):
             value = getattr(self, name)
             if value is not None and not (isfinite(value) and value >= 0):
@@ -150,6 +153,10 @@ class QueueDepth:
         for name in ("wait_s", "lateness_price", "memory_s", "places"):
             if getattr(self, name) == 0:
                 raise ValueError(f"{name}=0: give a number above 0")
+        for name in ("places", "machines_spare"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, Integral):
+                raise ValueError(f"{name}={value!r}: give a whole number")
 
         if self.dispatch not in ("one_queue", "two_choices"):
             raise ValueError(f"dispatch={self.dispatch!r}: give 'one_queue' or 'two_choices'")

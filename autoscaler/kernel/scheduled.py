@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 from math import isfinite
+from numbers import Integral
 from typing import TYPE_CHECKING
 
 from .policy import Decision
@@ -48,6 +49,8 @@ class Scheduled:
             raise ValueError(f"offset_s={self.offset_s!r}, lead_s={self.lead_s!r}: give finite numbers, lead 0 or more")
         before = -1.0
         for at_s, replicas in self.plan:
+            if not isinstance(replicas, Integral):
+                raise ValueError(f"plan at {at_s!r} s: {replicas!r} replicas: give a whole number")
             if not before < at_s < self.period_s or replicas < 0:
                 raise ValueError(f"plan at {at_s!r} s: give rising times within the period, and 0 or more replicas")
             before = at_s

@@ -31,7 +31,7 @@ class Snapshot:
         fresh: Whether the numbers are news. If not, replicas could not be heard: a policy holds what there is.
 
     Raises:
-        ValueError: A number is negative or not finite, or there are no slots.
+        ValueError: A number is negative or not finite, or none at all, or there are no slots.
     """
 
     time_s: float
@@ -54,7 +54,14 @@ class Snapshot:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if value is not None and not (isfinite(value) and value >= 0):
-                raise ValueError(f"{field.name}={value!r}: give a finite number, 0 or more")
+            if value is None and field.name in ("service_s", "service_cv", "places"):
+                continue
+            try:
+                right = isfinite(value) and value >= 0
+            except (TypeError, OverflowError):
+                right = False
+            if not right:
+                shown = f"{value!r}" if not isinstance(value, int) or abs(value) < 10**30 else "(very many digits)"
+                raise ValueError(f"{field.name}={shown}: give a finite number, 0 or more")
         if self.slots < 1:
-            raise ValueError("slots=0: a replica serves at least one request at once")
+            raise ValueError(f"slots={self.slots!r}: a replica serves at least one request at once")

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from math import ceil, sqrt
+from numbers import Integral
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from raybeam.actors.errors import UsageError
+
+from ..kernel.policy import Decision
 from ..kernel.snapshot import Snapshot
 from .demand import Demand
 from .one_queue import OneQueue
@@ -17,6 +21,23 @@ if TYPE_CHECKING:
     from .fleet import Machine, Replica
     from .station import Station
     from .world import Sensor, World
+
+
+def _is_decided(decided: object) -> bool:
+    """Whether a policy returned what it may."""
+    match decided:
+        case (Decision(replicas=replicas, machines=machines), _):
+            numbers = (replicas,) if machines is None else (replicas, machines)
+            return all(isinstance(number, Integral) and number >= 0 for number in numbers)
+        case _:
+            return False
+
+
+def _refused(family: Family, decided: object) -> NoReturn:
+    raise UsageError(
+        f"the policy {type(family.policy).__name__} of {family.name!r} returned {decided!r}: decide returns a Decision "
+        "with whole numbers, 0 or more, and its state, as a pair"
+    )
 
 
 class Crew:
@@ -101,7 +122,8 @@ class Crew:
     def decide(self, now: float, machines_ready: int, machines_pending: int) -> int | None:
         """Ask the policy; how many machines it wants."""
         snapshot = self.look(now, machines_ready, machines_pending)
-        decision, self.state = self.family.policy.decide(snapshot, self.state)
+        decided = self.family.policy.decide(snapshot, self.state)
+        decision, self.state = decided if _is_decided(decided) else _refused(self.family, decided)
         target = max(self.family.min_replicas, min(decision.replicas, self.family.max_replicas))
         if target != self.target:
             self.targets.append((now, target))

@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def check_format(path: Path) -> None:
-    """Raise `UsageError` unless a table can be written to such a file here."""
+def check_format(path: Path, others: tuple[str, ...] = ()) -> None:
+    """Raise `UsageError` unless a table can be written to such a file here; the message names `others` too."""
     if path.suffix == ".parquet":
         try:
             import pyarrow.parquet  # noqa: F401
         except ImportError:
             raise UsageError(f"{path}: Parquet needs the package pyarrow; or name a .csv file") from None
     elif path.suffix != ".csv":
-        raise UsageError(f"{path}: name a file that ends in .csv or .parquet")
+        raise UsageError(f"{path}: name a file that ends in {', '.join((*others, '.csv'))} or .parquet")
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

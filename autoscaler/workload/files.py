@@ -166,7 +166,7 @@ def _places(names: list[str] | None, file: TraceFile, where: str) -> tuple[int, 
 
 def _cell(row: list[str], place: int, where: str) -> str:
     if not 0 <= place < len(row):
-        raise UsageError(f"{where}: there is no column {place}, there are {len(row)}")
+        raise UsageError(f"{where}: there is no column {place}: the row has {len(row)}, and the first is number 0")
     return row[place]
 
 

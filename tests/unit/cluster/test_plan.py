@@ -171,7 +171,7 @@ def test_a_sweep_is_gathered_in_one_table_and_one_front(tmp_path: Path) -> None:
         (["+families.a.mean_s=1", "entry=c"], "entry='c': there is no such family"),
         (["+families.a.means=1"], "families.a.means: there is no such key; did you mean 'mean_s'?"),
         (["+families.a.cv=1"], "families.a.cv is given and families.a.mean_s is not"),
-        (["out=plan.txt"], "name a file that ends in .csv or .parquet"),
+        (["out=plan.txt"], "name a file that ends in .json, .csv or .parquet"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(

@@ -177,6 +177,8 @@ OURS = "blueprint=rayconfig_services:BLUEPRINT"
         (["target=local", OURS, "+machines.a={cpus:4}"], "machines.a.cpus: there is no such key"),
         (["target=local", OURS, "idle_timeout_s=-1"], "idle_timeout_s=-1.0: give a finite number"),
         (["target=local", OURS, "name=A/B"], "name='A/B': small letters, digits"),
+        (["target=kuberay", OURS, "name=shop-"], "name='shop-': on Kubernetes it begins with a letter and ends"),
+        (["target=kuberay", OURS, "name=3shop"], "name='3shop': on Kubernetes it begins with a letter and ends"),
         (["target=local", OURS, "out=/dev/null/x"], "out='/dev/null/x' cannot be written"),
         (["target=local", OURS, "colour=red"], "colour"),
         (["target=local", *LOAD[:2], "slo=50ms@0.99"], "no number of replicas answers sooner"),
@@ -194,3 +196,10 @@ def test_a_mistake_is_one_line_and_status_2(arguments: list[str], told: str, cap
     assert told in error
     assert "Traceback" not in error
     assert len(error.strip().splitlines()) == 1
+
+
+def test_a_name_that_yaml_takes_for_something_else_stays_a_name_on_kubernetes(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["ray-config", "target=kuberay", OURS, "name='on'"]) == 0
+    assert '  name: "on"\n' in capfd.readouterr().out

@@ -102,6 +102,29 @@ def test_a_policy_of_ones_own_comes_from_the_working_directory(tmp_path: Path, m
     assert rows(tmp_path / "timeline.csv")[-1]["target"] == "9"
 
 
+@pytest.mark.parametrize(
+    "returned", ["5", "(Decision('3'), None)", "(Decision(float('nan')), None)", "(Decision(-5), None)"]
+)
+def test_a_policy_of_ones_own_that_returns_nonsense_is_told_in_one_line(
+    returned: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "odd_policies", raising=False)
+    (tmp_path / "odd_policies.py").write_text(
+        "from raybeam.autoscaler import Decision\n\n\nclass Odd:\n    def start(self): ...\n\n"
+        f"    def decide(self, snapshot, state):\n        return {returned}\n"
+    )
+
+    status = main(["simulate", *SHORT, "policy=own", "policy.path=odd_policies:Odd", f"hydra.run.dir={tmp_path}"])
+
+    error = capfd.readouterr().err
+    assert status == 2
+    assert "the policy Odd of " in error
+    assert "whole numbers, 0 or more" in error
+    assert len(error.strip().splitlines()) == 1
+
+
 def test_the_same_seed_gives_the_same_time_line(tmp_path: Path) -> None:
     for name in ("one", "two"):
         main(["simulate", *SHORT, "report=null", f"hydra.run.dir={tmp_path / name}"])
@@ -144,6 +167,8 @@ def test_a_file_is_played(tmp_path: Path) -> None:
         (["timeline=x.txt"], "name a file that ends in .csv or .parquet"),
         (["timeline=/tmp/same.csv", "report=/tmp/same.csv"], "timeline and report are both"),
         (["policy=none"], "none"),
+        (["policy=static", "policy.options.replicas=1.5"], "replicas=1.5: give a whole number"),
+        (["+policy.options.machines_spare=-1"], "machines_spare=-1: give a finite number, 0 or more"),
         (["policy=own"], "policy.path is missing: name the class of your policy"),
         (
             ["+policy.options.bounds={max_replica: 3}"],

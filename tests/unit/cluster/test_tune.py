@@ -87,7 +87,7 @@ def test_of_a_file_the_last_part_is_held_out(tmp_path: Path) -> None:
         (["policy=own"], "policy.path is missing: name the class of your policy"),
         (["policy=own", "policy.path=raybeam.autoscaler:QueueDepth"], "policy.tunable is empty"),
         (["policy.tunable=null"], "policy.tunable"),
-        (["+policy.tunable.wait=[1,2]"], "the policy has no option 'wait'; did you mean 'wait_s'?"),
+        (["+policy.tunable.wait=[1,2]"], "policy.options has no 'wait'; did you mean 'wait_s'?"),
         (["policy.tunable.wait_s=[2,1]"], "wait_s: from 2 to 1: give two finite numbers, the lower first"),
         (["policy.tunable.wait_s=[1,nan]"], "give two finite numbers"),
         (["policy.tunable.wait_s=3"], "give the smallest and the largest value"),

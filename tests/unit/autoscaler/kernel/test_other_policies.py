@@ -1,9 +1,12 @@
 """The small policies, and policies in company."""
 
+from typing import Any
+
 import pytest
 
 from raybeam.autoscaler.kernel.bounds import Bounds
 from raybeam.autoscaler.kernel.combine import Most, Unless
+from raybeam.autoscaler.kernel.queue_depth import QueueDepth
 from raybeam.autoscaler.kernel.scheduled import Scheduled
 from raybeam.autoscaler.kernel.snapshot import Snapshot
 from raybeam.autoscaler.kernel.static import Static
@@ -84,3 +87,30 @@ def test_targets_that_cannot_be_are_refused(bad: float) -> None:
         TargetUtilisation(target=bad)
     with pytest.raises(ValueError, match="average_s"):
         TargetUtilisation(average_s=bad)
+
+
+@pytest.mark.parametrize(
+    ("policy", "options", "told"),
+    [
+        (QueueDepth, {"machines_spare": -1}, "machines_spare=-1: give a finite number, 0 or more"),
+        (QueueDepth, {"machines_spare": 1.5}, "machines_spare=1.5: give a whole number"),
+        (QueueDepth, {"places": 1.5}, "places=1.5: give a whole number"),
+        (QueueDepth, {"answer_s": float("nan")}, "answer_s=nan: give a finite number, 0 or more"),
+        (Bounds, {"min_replicas": 1.5}, "min_replicas=1.5: give a whole number"),
+        (Bounds, {"max_replicas": None}, "max_replicas=None: give a whole number"),
+        (Static, {"replicas": float("nan")}, "replicas=nan: give a whole number"),
+        (Static, {"replicas": "3"}, "replicas='3': give a whole number"),
+        (Scheduled, {"plan": ((0.0, 1.5),)}, "plan at 0.0 s: 1.5 replicas: give a whole number"),
+        (Snapshot, {"time_s": 0.0, "queue": "3"}, "queue='3': give a finite number, 0 or more"),
+        (Snapshot, {"time_s": 0.0, "queue": None}, "queue=None: give a finite number, 0 or more"),
+        (Snapshot, {"time_s": 0.0, "slots": None}, "slots=None: give a finite number, 0 or more"),
+        (
+            Snapshot,
+            {"time_s": 0.0, "arrivals": 10**400},
+            "arrivals=.very many digits.: give a finite number, 0 or more",
+        ),
+    ],
+)
+def test_a_number_that_is_none_or_not_whole_is_refused_by_name(policy: Any, options: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        policy(**options)

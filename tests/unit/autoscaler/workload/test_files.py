@@ -76,7 +76,7 @@ def test_silence_at_the_beginning_is_kept_on_request(tmp_path: Path) -> None:
         ("1,1\n2,-3\n", "trace.csv:2: size '-3' is negative"),
         ("1,1\n2,much\n", "trace.csv:2: size 'much' is no number"),
         ("1,1\nsoon,1\n", "trace.csv:2: time 'soon' is neither a number nor a date"),
-        ("1,1\n2\n", "trace.csv:2: there is no column 1, there are 1"),
+        ("1,1\n2\n", "trace.csv:2: there is no column 1: the row has 1, and the first is number 0"),
         ('1,1\n"2,1\n', "the row is not CSV"),
     ],
 )
