@@ -115,7 +115,9 @@ class Controller(GenServer):
         await asyncio.gather(*(self._carry_out(order, self._wall_s + now_s) for order in orders))
         if self._control.asks_for_machines:
             await self._request(shape(state.demand.counts, self._control.types), now_s)
-        if now_s - self._remembered_s >= REMEMBER_EVERY_S:
+        ordered = any(order.replicas != order.before and not order.dry_run for order in orders)
+        if ordered or now_s - self._remembered_s >= REMEMBER_EVERY_S:
+            # A successor that did not know of an order would take it to have been given only just now.
             await self._remember(state)
 
     async def _carry_out(self, order: Order, time_s: float) -> None:

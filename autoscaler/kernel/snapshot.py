@@ -10,7 +10,7 @@ from math import isfinite
 class Snapshot:
     """One family as its replicas have told it.
 
-    Counts of events (`arrivals`, `completions`) are those since the snapshot before.
+    Counts of events (`arrivals`, `completions`) are those since the snapshot before, or of `over_s`.
 
     Attributes:
         time_s: When it was taken, seconds; each is later than the one before.
@@ -28,6 +28,8 @@ class Snapshot:
         machines_ready: Machines that are up.
         machines_pending: Machines asked for that are not up yet.
         fresh: Whether the numbers are news. If not, replicas could not be heard: a policy holds what there is.
+        over_s: Seconds in which the counted events happened; `None`: those since the snapshot before. Differs after
+            snapshots that were not fresh, if what happened meanwhile is told later.
 
     Raises:
         ValueError: A number is negative or not finite, or there are no slots.
@@ -48,6 +50,7 @@ class Snapshot:
     machines_ready: int = 0
     machines_pending: int = 0
     fresh: bool = True
+    over_s: float | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):
