@@ -38,7 +38,9 @@ class LeadTime:
     orders: tuple[Order, ...] = ()
     memory: float = 10.0
 
-    def observe(self, now_s: float, on_the_way: int, arrived: int, *, held_up: bool = False) -> LeadTime:
+    def observe(
+        self, now_s: float, on_the_way: int, arrived: int, *, held_up: bool = False, since_s: float | None = None
+    ) -> LeadTime:
         """With how many are on their way now and how many have arrived since the snapshot before.
 
         Args:
@@ -46,6 +48,7 @@ class LeadTime:
             on_the_way: How many are.
             arrived: How many have come since the last time.
             held_up: Whether those on their way may be waiting for something else.
+            since_s: When new ones were asked for at the earliest, and then they were; `None`: now.
 
         >>> asked = LeadTime(10.0).observe(0.0, 4, 0)
         >>> asked.observe(30.0, 0, 4).mean_s
@@ -67,7 +70,9 @@ class LeadTime:
                 orders.insert(0, replace(first, number=first.number - taken))
         known = sum(order.number for order in orders)
         if on_the_way > known:
-            orders.append(Order(now_s, on_the_way - known))
+            # However long ago that was, they are expected from now on only.
+            at_s = now_s if since_s is None else max(since_s, now_s - mean)
+            orders.append(Order(min(at_s, now_s), on_the_way - known))
         while known > on_the_way:
             last = orders.pop()
             given_up = min(last.number, known - on_the_way)

@@ -185,6 +185,7 @@ def observe(
         machines_pending=machines_pending,
         places=places,
         fresh=fresh,
+        over_s=elapsed_s if fresh else None,
     )
     since_s = time_s - age_s if fresh or before is None else before.time_s
     looked = Looked(since_s, counters, Counters() if fresh else counted)

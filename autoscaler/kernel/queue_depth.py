@@ -227,6 +227,8 @@ class QueueDepth:
         """What the snapshot tells of service, arrivals and lead times."""
         last = state.last
         elapsed_s = seen.time_s - max(last.time_s, state.counted_s) if last else 0.0
+        if last and seen.over_s:
+            elapsed_s = seen.over_s
         if seen.machines_ready:
             # So many are on the fullest machine at least.
             state = replace(state, filled=max(state.filled, -(-(seen.ready + seen.draining) // seen.machines_ready)))
@@ -235,10 +237,13 @@ class QueueDepth:
         booted = max(seen.machines_ready - last.machines_ready, 0) if last else 0
         free = places * seen.machines_ready - seen.ready - seen.draining
         held_up = seen.starting > free if places else seen.machines_pending > 0
+        # What is new on its way was ordered by the decision before, and would have been seen at the next look but for a
+        # gap, be that a crash or silence.
+        ordered_s = last.time_s + state.elapsed_s if last else None
         return replace(
             state,
             service=state.service.observe(seen.completions, seen.service_s, seen.service_cv, seen.in_flight, elapsed_s),
-            start=state.start.observe(seen.time_s, seen.starting, came, held_up=held_up),
+            start=state.start.observe(seen.time_s, seen.starting, came, held_up=held_up, since_s=ordered_s),
             boot=state.boot.observe(seen.time_s, seen.machines_pending, booted),
             arrivals=state.arrivals.observe(seen.arrivals, elapsed_s),
             idle=state.idle.observe(seen.time_s, bool(seen.arrivals or seen.queue or seen.in_flight)),
@@ -397,7 +402,9 @@ class QueueDepth:
             replicas, reason = max(order.most, hold.most), "less has been needed for a while"
         elif spare:
             reason = "held: a start costs as much as keeping them"
-        allowed, turns = known.turns.allow(seen.time_s, present, replicas, self.reversals_per_hour)
+        # What a bound does not let happen is no change of direction.
+        most = max(present, self.bounds.clip(replicas)[0])
+        allowed, turns = known.turns.allow(seen.time_s, present, min(replicas, most), self.reversals_per_hour)
         if not allowed:
             replicas, reason = present, "held: it has changed direction often enough"
         if seen.starting and replicas < seen.ready:

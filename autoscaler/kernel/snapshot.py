@@ -10,7 +10,7 @@ from math import isfinite
 class Snapshot:
     """One family as its replicas have told it.
 
-    Counts of events (`arrivals`, `completions`) are those since the snapshot before, whether that was fresh or not.
+    Counts of events (`arrivals`, `completions`) are those since the snapshot before, fresh or not, or of `over_s`.
 
     Attributes:
         time_s: When it was taken, seconds; each is later than the one before.
@@ -29,6 +29,8 @@ class Snapshot:
         machines_pending: Machines asked for that are not up yet.
         places: Replicas that fit on one machine; `None`: not known.
         fresh: Whether the numbers are news. If not, replicas could not be heard: a policy holds what there is.
+        over_s: Seconds in which the counted events happened; `None`: those since the snapshot before. Differs after
+            snapshots that were not fresh, if what happened meanwhile is told later.
 
     Raises:
         ValueError: A number is negative or not finite, or none at all, or there are no slots.
@@ -50,11 +52,12 @@ class Snapshot:
     machines_pending: int = 0
     fresh: bool = True
     places: int | None = None
+    over_s: float | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if value is None and field.name in ("service_s", "service_cv", "places"):
+            if value is None and field.name in ("service_s", "service_cv", "places", "over_s"):
                 continue
             try:
                 right = isfinite(value) and value >= 0

@@ -88,6 +88,28 @@ def test_nobody_who_serves_goes_while_others_are_starting(log: list[tuple[float,
         assert not snapshot.starting or decision.replicas >= min(snapshot.ready, most)
 
 
+@given(most=st.integers(1, 6), need=st.integers(10, 40), start=st.integers(0, 12), by_policy=st.booleans())
+@settings(deadline=None, max_examples=20)
+def test_what_a_bound_does_not_grant_is_no_change_of_mind(most: int, need: int, start: int, by_policy: bool) -> None:
+    policy = QueueDepth(service_s=0.5, bounds=Bounds(1, most if by_policy else 1000))
+    known, wanted, serving, queue, orders = policy.start(), 1, [1] * (start + 1), 0, []
+    for second in range(90):
+        busy = min(serving[0], wanted)
+        arrivals = 2 * need
+        done = min(2 * busy, queue + arrivals)
+        queue += arrivals - done
+        seen = Snapshot(
+            float(second), queue, busy, arrivals, done, 0.5 if done else None, ready=busy, starting=wanted - busy
+        )
+        decision, known = policy.decide(seen, known)
+        wanted = min(decision.replicas, most)
+        serving = [*serving[1:], wanted]
+        orders.append(wanted)
+
+    assert sorted(orders) == orders
+    assert orders[-1] == most
+
+
 @given(log=logs)
 @settings(deadline=None)
 def test_a_time_that_has_been_changes_nothing(log: list[tuple[float, Snapshot]]) -> None:

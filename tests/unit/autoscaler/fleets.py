@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 WORLD = World(start_s=10.0, boot_s=45.0, places=4)
 
 
-def crowd(policy: Policy[Any] | None = None) -> Family:
+def crowd(policy: Policy[Any] | None = None, seed: int = 3) -> Family:
     """A family whose load becomes tenfold after two minutes, for five."""
-    trace = draw("crowd", FlashCrowd(10.0, 10.0, 120.0), Exponential(0.3), 600.0, seed=3)
+    trace = draw("crowd", FlashCrowd(10.0, 10.0, 120.0), Exponential(0.3), 600.0, seed=seed)
     return Family("web", trace, policy or QueueDepth(), initial=5, min_replicas=1, max_replicas=200)
 
 

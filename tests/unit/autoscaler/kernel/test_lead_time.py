@@ -25,3 +25,10 @@ def test_replicas_that_waited_for_a_machine_say_nothing_of_how_long_they_start()
     lead = LeadTime(10.0).observe(0.0, 2, 0, held_up=True).observe(60.0, 0, 2)
 
     assert lead.mean_s == 10.0
+
+
+def test_what_was_ordered_before_a_gap_is_not_taken_for_ordered_now() -> None:
+    lead = LeadTime(10.0).observe(107.0, 4, 0, since_s=101.0)
+
+    assert lead.remaining_s(107.0) == ((4.0, 4),)
+    assert LeadTime(10.0).observe(500.0, 4, 0, since_s=101.0).remaining_s(500.0) == ((0.0, 4),)

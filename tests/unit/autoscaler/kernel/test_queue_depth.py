@@ -191,6 +191,19 @@ def test_what_was_lost_on_the_way_does_not_make_the_rate_smaller() -> None:
     assert decision.terms["rate_per_s"] == pytest.approx(20.0, rel=0.02)
 
 
+def test_what_is_told_after_a_silence_is_no_crowd() -> None:
+    policy, known = QueueDepth(), QueueDepth().start()
+    for second in range(300):
+        seen = calm(second)
+        if 200 <= second < 260:
+            seen = replace(seen, arrivals=0, completions=0, fresh=False)
+        if second == 260:
+            seen = replace(seen, arrivals=61 * seen.arrivals, completions=61 * seen.completions, over_s=61.0)
+        decision, known = policy.decide(seen, known)
+
+    assert decision.terms["rate_per_s"] == pytest.approx(20.0, rel=0.02)
+
+
 def test_a_request_of_heavy_tailed_service_waits_about_as_long_as_was_thought() -> None:
     for cv in (2.0, 3.0):
         trace = draw("heavy", Steady(10.0), LogNormal(1.0, cv), 20_000.0, seed=3)
