@@ -291,6 +291,7 @@ class QueueDepth:
             seen.slots,
             known.places,
             self.dispatch == "two_choices",
+            self.bounds.most,
         )
         rate = level.rate + growth.ahead(start_s)
         # What is not known yet will be known better by the time that it matters.

@@ -37,6 +37,7 @@ class Staffing:
         cv: Coefficient of variation of the service times.
         slots: Requests that a replica serves at once.
         places: Replicas that fit on a machine; 0: empty places are not counted.
+        most: More are never looked at: one more than there may be tells that the load is too much. Default: no limit.
         two_choices: Whether each request goes at once to one of two replicas; else one queue is before all of them.
     """
 
@@ -47,6 +48,7 @@ class Staffing:
     slots: int = 1
     places: int = 0
     two_choices: bool = False
+    most: float = inf
 
     def cost(self, replicas: int, load: float, error: float = 0.0) -> float:
         """Replica-seconds a second that a number of replicas costs.
@@ -79,6 +81,8 @@ class Staffing:
         if load <= 0 or self.service_s <= 0:
             return 0
         nodes = [(max(load + number * error, 0.0), weight) for number, weight in (NODES if error else ((0.0, 1.0),))]
+        if load / self.slots >= self.most:
+            return int(self.most) + 1
         replicas = int(load / self.slots) + 1
         blocked = [erlang_b(replicas * self.slots, offered) if offered <= MANY else 1.0 for offered, _ in nodes]
         least, fewest = inf, replicas
@@ -91,7 +95,7 @@ class Staffing:
             cost = self._standing(replicas) + self.price * late / self.slots
             if cost < least:
                 least, fewest = cost, replicas
-            if replicas >= least:
+            if replicas >= least or replicas > self.most:
                 return fewest
             replicas += 1
             for added in range(servers + 1, servers + self.slots + 1):
@@ -161,7 +165,7 @@ class Staff:
         """
         number = self.number
         best = staffing.best(load, error)
-        if number is None:
+        if number is None or best > staffing.most:
             return Staff(best)
         if best > number:
             gain = staffing.cost(number, load, error) - staffing.cost(best, load, error)

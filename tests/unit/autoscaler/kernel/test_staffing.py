@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from raybeam.autoscaler.kernel.staffing import Staffing
+from raybeam.autoscaler.kernel.staffing import Staff, Staffing
 
 
 def test_two_choices_need_more_replicas_than_one_queue() -> None:
@@ -19,3 +19,10 @@ def test_with_one_replica_there_is_no_choice() -> None:
     one_queue = Staffing(wait_s=1.0, price=10.0, service_s=0.5)
 
     assert replace(one_queue, two_choices=True).cost(1, 0.5) == pytest.approx(one_queue.cost(1, 0.5), rel=0.05)
+
+
+def test_more_than_there_may_be_is_not_looked_for() -> None:
+    staffing = Staffing(wait_s=1.0, price=10.0, service_s=1e6, most=100)
+
+    assert staffing.best(1e12, error=1e6) == 101
+    assert Staff(100).observe(staffing, 1e12, 1e6, 1.0, 10.0).number == 101
