@@ -102,7 +102,8 @@ class RootRecords:
         with contextlib.suppress(HostError):
             there = len(await self._host.living_machines())
             machines = [other.machine for other in self.directory.table.view(family).members]
-            if doubled_up(machines, there, kept_apart(spec)):
+            # One that is still to come may be the one on another machine.
+            if len(machines) >= self.scaling.wanted(family) and doubled_up(machines, there, kept_apart(spec)):
                 self.occurred("placement", family, "replicas share a machine although there are others")
 
     def down(self, name: ReplicaName, cause: str) -> None:

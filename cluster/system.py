@@ -247,7 +247,8 @@ class System:
     def scale(self, family: str, replicas: int) -> None:
         """Let a family have so many replicas; returns when that is on its way, `status()` tells how far it is.
 
-        Those that are too many take no new calls, serve what they have, and end.
+        Those that are too many take no new calls, serve what they have, and end. The controller sets the number of a
+        family with `scaling` again at its next decision; with `dry_run` it leaves it alone.
 
         Args:
             family: Its name.

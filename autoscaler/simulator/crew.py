@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from math import ceil, sqrt
 from numbers import Integral
 from random import Random
@@ -38,6 +39,13 @@ def _refused(family: Family, decided: object) -> NoReturn:
         f"the policy {type(family.policy).__name__} of {family.name!r} returned {decided!r}: decide returns a Decision "
         "with whole numbers, 0 or more, and its state, as a pair"
     )
+
+
+def _failed(family: Family, now: float, error: Exception) -> str:
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{last.filename}, line {last.lineno}"
+    name = type(family.policy).__name__
+    return f"the policy {name} of {family.name!r} failed after {now:g} s in {place}: {type(error).__name__}: {error}"
 
 
 class Crew:
@@ -122,7 +130,10 @@ class Crew:
     def decide(self, now: float, machines_ready: int, machines_pending: int) -> int | None:
         """Ask the policy; how many machines it wants."""
         snapshot = self.look(now, machines_ready, machines_pending)
-        decided = self.family.policy.decide(snapshot, self.state)
+        try:
+            decided = self.family.policy.decide(snapshot, self.state)
+        except Exception as error:
+            raise UsageError(_failed(self.family, now, error)) from error
         decision, self.state = decided if _is_decided(decided) else _refused(self.family, decided)
         target = max(self.family.min_replicas, min(decision.replicas, self.family.max_replicas))
         if target != self.target:

@@ -362,7 +362,7 @@ def _print_summary(record: RunRecord, console: Console) -> None:
         ready = record.capacity.columns["ready"]
         console.print(
             f"{record.capacity.family}: {min(ready, default=0):.0f} to {max(ready, default=0):.0f} replicas, "
-            f"{len(record.capacity.changes)} changes by the autoscaler"
+            f"changed {len(record.capacity.changes)} times by the autoscaler"
         )
     if record.killed is not None:
         back = "did not come back" if record.recovered_s is None else f"was replaced in {record.recovered_s:.1f} s"

@@ -266,3 +266,15 @@ def test_impossible_values_are_refused(wrong: object) -> None:
     assert callable(wrong)
     with pytest.raises(UsageError):
         wrong()
+
+
+def test_a_policy_that_fails_is_told_in_one_line_with_the_place() -> None:
+    class Broken:
+        def start(self) -> None: ...
+
+        def decide(self, snapshot: Snapshot, state: None) -> tuple[Decision, None]:
+            raise KeyError("nothing")
+
+    family = Family("web", draw("load", Steady(1.0), Exponential(0.1), 10.0, seed=1), Broken())
+    with pytest.raises(UsageError, match=r"the policy Broken of 'web' failed after 1 s in .*, line \d+: KeyError"):
+        simulate(World(), family)
