@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 
 IDLE_PLACE = 0.25
 """Price of an empty place on a machine, against 1 of a replica."""
+
+NOISE = 2.0
+"""Rises count from so many standard deviations of the number of busy replicas, the root of their mean: a smaller one is
+chance, or growth that staffing and forecast follow."""
 CHANCE = 0.06
 """Bursts are regular if gaps that differ so little come about by chance less often than about this."""
 
@@ -106,7 +110,8 @@ def bursts(history: Sequence[Step], start: int, boot: int) -> list[Burst]:
         while end < count and ((end < stop and end <= first) or needs[end] >= middle):
             end += 1
         load = max(step.load for step in history[at:end])
-        found.append(Burst(history[first].at_s, below, min(below + fastest, peak), peak, load, end - first))
+        if peak - below > NOISE * max(below, 1.0) ** 0.5:
+            found.append(Burst(history[first].at_s, below, min(below + fastest, peak), peak, load, end - first))
         at = stop
         while at < end and needs[at] >= needs[at - 1] and needs[at] <= peak:
             at += 1

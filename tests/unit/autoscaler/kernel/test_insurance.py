@@ -75,3 +75,11 @@ def test_a_slow_rise_is_one_for_machines_and_not_for_replicas() -> None:
     (rise,) = bursts(ramp, start=2, boot=9)
     assert rise.soon == 6.0
     assert rise.need == 15.0
+
+
+def test_a_rise_that_chance_makes_is_no_burst() -> None:
+    def rises_to(need: float) -> list[Step]:
+        return [Step(need if at % 10 == 9 else 16.0, 16.0, 5.0 * at) for at in range(40)]
+
+    assert bursts(rises_to(24.0), 2, 3) == []
+    assert bursts(rises_to(25.0), 2, 3)[0].need == 25.0
