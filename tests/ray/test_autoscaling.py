@@ -46,7 +46,7 @@ def test_a_family_grows_under_load_and_shrinks_without_it(cluster: LocalCluster)
             return await calling
 
         assert asyncio.run(crowd()) > 0  # and none failed
-        wait_until(lambda: desk_of(system).wanted == 1, within_s=90)
+        wait_until(lambda: desk_of(system).wanted == len(desk_of(system).replicas) == 1, within_s=90)
         status, history = desk_of(system), system.scaling_history("desk")
 
         assert status.scaling is not None
