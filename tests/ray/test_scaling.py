@@ -77,7 +77,7 @@ def test_a_drain_goes_on_when_the_root_is_killed_amid_it(cluster: LocalCluster) 
         desk = system.ref(Desk)
 
         async def main() -> None:
-            under_way = [asyncio.ensure_future(desk.serve(6.0)) for _ in range(8)]
+            under_way = [asyncio.ensure_future(desk.serve.within(120.0)(6.0)) for _ in range(8)]
             while desk_of(system).depth < 8:
                 await asyncio.sleep(0.05)
             await asyncio.to_thread(system.scale, "desk", 1)
