@@ -47,7 +47,7 @@ class ServiceTime:
 
         >>> early = ServiceTime(1.0).observe(2, 0.1, None, 8, 5.0)  # 2 short ones came back, 8 are 5 s under way
         >>> round(early.mean_s, 1)
-        6.4
+        6.5
         """
         keep = 1.0 - min(0.5, completions / MEMORY)
         prior_s = self.mean_s if self.prior_s is None else self.prior_s
@@ -65,14 +65,17 @@ class ServiceTime:
             served = exposure / in_flight if in_flight else 0.0
             return ServiceTime(max(self.mean_s, served), self.cv, count, total, exposure, square, prior_s)
         under_way = min(exposure - total, in_flight * exposure / count) if count < 20 * in_flight else 0.0
-        mean = (total + max(under_way, 0.0) + FEW * prior_s) / (count + FEW)
+        weight = max(FEW - count / FADES, 0.0)
+        mean = (total + max(under_way, 0.0) + weight * prior_s) / (count + weight)
         variance = max(square / count - (total / count) ** 2, 0.0)
         varied = min(sqrt(variance) * count / total, MOST_CV) if total > 0 and count >= FEW else self.cv
         return ServiceTime(mean, varied, count, total, exposure, square, prior_s)
 
 
 FEW = 5
-"""Completions from which on their variability is believed."""
+"""Completions from which on their variability is believed; before the first one the prior weighs as much."""
+FADES = 20.0
+"""The prior weighs one completion less for so many that there were: nothing after a hundred."""
 MOST_CV = 10.0
 """Variability is not taken to be larger."""
 MEMORY = 6000.0

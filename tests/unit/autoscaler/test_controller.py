@@ -46,7 +46,6 @@ def test_a_crash_amid_a_flash_crowd_changes_little_and_flaps_not_at_all() -> Non
             await asyncio.sleep(at_s - played.fleet.now())
             await played.crash()
 
-    calm_cost = cost = 0.0
     for seed in (3, 4, 5):
         calm_run, disturbed = Played(crowd(seed=seed)), Played(crowd(seed=seed), disturb=crashes)
 
@@ -55,10 +54,7 @@ def test_a_crash_amid_a_flash_crowd_changes_little_and_flaps_not_at_all() -> Non
         assert max(sizes(disturbed)) <= 1.1 * max(sizes(calm_run))
         assert disturbed.web.replica_s < 1.05 * calm_run.web.replica_s
         assert disturbed.web.late(1.0) < calm_run.web.late(1.0) + 1.0
-        calm_cost, cost = calm_cost + calm_run.web.cost, cost + disturbed.web.cost
-
-    # Who happens to be idle when replicas go decides how many machines are emptied, so of one crowd that is chance.
-    assert cost < 1.1 * calm_cost
+        assert disturbed.web.cost < 1.1 * calm_run.web.cost
 
 
 def test_what_was_learned_is_not_forgotten_by_a_crash() -> None:

@@ -72,7 +72,7 @@ def test_each_decision_says_why_in_numbers() -> None:
     decision, _ = after(60, QueueDepth())
 
     assert decision.reason
-    assert decision.terms["service_s"] == pytest.approx(0.25, rel=0.02)
+    assert decision.terms["service_s"] == pytest.approx(0.25)
     assert decision.terms["rate_per_s"] == pytest.approx(20.0)
 
 
