@@ -168,7 +168,7 @@ def test_a_file_is_played(tmp_path: Path) -> None:
         (["timeline=/tmp/same.csv", "report=/tmp/same.csv"], "timeline and report are both"),
         (["policy=none"], "none"),
         (["policy=static", "policy.options.replicas=1.5"], "replicas=1.5: give a whole number"),
-        (["+policy.options.machines_spare=-1"], "machines_spare=-1: give a finite number, 0 or more"),
+        (["policy.options.machines_spare=-1"], "machines_spare=-1: give a finite number, 0 or more"),
         (["policy=own"], "policy.path is missing: name the class of your policy"),
         (
             ["+policy.options.bounds={max_replica: 3}"],
