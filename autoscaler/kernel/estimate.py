@@ -49,6 +49,8 @@ class ServiceTime:
         >>> round(early.mean_s, 1)
         6.5
         """
+        if service_s is None or service_s <= 0:
+            completions = 0  # How long these took is not told.
         keep = 1.0 - min(0.5, completions / MEMORY)
         prior_s = self.mean_s if self.prior_s is None else self.prior_s
         measured = 0.0 if service_s is None else service_s
@@ -66,7 +68,7 @@ class ServiceTime:
             return ServiceTime(max(self.mean_s, served), self.cv, count, total, exposure, square, prior_s)
         under_way = min(exposure - total, in_flight * exposure / count) if count < 20 * in_flight else 0.0
         weight = max(FEW - count / FADES, 0.0)
-        mean = (total + max(under_way, 0.0) + weight * prior_s) / (count + weight)
+        mean = max((total + max(under_way, 0.0) + weight * prior_s) / (count + weight), SHORTEST_S)
         variance = max(square / count - (total / count) ** 2, 0.0)
         varied = min(sqrt(variance) * count / total, MOST_CV) if total > 0 and count >= FEW else self.cv
         return ServiceTime(mean, varied, count, total, exposure, square, prior_s)
@@ -76,6 +78,8 @@ FEW = 5
 """Completions from which on their variability is believed; before the first one the prior weighs as much."""
 FADES = 20.0
 """The prior weighs one completion less for so many that there were: nothing after a hundred."""
+SHORTEST_S = 1e-6
+"""Service is not taken to be faster."""
 MOST_CV = 10.0
 """Variability is not taken to be larger."""
 MEMORY = 6000.0

@@ -85,3 +85,19 @@ def test_what_comes_more_often_than_once_a_second_is_joined() -> None:
 
     assert len(arrivals.slices) == 10
     assert arrivals.level().rate == pytest.approx(10.0)
+
+
+def test_completions_whose_times_nobody_told_leave_what_was_assumed() -> None:
+    service = ServiceTime(0.5)
+    for _ in range(10):
+        service = service.observe(1000, None, None, 0, 1.0)
+
+    assert service.mean_s == 0.5
+
+
+def test_service_is_never_taken_to_last_no_time_at_all() -> None:
+    service = ServiceTime(0.5)
+    for _ in range(10):
+        service = service.observe(1000, 5e-324, None, 0, 1.0)
+
+    assert service.mean_s >= 1e-6
