@@ -1,15 +1,14 @@
-"""Where the load is going: its trend over the lead time, and bursts that come back after a period.
+"""Where the load is going: its trend over the lead time, and what comes back after a period.
 
-A trend is taken over four equal parts of the past, at several lengths, and is the smallest of the three changes
-between them (the minmod limiter of numerical fluid dynamics): a step lies within one part and changes at most two of
-the three, so it has no trend, while a ramp changes all. If the three differ by no more than chance, it is their mean,
-for the smallest of three equal ones is too small. It is believed ahead as long as it has lasted.
+A trend is a line, or a level and then a line, that explains the counts better than any single step from one level to
+another: while both are as likely, growth that was there is a fact and growth that may come is none. It is believed
+ahead as long as it has lasted. (Choosing between a jump and a bend by likelihood: Basseville and Nikiforov, *Detection
+of Abrupt Changes*, 1993.)
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from math import log, sqrt
 from typing import TYPE_CHECKING
 
@@ -18,12 +17,14 @@ if TYPE_CHECKING:
 
     from .estimate import Arrivals
 
-SHORTEST = 4
-"""Slices of a part of the shortest past that is looked at."""
+SHORTEST = 8
+"""Slices of the shortest past that is looked at."""
 FALSE_ALARM_S = 3600.0
 """How often about chance alone may look like a trend over each length of the past, seconds."""
-STRAIGHT = 2.0 * sqrt(3.0)
-"""Changes that differ by no more standard errors are those of a straight line: two of their difference."""
+CLEARER = 2.0
+"""By how much more, in squared standard errors, a line must explain than a step: odds of e."""
+STEPS = 16
+"""Places of a step that are tried before the best one is looked for exactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,15 @@ LEVEL = Trend()
 """No trend."""
 
 
+def confirmed(latest: Trend, before: Trend) -> Trend:
+    """Growth that was there at the snapshot before too; a fall counts at once.
+
+    >>> confirmed(Trend(0.5, 20.0), LEVEL), confirmed(Trend(0.5, 20.0), Trend(0.4, 19.0)).slope
+    (Trend(slope=0.0, lasted_s=0.0, error=0.0), 0.4)
+    """
+    return min(latest, before, key=lambda growth: growth.slope) if latest.slope > 0 else latest
+
+
 def trend(arrivals: Arrivals) -> Trend:
     """The trend in slices of arrivals.
 
@@ -72,35 +82,60 @@ def trend(arrivals: Arrivals) -> Trend:
     >>> trend(Arrivals(((1.0, 10.0),) * 40 + ((1.0, 90.0),) * 10)).slope
     0.0
     """
-    marks: list[tuple[float, float]] = []
-    window_s = count = 0.0
-    for slice_s, number in reversed(arrivals.slices):
-        window_s += slice_s
-        count += number
-        marks.append((window_s, count))
-    rough = sqrt(arrivals.peakedness())
-    found, strongest, part = LEVEL, 1.0, SHORTEST
-    while 4 * part <= len(marks):
-        ends = [(0.0, 0.0), *(marks[k * part - 1] for k in (1, 2, 3, 4))]
-        rates = [(b - a) / (b_s - a_s) for (a_s, a), (b_s, b) in pairwise(ends)]
-        changes = [late - early for late, early in pairwise(rates)]
-        error = rough * sqrt(ends[1][1] + ends[4][1] - ends[3][1] + 1.0) / ends[1][0]
-        lasted_s = ends[4][0]
-        # How much larger the whole change is than chance's once in a while.
-        sure = abs(rates[0] - rates[3]) / (error * sqrt(2.0 * log(1.0 + FALSE_ALARM_S / lasted_s)))
-        if sure > strongest and (min(changes) > 0 or max(changes) < 0):
-            strongest = sure
-            straight = max(changes) - min(changes) <= STRAIGHT * error
-            change = (rates[0] - rates[3]) / 3 if straight else min(changes, key=abs)
-            found = Trend(change * 4 / lasted_s * (1 - 1 / sure**2), lasted_s, error * 4 / 3 / lasted_s)
-        part = part * 3 // 2 + 1
+    slices = arrivals.slices
+    if len(slices) < SHORTEST:
+        return LEVEL
+    slice_s = sum([slice_s for slice_s, _ in slices]) / len(slices)
+    # Sums over the latest n slices: of rates, and of rates times their number, the latest being 0.
+    total, moment = [0.0], [0.0]
+    for number, (in_s, arrived) in enumerate(reversed(slices)):
+        total.append(total[-1] + arrived / in_s)
+        moment.append(moment[-1] + arrived / in_s * number)
+    peaked = arrivals.peakedness()
+    found, most, n = LEVEL, 0.0, SHORTEST
+    while n <= len(slices):
+        mean = total[n] / n
+        noise = peaked * max(mean, 1.0 / (n * slice_s)) / slice_s
+        for grown in (n // 2, n):
+            # The line is at 0 up to `grown` slices ago and then rises by 1 with each.
+            heights = grown * (grown + 1) / 2.0
+            squares = grown * (grown + 1) * (2 * grown + 1) / 6.0 - heights * heights / n
+            slope = (grown * total[grown] - moment[grown] - heights * mean) / squares
+            line = slope * slope * squares / noise
+            lasted_s = grown * slice_s
+            if line > max(most, 2.0 * log(1.0 + FALSE_ALARM_S / lasted_s)) and line > _step(total, n) / noise + CLEARER:
+                most = line
+                found = Trend(slope / slice_s * (1.0 - 1.0 / line), lasted_s, sqrt(noise / squares) / slice_s)
+        n = n * 5 // 4 + 1
     return found
+
+
+def _step(total: Sequence[float], n: int) -> float:
+    """The sum of squares that the best step explains, of the latest n rates.
+
+    Args:
+        total: Sums of the latest 0, 1, 2 ... rates.
+        n: How many.
+    """
+    mean = total[n] / n
+
+    def explained(m: int) -> float:
+        apart = total[m] - m * mean
+        return apart * apart * n / (m * (n - m))
+
+    stride = max(n // STEPS, 1)
+    near = max(range(stride, n, stride), key=explained)
+    return max(map(explained, range(max(near - stride + 1, 1), min(near + stride, n))))
 
 
 LONGEST = 360
 """Periods are looked for up to so many steps of the history."""
 FORGET = 0.998
 """Weight that a step of the history keeps at the next one."""
+SEEN = 2.0
+"""A period must have been seen so many times."""
+CLEARLY = 0.5
+"""A period counts if the value a period before is off by less than this part of what the latest one is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,29 +154,23 @@ class Season:
         known = self.unlike + (0.0,) * (len(before) - len(self.unlike))
         return Season(tuple([FORGET * sum_ + abs(latest - value) for sum_, value in zip(known, before, strict=False)]))
 
-    def periods(self, length: int, shortest: int = 9) -> tuple[int, int]:
-        """The two most likely periods in steps, for a history of some length; 0: there is none.
+    def period(self, length: int, lead: int) -> int:
+        """The period in steps, for a history of some length; 0: there is none.
+
+        There is one if the value a period before tells clearly more than the one a lead time before.
 
         >>> season, history = Season(), [0.0, 0.0, 0.0, 0.0, 9.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0] * 6
         >>> for n in range(2, len(history) + 1):
         ...     season = season.observe(history[:n])
-        >>> season.periods(len(history))[0]
+        >>> season.period(len(history), 2)
         12
         """
-        if length < 2 * shortest + 6:
-            return (0, 0)
-        # A lag of k steps has been compared length - 1 - k times; it must have been for a good part of a period.
+        # A lag of k steps has been compared length - k times; it must have been for a good part of a period.
+        most = min(int((length - 1) / SEEN), len(self.unlike))
         mean = [
-            sum_ / ((1 - FORGET ** (length - 1 - k)) / (1 - FORGET)) if length > 1.3 * (k + 1) + 1 else None
-            for k, sum_ in enumerate(self.unlike)
+            sum_ * (1 - FORGET) / (1 - FORGET ** (length - lag)) for lag, sum_ in enumerate(self.unlike[:most], start=1)
         ]
-        lows = []
-        for k in range(shortest - 1, len(mean) - 1):
-            here, left, right = mean[k], mean[k - 1], mean[k + 1]
-            if here is not None and left is not None and right is not None and here <= left and here <= right:
-                lows.append((here, k + 1))
-        lows.sort()
-        if not lows:
-            return (0, 0)
-        first = lows[0][1]
-        return first, next((lag for _, lag in lows[1:] if abs(lag - first) > 3), 0)
+        lags = range(max(lead + 1, 3), most)
+        lows = [lag for lag in lags if mean[lag - 1] <= min(mean[lag - 2], mean[lag])]
+        best = min(lows, key=lambda lag: mean[lag - 1], default=0)
+        return best if best and mean[best - 1] < CLEARLY * mean[lead - 1] else 0

@@ -8,16 +8,17 @@ are two tiers, for places on machines are cheaper than replicas and take longer 
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import TYPE_CHECKING
 
-from .bursts import IDLE_PLACE, Step, bursts, loss, next_after
+from .bursts import IDLE_PLACE, Burst, Step, bursts, loss, next_after
+from .forecast import Season
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .bursts import Burst, Prices
+    from .bursts import Prices
 
 LONGEST = 720
 """Steps of the history that are kept, half a start of a replica each: an hour if that takes 10 s."""
@@ -33,6 +34,9 @@ SHORTEST_STEP_S = 2.0
 """Steps of the history are not shorter, so that a decision stays cheap."""
 UNLIKELY = 0.1
 """When bursts are regular, one at another time is less likely by this."""
+DOUBLES_EVERY_S = 8 * 3600.0
+"""The load is taken to double within a boot about so often, seconds, whatever was seen: once in a working day. Places
+are kept for that only where machines boot for minutes."""
 SERVICE_CHANGED = 1.25
 """The history is put right when service times differ from those it was recorded with by more than this factor."""
 
@@ -62,6 +66,7 @@ class Insurance:
         levels: What is kept ready.
         overhead: What serving costs at least, starts included, over the work itself.
         service_s: Service time that the history was recorded with, seconds.
+        season: After how many steps the load resembles itself.
     """
 
     history: tuple[Step, ...] = ()
@@ -71,6 +76,7 @@ class Insurance:
     levels: Cover = Cover()
     overhead: float = 1.0
     service_s: float = 0.0
+    season: Season = field(default_factory=Season)
 
     def step(
         self, now_s: float, need: float, load: float, prices: Prices, round_s: float, service_s: float, memory_s: float
@@ -100,9 +106,11 @@ class Insurance:
         found = bursts(history, max(1, ceil(prices.start_s / step_s)), ceil(prices.boot_s / step_s))
         overhead = _overhead(history, found, prices, step_s)
         priced = replace(prices, step_s=step_s, late=prices.late * overhead)
-        return Insurance(
-            history, levels=_levels(history, found, priced, memory_s), overhead=overhead, service_s=measured_s
-        )
+        levels = _levels(history, found, priced, memory_s)
+        season = self.season.observe([step.load for step in history])
+        start, boot = (ceil(lead_s / step_s) for lead_s in (prices.start_s, prices.start_s + prices.boot_s))
+        levels = _in_season(levels, history, season, start, boot)
+        return Insurance(history, levels=levels, overhead=overhead, service_s=measured_s, season=season)
 
     def cover(self, need: float) -> Cover:
         """What is to be kept ready, if so many replicas are needed."""
@@ -125,16 +133,14 @@ def _levels(history: Sequence[Step], found: Sequence[Burst], prices: Prices, mem
     need = history[-1].need
     low, high = need / ALIKE - 1.0, need * ALIKE + 1.0
     like = [burst for burst in found if low <= burst.below <= high and burst.need > need][-REMEMBERED:]
-    if not like:
-        return Cover()
     exposed_s = max(sum([low <= step.need <= high for step in history]), 1) * prices.step_s
+    growth = _growth(need, history[-1].load, exposed_s, prices)
+    if not like:
+        return _cover(need, *_cheapest(growth, need, prices))
     lone = exposed_s / (exposed_s + memory_s / LONE)
     harms = [loss(burst, need, -(-need // prices.places) * prices.places, prices) for burst in like]
     ordered = sorted(harms)
-    weighted = [
-        (burst, 1 - lone / (len(like) - bisect_left(ordered, harm / 2)))
-        for burst, harm in zip(like, harms, strict=True)
-    ]
+    weights = [1 - lone / (len(like) - bisect_left(ordered, harm / 2)) for harm in harms]
     for_replicas = for_places = 1 / exposed_s
     tallest_ones = [burst for burst, harm in zip(like, harms, strict=True) if harm > ordered[-1] / 3]
     regular, now_s = next_after(tallest_ones, prices.step_s), history[-1].at_s
@@ -143,14 +149,43 @@ def _levels(history: Sequence[Step], found: Sequence[Burst], prices: Prices, mem
         soon = 1 / (2 * within_s + prices.start_s) / len(tallest_ones)
         for_replicas = soon if due_s <= prices.start_s + within_s else UNLIKELY * for_replicas
         for_places = soon if due_s <= prices.start_s + prices.boot_s + within_s else UNLIKELY * for_places
-    replicas, places = _cheapest(weighted, need, for_replicas, prices)
+
+    def cheapest(rate: float) -> tuple[float, float]:
+        often = [(burst, rate * weight) for burst, weight in zip(like, weights, strict=True)]
+        return _cheapest([*often, *growth], need, prices)
+
+    replicas, places = cheapest(for_replicas)
     if for_places != for_replicas:
-        places = max(places, _cheapest(weighted, need, for_places, prices)[1])
+        places = max(places, cheapest(for_places)[1])
+    return _cover(need, replicas, places)
+
+
+def _in_season(levels: Cover, history: Sequence[Step], season: Season, start: int, boot: int) -> Cover:
+    """Levels with what was needed a period ago, within the time in which replicas start and machines boot."""
+    period = season.period(len(history), boot)
+    if not period:
+        return levels
+    then = [step.need for step in history[-period:][: boot + 1]]
+    return _cover(history[-1].need, max(levels.replicas, *then[: start + 1]), max(levels.places, *then))
+
+
+def _growth(need: float, load: float, exposed_s: float, prices: Prices) -> list[tuple[Burst, float]]:
+    """What may happen though it never has: that the load doubles while machines boot, and how often a second."""
+    if not need:
+        return []
+    lead_s = prices.start_s + prices.boot_s
+    soon = need * (1 + prices.start_s / lead_s)
+    doubled = Burst(0.0, need, soon, 2 * need, 2 * load, ceil(2 * lead_s / prices.step_s))
+    return [(doubled, 1 / (DOUBLES_EVERY_S + exposed_s))]
+
+
+def _cover(need: float, replicas: float, places: float) -> Cover:
+    """Levels above what is needed anyway."""
     return Cover(replicas if replicas > need else 0.0, places if places > need else 0.0)
 
 
-def _cheapest(like: Sequence[tuple[Burst, float]], need: float, rate: float, prices: Prices) -> tuple[float, float]:
-    """Replicas and places for which holding them, and bursts that come at a rate, cost least."""
+def _cheapest(like: Sequence[tuple[Burst, float]], need: float, prices: Prices) -> tuple[float, float]:
+    """Replicas and places for which holding them, and bursts that come so many times a second each, cost least."""
     levels = sorted({need, *(burst.need for burst, _ in like), *(burst.soon for burst, _ in like if burst.soon > need)})
     if len(levels) > LEVELS:
         levels = [levels[round(k * (len(levels) - 1) / (LEVELS - 1))] for k in range(LEVELS)]
@@ -159,7 +194,7 @@ def _cheapest(like: Sequence[tuple[Burst, float]], need: float, rate: float, pri
         for places in levels[number:]:
             whole = -(-places // prices.places) * prices.places
             held = (1 - IDLE_PLACE) * (replicas - need) + IDLE_PLACE * (whole - need)
-            cost = held + rate * sum([weight * loss(burst, replicas, whole, prices) for burst, weight in like])
+            cost = held + sum([rate * loss(burst, replicas, whole, prices) for burst, rate in like])
             if cost < least:
                 least, best = cost, (replicas, whole)
     return best

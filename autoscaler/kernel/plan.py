@@ -244,7 +244,8 @@ def victims(candidates: Sequence[Candidate], surplus: int) -> list[str]:
 
     Those that do not serve yet come first, and as long as there are some of them nothing else is taken; then
     those on the machines with the fewest replicas, so that machines become empty and can be given back; idle ones
-    before busy ones there. A replica with the only copy of something stays, whatever is asked for.
+    before busy ones there, for whoever ends answers first what it has. A replica with the only copy of something
+    stays, whatever is asked for.
 
     >>> replicas = [Candidate("a", "m1"), Candidate("b", "m1"), Candidate("c", "m2"), Candidate("d", "m3")]
     >>> victims(replicas, 2), victims([*replicas, Candidate("e", None, ready=False)], 1)
@@ -267,7 +268,6 @@ def victims(candidates: Sequence[Candidate], surplus: int) -> list[str]:
             key=lambda each: (
                 each.ready,
                 each.machine is not None,
-                not unborn and each.busy > 0,
                 each.machine in pinned,
                 on[each.machine],
                 each.busy,

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from math import ceil, isfinite, sqrt
+from math import ceil, hypot, isfinite, sqrt
 from numbers import Integral
 from typing import TYPE_CHECKING
 
 from .bounds import Bounds
 from .bursts import IDLE_PLACE, Prices
 from .drain import Drain, drain
-from .estimate import FEW, Arrivals, Level, ServiceTime
-from .forecast import Trend, trend
-from .insurance import Insurance
-from .lead_time import LeadTime, Order
+from .estimate import FEW, Level, ServiceTime
+from .forecast import Trend, confirmed, trend
+from .known import Known, learn
+from .lead_time import LeadTime
 from .policy import Decision
-from .scale_in import Hold, Turns
 from .staffing import Staff, Staffing
-from .zero import Idle
 
 if TYPE_CHECKING:
     from .insurance import Cover
@@ -33,33 +31,6 @@ CERTAIN = 0.3
 """And given up when it is a larger part than this."""
 GIVE_UP = 1.0
 """An order for a backlog is given up after so many starts: ordered anew, it would have to start again."""
-STUCK = 2.5
-"""Starts after which a replica that does not serve has no place."""
-SHORTEST_LEAD_S = 0.5
-"""Starts are not taken to be faster."""
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What the policy remembers from one snapshot to the next."""
-
-    service: ServiceTime
-    start: LeadTime
-    boot: LeadTime
-    arrivals: Arrivals = field(default_factory=Arrivals)
-    insurance: Insurance = field(default_factory=Insurance)
-    hold: Hold = field(default_factory=Hold)
-    order: Hold = field(default_factory=Hold)
-    turns: Turns = field(default_factory=Turns)
-    idle: Idle = field(default_factory=Idle)
-    last: Snapshot | None = None
-    staff: Staff = field(default_factory=Staff)
-    elapsed_s: float = 0.0
-    places: int = 0
-    filled: int = 0
-    places_hold: Hold = field(default_factory=Hold)
-    round_s: float = 0.0
-    counted_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +152,10 @@ class QueueDepth:
         if not snapshot.fresh:
             # Counts are since the snapshot before, and this was one.
             return self._stay(present, "nothing new was heard: what there is stays"), replace(state, counted_s=now_s)
-        known = self._learn(snapshot, state)
-        growth = trend(known.arrivals)
+        known = learn(snapshot, state, self.places, self.memory_s)
+        latest = trend(known.arrivals)
+        growth = confirmed(latest, known.growth)
+        known = replace(known, growth=latest)
         level = known.arrivals.level(growth)
         need, staff = self._need(snapshot, known, level, growth)
         known = self._insure(snapshot, replace(known, staff=staff), need)
@@ -223,58 +196,9 @@ class QueueDepth:
         """From which wait on a request is late; `wait_s` as well if service alone takes too long."""
         return self.wait_s if self.answer_s is None or service_s >= self.answer_s else self.answer_s - service_s
 
-    def _learn(self, seen: Snapshot, state: Known) -> Known:
-        """What the snapshot tells of service, arrivals and lead times."""
-        last = state.last
-        elapsed_s = seen.time_s - max(last.time_s, state.counted_s) if last else 0.0
-        if last and seen.over_s:
-            elapsed_s = seen.over_s
-        if seen.machines_ready:
-            # So many are on the fullest machine at least.
-            state = replace(state, filled=max(state.filled, -(-(seen.ready + seen.draining) // seen.machines_ready)))
-        places = self._places(seen, state)
-        came = max(seen.ready - last.ready, 0) if last else 0
-        booted = max(seen.machines_ready - last.machines_ready, 0) if last else 0
-        free = places * seen.machines_ready - seen.ready - seen.draining
-        held_up = seen.starting > free if places else seen.machines_pending > 0
-        # What is new on its way was ordered by the decision before, and would have been seen at the next look but for a
-        # gap, be that a crash or silence.
-        ordered_s = last.time_s + state.elapsed_s if last else None
-        return replace(
-            state,
-            service=state.service.observe(seen.completions, seen.service_s, seen.service_cv, seen.in_flight, elapsed_s),
-            start=state.start.observe(seen.time_s, seen.starting, came, held_up=held_up, since_s=ordered_s),
-            boot=state.boot.observe(seen.time_s, seen.machines_pending, booted),
-            arrivals=state.arrivals.observe(seen.arrivals, elapsed_s),
-            idle=state.idle.observe(seen.time_s, bool(seen.arrivals or seen.queue or seen.in_flight)),
-            last=seen,
-            counted_s=seen.time_s,
-            places=places,
-            elapsed_s=elapsed_s,
-            round_s=state.round_s + elapsed_s,
-        )
-
-    def _places(self, seen: Snapshot, state: Known) -> int:
-        """Replicas that fit on a machine, as far as it can be seen; 0: it cannot."""
-        placed, machines = seen.ready + seen.draining, seen.machines_ready
-        if self.places is not None:
-            return state.places
-        if seen.places:
-            return seen.places
-        if not machines + seen.machines_pending:
-            return state.places
-        if not state.places:
-            return -(-(placed + seen.starting) // (machines + seen.machines_pending))
-        oldest = state.start.orders[0] if state.start.orders else Order(seen.time_s, 0)
-        due_s = STUCK * state.start.mean_s + (state.boot.mean_s if oldest.held_up else 0.0)
-        if machines and placed and not seen.machines_pending and seen.time_s - oldest.at_s > due_s:
-            # They would serve by now if there were places.
-            return max(state.filled, 1, min(state.places, placed // machines))
-        return max(state.places, state.filled)
-
     def _need(self, seen: Snapshot, known: Known, level: Level, growth: Trend) -> tuple[Need, Staff]:
         """Replicas for what is offered when those ordered now would serve."""
-        service, start_s, boot_s = known.service, max(known.start.mean_s, SHORTEST_LEAD_S), known.boot.mean_s
+        service, start_s, boot_s = known.service, known.start_s, known.boot.mean_s
         present = seen.ready + seen.starting
         if not known.arrivals.slices and present:
             # Nothing is known yet; whoever was there before us had a reason.
@@ -296,6 +220,7 @@ class QueueDepth:
         rate = level.rate + growth.ahead(start_s)
         # What is not known yet will be known better by the time that it matters.
         error = level.error * sqrt(level.window_s / (level.window_s + start_s)) * service.mean_s
+        error = hypot(error, known.swing.beyond(level.rate) * service.mean_s)
         new_s = 0.0
         if known.places and present >= known.places * (seen.machines_ready + seen.machines_pending) - seen.draining:
             # The next one needs a machine.
@@ -309,7 +234,7 @@ class QueueDepth:
 
     def _insure(self, seen: Snapshot, known: Known, need: Need) -> Known:
         """One more round of the insurance when it is time."""
-        start_s = max(known.start.mean_s, SHORTEST_LEAD_S)
+        start_s = known.start_s
         if known.round_s < max(1.0, start_s / ROUNDS) * 0.999:
             return known
         prices = Prices(
@@ -334,7 +259,7 @@ class QueueDepth:
         """
         if known.service.count < FEW:
             return Drain(), Drain()
-        start_s = max(known.start.mean_s, SHORTEST_LEAD_S)
+        start_s = known.start_s
         cost_s, soonest = start_s, 0.0
         free = known.places * seen.machines_ready - seen.ready - seen.starting - seen.draining
         if seen.machines_pending or (known.places and free <= 0):
@@ -361,7 +286,7 @@ class QueueDepth:
         self, seen: Snapshot, known: Known, need: Need, cover: Cover, excess: tuple[Drain, Drain]
     ) -> tuple[Decision, Known]:
         """The largest of what load, insurance and backlog ask for, held for a while on the way down."""
-        start_s = max(known.start.mean_s, SHORTEST_LEAD_S)
+        start_s = known.start_s
         present = seen.ready + seen.starting
         insured = ceil(cover.replicas - 1e-9)
         spared = self.machines_spare * known.places if need.up else 0

@@ -22,6 +22,8 @@ NODES = ((-sqrt(3.0), 1 / 6), (0.0, 2 / 3), (sqrt(3.0), 1 / 6))
 
 CONFIRMED = 3
 """Snapshots in a row that must want more: one may be chance, and the next ones share half of its arrivals or less."""
+WORTH = 0.04
+"""Part of the least cost that fewer must save: steady load often lies between two numbers that cost about the same."""
 SURE = 2.0
 """Standard errors by which the load may be larger when fewer replicas are taken: chance alone does that once in 40."""
 
@@ -182,6 +184,9 @@ class Staff:
         best = staffing.best(most, error)
         if best >= number:
             return Staff(number, too_few)
-        gain = staffing.cost(number, most, error) - staffing.cost(best, most, error)
+        least = staffing.cost(best, most, error)
+        gain = staffing.cost(number, most, error) - least
+        if gain < WORTH * least:
+            return Staff(number, too_few, self.too_many)
         too_many = self.too_many + gain * elapsed_s
         return Staff(best) if too_many >= (number - best) * change_s else Staff(number, too_few, too_many)

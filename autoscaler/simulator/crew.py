@@ -108,7 +108,7 @@ class Crew:
             phase.pop(replica.number, None)
 
     def victims(self, surplus: int, now: float) -> list[Replica]:
-        """Who is to end: those that do not serve yet, then idle ones, each on the emptiest machine first."""
+        """Who is to end: those that do not serve yet, then those on the emptiest machine, idle ones first there."""
         unborn = [*reversed(self.waiting.values()), *reversed(self.starting.values())][:surplus]
         chosen = list(unborn)
         if len(chosen) == surplus:
@@ -118,7 +118,6 @@ class Crew:
         left = sorted(
             self.ready.values(),
             key=lambda replica: (
-                replica.number in busy,
                 used[replica.number],
                 -(replica.machine.number if replica.machine else 0),
                 busy.get(replica.number, 0),

@@ -14,13 +14,13 @@ CALM, BUSY = (4.0, 2.0), (20.0, 15.0)
 BURST = Burst(at_s=0.0, below=4.0, soon=20.0, need=20.0, load=15.0, length=12)
 
 
-def after(*spells: tuple[float, tuple[float, float]]) -> Insurance:
+def after(*spells: tuple[float, tuple[float, float]], prices: Prices = PRICES) -> Insurance:
     """What was learned from spells of some seconds with a need and a load."""
     insurance, now_s = Insurance(), 0.0
     for seconds, (need, load) in spells:
         for _ in range(int(seconds / 2)):
             now_s += 2.0
-            insurance = insurance.step(now_s, need, load, PRICES, 2.0, 1.0, 3600.0)
+            insurance = insurance.step(now_s, need, load, prices, 2.0, 1.0, 3600.0)
     return insurance
 
 
@@ -83,3 +83,11 @@ def test_a_rise_that_chance_makes_is_no_burst() -> None:
 
     assert bursts(rises_to(24.0), 2, 3) == []
     assert bursts(rises_to(25.0), 2, 3)[0].need == 25.0
+
+
+def test_where_machines_boot_for_minutes_places_are_kept_for_a_load_that_doubles() -> None:
+    slow = replace(PRICES, start_s=60.0, boot_s=180.0)
+
+    assert after((600.0, CALM), prices=slow).levels.places >= 2 * CALM[0]
+    assert after((600.0, CALM), prices=slow).levels.replicas == 0.0
+    assert after((600.0, CALM)).levels == Cover()

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from random import Random
+from typing import TYPE_CHECKING
 
 import pytest
 
 from raybeam.autoscaler.kernel.bounds import Bounds
 from raybeam.autoscaler.kernel.erlang import later_than
 from raybeam.autoscaler.kernel.policy import Decision
-from raybeam.autoscaler.kernel.queue_depth import Known, QueueDepth
+from raybeam.autoscaler.kernel.queue_depth import QueueDepth
 from raybeam.autoscaler.kernel.snapshot import Snapshot
 from raybeam.autoscaler.simulator import Family, Static, World, clairvoyant, simulate
 from raybeam.autoscaler.workload import Exponential, FlashCrowd, LogNormal, Steady, draw
+
+if TYPE_CHECKING:
+    from raybeam.autoscaler.kernel.known import Known
 
 
 def calm(second: int, rate: int = 20, ready: int = 8) -> Snapshot:
