@@ -10,8 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import hypot, log, sqrt
+from typing import TYPE_CHECKING
 
 from .forecast import LEVEL, Trend
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,15 +167,23 @@ class Arrivals:
         if growth.slope:
             windows = [(window_s, max(count + growth.missed(window_s), 0.0)) for window_s, count in windows]
         longest_s, count = windows.pop()
-        rate, decided_s, behind = count / longest_s, longest_s, count
+        longest = rate = count / longest_s
+        decided_s, behind = longest_s, count
         rough = sqrt(self.peakedness())
-        for window_s, count in reversed(windows):
-            doubt = rough * sqrt(2.0 * log(1.0 + false_alarm_s / window_s)) / 2.0
-            root = sqrt(count + 0.375)
-            apart = root - sqrt(rate * window_s + 0.375)
+        doubts = [rough * sqrt(2.0 * log(1.0 + false_alarm_s / window_s)) / 2.0 for window_s, _ in windows]
+        roots = [sqrt(count + 0.375) for _, count in windows]
+        for number in range(len(windows) - 1, -1, -1):
+            window_s, count = windows[number]
+            doubt, apart = doubts[number], roots[number] - sqrt(rate * window_s + 0.375)
             if abs(apart) > doubt:
-                rate = max((root - doubt * doubt / apart) ** 2 - 0.375, 0.0) / window_s
+                rate = max((roots[number] - doubt * doubt / apart) ** 2 - 0.375, 0.0) / window_s
                 decided_s, behind = window_s, count
+        if decided_s < longest_s:
+            # Right after a change a window over it drags the estimate; the longest one that no shorter one contradicts
+            # does not, but is long when little has come: what has moved further is right.
+            window_s, count = windows[_agreed(windows, roots, doubts)]
+            if abs(count / window_s - longest) > abs(rate - longest):
+                rate, decided_s, behind = count / window_s, window_s, count
         error = hypot(rough * sqrt(behind + 1.0) / decided_s, growth.error * min(decided_s, growth.lasted_s) / 2.0)
         return Level(rate, error, decided_s)
 
@@ -190,6 +202,26 @@ class Arrivals:
         if len(steps) < ROUGHNESS_OVER // 4:
             return 1.0
         return max(1.0, steps[len(steps) // 2] / MEDIAN_OF_CHI_SQUARE)
+
+
+def _agreed(windows: Sequence[tuple[float, float]], roots: Sequence[float], doubts: Sequence[float]) -> int:
+    """The longest window whose rate no shorter one contradicts.
+
+    Args:
+        windows: Seconds and counts, the shortest first.
+        roots: Roots of the counts.
+        doubts: How far a root may be off by chance.
+    """
+    agreed = 0
+    for number in range(1, len(windows)):
+        rate = windows[number][1] / windows[number][0]
+        if any(
+            abs(root - sqrt(rate * window_s + 0.375)) > doubt
+            for (window_s, _), root, doubt in zip(windows[:number], roots, doubts, strict=False)
+        ):
+            break
+        agreed = number
+    return agreed
 
 
 ROUGHNESS_OVER = 60

@@ -34,6 +34,8 @@ USUAL = LogNormal(1.0, 1.0)
 SHORT = LogNormal(0.2, 1.0)
 QUOTA = 10
 """Machines that the cluster may have; about twice the most that is ever needed."""
+AMPLE = 100
+"""Machines where none may be lacking: how soon a crowd is served is then up to the policy."""
 BUSY = 0.7
 
 
@@ -85,7 +87,9 @@ SCENARIOS = (
     Scenario("day", _drawn("day", Diurnal(5.0, 40.0)), slots=2, smooth=True),
     Scenario("ramp", _drawn("ramp", Ramp(15.0, 90.0, 600.0, 1800.0), SHORT), smooth=True),
     Scenario("step", _drawn("step", Ramp(5.0, 15.0, 1200.0), onset_s=1200.0)),
-    Scenario("flash crowd", _drawn("flash crowd", FlashCrowd(2.0, 10.0, 1200.0), onset_s=1200.0)),
+    Scenario(
+        "flash crowd", _drawn("flash crowd", FlashCrowd(2.0, 10.0, 1200.0), onset_s=1200.0), World(max_machines=AMPLE)
+    ),
     Scenario(
         "crowd in a minute",
         _drawn("crowd in a minute", FlashCrowd(10.0, 8.0, 900.0, 60.0), SHORT, onset_s=900.0),
