@@ -22,7 +22,7 @@ NODES = ((-sqrt(3.0), 1 / 6), (0.0, 2 / 3), (sqrt(3.0), 1 / 6))
 
 CONFIRMED = 3
 """Snapshots in a row that must want more: one may be chance, and the next ones share half of its arrivals or less."""
-WORTH = 0.04
+WORTH = 0.05
 """Part of the least cost that fewer must save: steady load often lies between two numbers that cost about the same."""
 SURE = 2.0
 """Standard errors by which the load may be larger when fewer replicas are taken: chance alone does that once in 40."""
