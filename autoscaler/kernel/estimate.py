@@ -53,8 +53,8 @@ class ServiceTime:
         >>> round(early.mean_s, 1)
         6.5
         """
-        if service_s is None or service_s <= 0:
-            completions = 0  # How long these took is not told.
+        if completions and not service_s:
+            return self  # How long these took was not told.
         keep = 1.0 - min(0.5, completions / MEMORY)
         prior_s = self.mean_s if self.prior_s is None else self.prior_s
         measured = 0.0 if service_s is None else service_s
@@ -63,7 +63,7 @@ class ServiceTime:
         total = self.total_s * keep + completions * measured
         exposure = self.exposure_s * keep + max(in_flight * elapsed_s, 0.0)
         square = self.square * keep + completions * measured * measured * (1.0 + spread * spread)
-        if completions and measured > 0:
+        if completions:
             # Counts of requests in flight are samples: only what the completions leave unexplained is of the others.
             exposure = max(exposure, total)
         if count < 1:
@@ -138,8 +138,9 @@ class Arrivals:
     def level(self, growth: Trend = LEVEL, false_alarm_s: float = 600.0) -> Level:
         """The rate: that of the longest past, corrected by each shorter one as far as it contradicts.
 
-        A window of n arrivals knows its rate to n's square root. So a shorter window may move the estimate only to the
-        edge of what it can tell, and a calm load is averaged over minutes while a change shows after seconds.
+        A window of n arrivals knows its rate to n's square root. So a shorter window moves the estimate only to the
+        edge of what it can tell, and a calm load is averaged over minutes while a change shows after seconds. Once
+        there was one, the longest window counts that no shorter one contradicts, if that has moved further.
 
         Args:
             growth: The trend; past counts are taken as if the rate had been the present one.

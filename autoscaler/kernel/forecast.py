@@ -24,7 +24,7 @@ FALSE_ALARM_S = 3600.0
 CLEARER = 2.0
 """By how much more, in squared standard errors, a line must explain than a step: odds of e."""
 STEPS = 16
-"""Places of a step that are tried before the best one is looked for exactly."""
+"""Places of a step that are tried; then those around the best of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +64,18 @@ LEVEL = Trend()
 
 
 def confirmed(latest: Trend, before: Trend) -> Trend:
-    """Growth that was there at the snapshot before too; a fall counts at once.
+    """Growth that was there at the snapshot before too, as far as both have it; a fall counts at once.
 
     >>> confirmed(Trend(0.5, 20.0), LEVEL), confirmed(Trend(0.5, 20.0), Trend(0.4, 19.0)).slope
     (Trend(slope=0.0, lasted_s=0.0, error=0.0), 0.4)
     """
-    return min(latest, before, key=lambda growth: growth.slope) if latest.slope > 0 else latest
+    if latest.slope <= 0:
+        return latest
+    return min(latest, before, key=lambda growth: growth.slope) if before.slope > 0 else LEVEL
 
 
 def trend(arrivals: Arrivals) -> Trend:
-    """The trend in slices of arrivals.
+    """The trend in slices of arrivals, which may differ in length; smaller than the line's as far as it is not sure.
 
     >>> from raybeam.autoscaler.kernel.estimate import Arrivals
     >>> ramp = Arrivals(tuple((1.0, 50.0 + 2.0 * second) for second in range(60)))
@@ -85,43 +87,50 @@ def trend(arrivals: Arrivals) -> Trend:
     slices = arrivals.slices
     if len(slices) < SHORTEST:
         return LEVEL
-    slice_s = sum([slice_s for slice_s, _ in slices]) / len(slices)
-    # Sums over the latest n slices: of rates, and of rates times their number, the latest being 0.
-    total, moment = [0.0], [0.0]
-    for number, (in_s, arrived) in enumerate(reversed(slices)):
-        total.append(total[-1] + arrived / in_s)
-        moment.append(moment[-1] + arrived / in_s * number)
+    # Sums over the latest n slices: seconds, arrivals, and both times their age and the square of it.
+    seconds, counts, aged, ages, squares = [0.0], [0.0], [0.0], [0.0], [0.0]
+    for slice_s, arrived in reversed(slices):
+        age_s = seconds[-1] + slice_s / 2.0
+        seconds.append(seconds[-1] + slice_s)
+        counts.append(counts[-1] + arrived)
+        aged.append(aged[-1] + arrived * age_s)
+        ages.append(ages[-1] + slice_s * age_s)
+        squares.append(squares[-1] + slice_s * age_s * age_s)
     peaked = arrivals.peakedness()
     found, most, n = LEVEL, 0.0, SHORTEST
     while n <= len(slices):
-        mean = total[n] / n
-        noise = peaked * max(mean, 1.0 / (n * slice_s)) / slice_s
+        mean = counts[n] / seconds[n]
+        noise = peaked * max(mean, 1.0 / seconds[n])
         for grown in (n // 2, n):
-            # The line is at 0 up to `grown` slices ago and then rises by 1 with each.
-            heights = grown * (grown + 1) / 2.0
-            squares = grown * (grown + 1) * (2 * grown + 1) / 6.0 - heights * heights / n
-            slope = (grown * total[grown] - moment[grown] - heights * mean) / squares
-            line = slope * slope * squares / noise
-            lasted_s = grown * slice_s
-            if line > max(most, 2.0 * log(1.0 + FALSE_ALARM_S / lasted_s)) and line > _step(total, n) / noise + CLEARER:
+            # The line is at 0 up to so long ago, and then rises by 1 a second.
+            lasted_s = seconds[grown]
+            heights = lasted_s * seconds[grown] - ages[grown]
+            spread = lasted_s * (lasted_s * seconds[grown] - 2.0 * ages[grown]) + squares[grown]
+            spread -= heights * heights / seconds[n]
+            slope = (lasted_s * counts[grown] - aged[grown] - heights * mean) / spread
+            line = slope * slope * spread / noise
+            if line > max(most, 2.0 * log(1.0 + FALSE_ALARM_S / lasted_s)):
+                if line <= _step(seconds, counts, n) / noise + CLEARER:
+                    continue
                 most = line
-                found = Trend(slope / slice_s * (1.0 - 1.0 / line), lasted_s, sqrt(noise / squares) / slice_s)
+                found = Trend(slope * (1.0 - 1.0 / line), lasted_s, sqrt(noise / spread))
         n = n * 5 // 4 + 1
     return found
 
 
-def _step(total: Sequence[float], n: int) -> float:
-    """The sum of squares that the best step explains, of the latest n rates.
+def _step(seconds: Sequence[float], counts: Sequence[float], n: int) -> float:
+    """The sum of squares that about the best step explains, of the rates in the latest n slices.
 
     Args:
-        total: Sums of the latest 0, 1, 2 ... rates.
-        n: How many.
+        seconds: Sums of the latest 0, 1, 2 ... slices' seconds.
+        counts: And of their counts.
+        n: How many slices.
     """
-    mean = total[n] / n
+    mean = counts[n] / seconds[n]
 
     def explained(m: int) -> float:
-        apart = total[m] - m * mean
-        return apart * apart * n / (m * (n - m))
+        apart = counts[m] - seconds[m] * mean
+        return apart * apart * seconds[n] / (seconds[m] * (seconds[n] - seconds[m]))
 
     stride = max(n // STEPS, 1)
     near = max(range(stride, n, stride), key=explained)
@@ -144,15 +153,18 @@ class Season:
 
     Attributes:
         unlike: Sum of the differences to the value 1, 2, 3 ... steps before, older ones weighing less.
+        steps: How many values there were.
     """
 
     unlike: tuple[float, ...] = ()
+    steps: int = 0
 
     def observe(self, history: Sequence[float]) -> Season:
         """With the latest value, which is the last of the history."""
-        latest, before = history[-1], history[-2 : -2 - LONGEST : -1]
+        latest, before = history[-1], history[-2 : -2 - min(self.steps, LONGEST) : -1]
         known = self.unlike + (0.0,) * (len(before) - len(self.unlike))
-        return Season(tuple([FORGET * sum_ + abs(latest - value) for sum_, value in zip(known, before, strict=False)]))
+        unlike = tuple([FORGET * sum_ + abs(latest - value) for sum_, value in zip(known, before, strict=False)])
+        return Season(unlike, self.steps + 1)
 
     def period(self, length: int, lead: int) -> int:
         """The period in steps, for a history of some length; 0: there is none.
@@ -160,15 +172,16 @@ class Season:
         There is one if the value a period before tells clearly more than the one a lead time before.
 
         >>> season, history = Season(), [0.0, 0.0, 0.0, 0.0, 9.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0] * 6
-        >>> for n in range(2, len(history) + 1):
+        >>> for n in range(1, len(history) + 1):
         ...     season = season.observe(history[:n])
         >>> season.period(len(history), 2)
         12
         """
-        # A lag of k steps has been compared length - k times; it must have been for a good part of a period.
-        most = min(int((length - 1) / SEEN), len(self.unlike))
+        # A lag of k steps has been compared steps - k times.
+        most = min(int((min(length, self.steps) - 1) / SEEN), len(self.unlike))
         mean = [
-            sum_ * (1 - FORGET) / (1 - FORGET ** (length - lag)) for lag, sum_ in enumerate(self.unlike[:most], start=1)
+            sum_ * (1 - FORGET) / (1 - FORGET ** (self.steps - lag))
+            for lag, sum_ in enumerate(self.unlike[:most], start=1)
         ]
         lags = range(max(lead + 1, 3), most)
         lows = [lag for lag in lags if mean[lag - 1] <= min(mean[lag - 2], mean[lag])]

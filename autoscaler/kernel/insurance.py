@@ -36,7 +36,9 @@ UNLIKELY = 0.1
 """When bursts are regular, one at another time is less likely by this."""
 DOUBLES_EVERY_S = 8 * 3600.0
 """The load is taken to double within a boot about so often, seconds, whatever was seen: once in a working day. Places
-are kept for that only where machines boot for minutes."""
+are kept for that where machines take minutes to boot, and replicas where these take minutes to start."""
+STEP_CHANGED = 1.1
+"""Periods are looked for anew when steps have become longer or shorter by more than this factor: starts take longer."""
 SERVICE_CHANGED = 1.25
 """The history is put right when service times differ from those it was recorded with by more than this factor."""
 
@@ -67,6 +69,7 @@ class Insurance:
         overhead: What serving costs at least, starts included, over the work itself.
         service_s: Service time that the history was recorded with, seconds.
         season: After how many steps the load resembles itself.
+        step_s: Seconds of a step.
     """
 
     history: tuple[Step, ...] = ()
@@ -77,6 +80,7 @@ class Insurance:
     overhead: float = 1.0
     service_s: float = 0.0
     season: Season = field(default_factory=Season)
+    step_s: float = 0.0
 
     def step(
         self, now_s: float, need: float, load: float, prices: Prices, round_s: float, service_s: float, memory_s: float
@@ -107,10 +111,18 @@ class Insurance:
         overhead = _overhead(history, found, prices, step_s)
         priced = replace(prices, step_s=step_s, late=prices.late * overhead)
         levels = _levels(history, found, priced, memory_s)
-        season = self.season.observe([step.load for step in history])
+        same = 1 / STEP_CHANGED < step_s / (self.step_s or step_s) < STEP_CHANGED
+        season = (self.season if same else Season()).observe([step.load for step in history])
         start, boot = (ceil(lead_s / step_s) for lead_s in (prices.start_s, prices.start_s + prices.boot_s))
-        levels = _in_season(levels, history, season, start, boot)
-        return Insurance(history, levels=levels, overhead=overhead, service_s=measured_s, season=season)
+        levels = _in_season(levels, history, season, start, boot, prices.places)
+        return Insurance(
+            history,
+            levels=levels,
+            overhead=overhead,
+            service_s=measured_s,
+            season=season,
+            step_s=self.step_s if same and self.step_s else step_s,
+        )
 
     def cover(self, need: float) -> Cover:
         """What is to be kept ready, if so many replicas are needed."""
@@ -136,7 +148,7 @@ def _levels(history: Sequence[Step], found: Sequence[Burst], prices: Prices, mem
     exposed_s = max(sum([low <= step.need <= high for step in history]), 1) * prices.step_s
     growth = _growth(need, history[-1].load, exposed_s, prices)
     if not like:
-        return _cover(need, *_cheapest(growth, need, prices))
+        return _cover(need, *_cheapest(growth, need, prices), prices.places)
     lone = exposed_s / (exposed_s + memory_s / LONE)
     harms = [loss(burst, need, -(-need // prices.places) * prices.places, prices) for burst in like]
     ordered = sorted(harms)
@@ -157,16 +169,18 @@ def _levels(history: Sequence[Step], found: Sequence[Burst], prices: Prices, mem
     replicas, places = cheapest(for_replicas)
     if for_places != for_replicas:
         places = max(places, cheapest(for_places)[1])
-    return _cover(need, replicas, places)
+    return _cover(need, replicas, places, prices.places)
 
 
-def _in_season(levels: Cover, history: Sequence[Step], season: Season, start: int, boot: int) -> Cover:
+def _in_season(
+    levels: Cover, history: Sequence[Step], season: Season, start: int, boot: int, per_machine: int
+) -> Cover:
     """Levels with what was needed a period ago, within the time in which replicas start and machines boot."""
     period = season.period(len(history), boot)
     if not period:
         return levels
     then = [step.need for step in history[-period:][: boot + 1]]
-    return _cover(history[-1].need, max(levels.replicas, *then[: start + 1]), max(levels.places, *then))
+    return _cover(history[-1].need, max(levels.replicas, *then[: start + 1]), max(levels.places, *then), per_machine)
 
 
 def _growth(need: float, load: float, exposed_s: float, prices: Prices) -> list[tuple[Burst, float]]:
@@ -179,9 +193,10 @@ def _growth(need: float, load: float, exposed_s: float, prices: Prices) -> list[
     return [(doubled, 1 / (DOUBLES_EVERY_S + exposed_s))]
 
 
-def _cover(need: float, replicas: float, places: float) -> Cover:
-    """Levels above what is needed anyway."""
-    return Cover(replicas if replicas > need else 0.0, places if places > need else 0.0)
+def _cover(need: float, replicas: float, places: float, per_machine: int) -> Cover:
+    """Levels above what is there anyway: what is needed, and the places on its machines."""
+    there = -(-need // per_machine) * per_machine
+    return Cover(replicas if replicas > need else 0.0, places if places > there else 0.0)
 
 
 def _cheapest(like: Sequence[tuple[Burst, float]], need: float, prices: Prices) -> tuple[float, float]:

@@ -147,8 +147,8 @@ class Staff:
         """With a load that was there for some time.
 
         More are taken, where a machine has a place for them, as soon as it is confirmed that it pays: they are paid for
-        as they go. What is so dear that it has paid already is not waited for. Fewer are taken when that has paid for
-        long enough, and also where the load may be: what chance did would have to be undone.
+        as they go. What is so dear that it has paid already is not waited for. Fewer are taken when that saves enough
+        and has paid for long enough, and also where the load may be: what chance did would have to be undone.
 
         Args:
             staffing: What numbers cost.
@@ -159,9 +159,9 @@ class Staff:
             machine_s: What it costs that one more needs a machine, replica-seconds; 0: it needs none.
 
         >>> staffing = Staffing(wait_s=1.0, price=10.0, service_s=0.5)
-        >>> staff = Staff(13).observe(staffing, 10.0, 0.0, 1.0, 10.0)
+        >>> staff = Staff(14).observe(staffing, 10.0, 0.0, 1.0, 10.0)
         >>> staff.number, staff.observe(staffing, 10.0, 0.0, 60.0, 10.0).number
-        (13, 12)
+        (14, 12)
         >>> Staff(13).observe(staffing, 40.0, 0.0, 1.0, 10.0).number
         43
         """

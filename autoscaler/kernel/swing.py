@@ -19,6 +19,8 @@ OCTAVES = 16
 """Octaves that are remembered."""
 FEW = 20
 """Pairs from which on they are believed."""
+MEMORY = 100
+"""Blocks that are remembered at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +71,13 @@ class Swing:
         count, block_s = self.count + arrivals, self.block_s + elapsed_s
         if block_s < 0.999 * lead_s / 2.0:
             return replace(self, count=count, block_s=block_s)
+        if block_s > lead_s:
+            return Swing(octaves=self.octaves)  # Snapshots are too far apart to tell.
         blocks = (*self.blocks[1 - AROUND :], (count / block_s, block_s))
         if len(blocks) < AROUND:
             return Swing(0.0, 0.0, blocks, self.octaves)
         (early, early_s), (late, late_s) = blocks[1], blocks[3]
-        keep = exp(-block_s / memory_s)
+        keep = exp(-block_s / max(memory_s, MEMORY * block_s))
         octaves = {
             octave.number: Octave(octave.number, octave.excess * keep, octave.spread * keep, octave.pairs * keep)
             for octave in self.octaves

@@ -21,6 +21,7 @@ RAYLET = "raylet"
 SAME_START_S = 2.0
 ENDED_WITHIN_S = 10.0
 ROUND_S = 0.05
+EXEC_S = 0.01
 
 
 def processes_of(machine: str, name: str | None = None) -> list[psutil.Process]:
@@ -30,15 +31,29 @@ def processes_of(machine: str, name: str | None = None) -> list[psutil.Process]:
         machine: The folder of a machine, or that of a cluster for all its machines.
         name: Only those of this name.
     """
-    found = []
+    found, blank = [], []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             if name is not None and process.name() != name:
                 continue
-            carried = process.environ().get(MACHINE_VARIABLE)
-            if carried is not None and f"{carried}/".startswith(f"{machine}/"):
+            environment = process.environ()
+            if _carries(environment, machine):
                 found.append(process)
-    return found
+            elif not environment:
+                blank.append(process)
+    if blank:
+        # One that is just replacing its program has no environment for a moment.
+        time.sleep(EXEC_S)
+        for process in blank:
+            with contextlib.suppress(psutil.Error, OSError):
+                if _carries(process.environ(), machine):
+                    found.append(process)
+    return sorted(found, key=lambda process: process.pid)
+
+
+def _carries(environment: dict[str, str], machine: str) -> bool:
+    carried = environment.get(MACHINE_VARIABLE)
+    return carried is not None and f"{carried}/".startswith(f"{machine}/")
 
 
 def machines_with_raylet(cluster: str) -> set[str]:

@@ -85,7 +85,7 @@ def test_what_comes_more_often_than_once_a_second_is_joined() -> None:
 def test_completions_whose_times_nobody_told_leave_what_was_assumed() -> None:
     service = ServiceTime(0.5)
     for _ in range(10):
-        service = service.observe(1000, None, None, 0, 1.0)
+        service = service.observe(1000, None, None, 8, 1.0)
 
     assert service.mean_s == 0.5
 

@@ -49,11 +49,29 @@ def test_growth_counts_once_it_was_there_twice_and_a_fall_at_once() -> None:
     assert confirmed(Trend(1.0, 10.0), LEVEL) == LEVEL
     assert confirmed(Trend(1.0, 10.0), Trend(2.0, 9.0)) == Trend(1.0, 10.0)
     assert confirmed(Trend(-1.0, 10.0), LEVEL) == Trend(-1.0, 10.0)
+    assert confirmed(Trend(1.0, 10.0), Trend(-1.0, 9.0)) == LEVEL
+
+
+def test_a_trend_is_the_same_however_far_apart_the_snapshots_are() -> None:
+    ramp = [(1.0, 100.0)] * 60 + [(10.0, 10.0 * (105.0 + 20.0 * number)) for number in range(12)]
+
+    found = trend(Arrivals(tuple(ramp)))
+
+    assert found.slope == pytest.approx(2.0, rel=0.2)
+    assert found.lasted_s == pytest.approx(120.0, rel=0.3)
+
+
+def test_a_period_is_found_though_only_the_latest_steps_are_kept() -> None:
+    wave, season = ([4.0] * 20 + [20.0] * 10) * 30, Season()
+    for n in range(1, len(wave) + 1):
+        season = season.observe(wave[max(n - 90, 0) : n])
+
+    assert season.period(90, 4) == 30
 
 
 def season_of(history: list[float]) -> Season:
     season = Season()
-    for n in range(2, len(history) + 1):
+    for n in range(1, len(history) + 1):
         season = season.observe(history[:n])
     return season
 

@@ -91,3 +91,11 @@ def test_where_machines_boot_for_minutes_places_are_kept_for_a_load_that_doubles
     assert after((600.0, CALM), prices=slow).levels.places >= 2 * CALM[0]
     assert after((600.0, CALM), prices=slow).levels.replicas == 0.0
     assert after((600.0, CALM)).levels == Cover()
+
+
+def test_what_was_needed_a_period_ago_is_ready_now() -> None:
+    # Too slow for bursts: a replica more each minute.
+    wave = [(60.0, (float(need), need - 2.0)) for need in (4, 5, 6, 7, 8, 9, 10, 9, 8, 7, 6, 5)]
+
+    assert after(*wave * 3, *wave[:4], (58.0, (8.0, 6.0))).levels == Cover(replicas=9.0, places=9.0)
+    assert after(*wave, *wave[:4], (58.0, (8.0, 6.0))).levels == Cover()

@@ -26,3 +26,12 @@ def test_more_than_there_may_be_is_not_looked_for() -> None:
 
     assert staffing.best(1e12, error=1e6) == 101
     assert Staff(100).observe(staffing, 1e12, 1e6, 1.0, 10.0).number == 101
+
+
+def test_a_few_percent_are_no_reason_to_have_fewer() -> None:
+    staffing = Staffing(wait_s=1.0, price=10.0, service_s=0.5)
+    costs = {replicas: staffing.cost(replicas, 10.0) for replicas in (12, 13, 14)}
+    assert costs[12] < costs[13] < 1.05 * costs[12] < costs[14]
+
+    assert Staff(13).observe(staffing, 10.0, 0.0, 3600.0, 10.0).number == 13
+    assert Staff(14).observe(staffing, 10.0, 0.0, 3600.0, 10.0).number == 12

@@ -49,7 +49,23 @@ def test_what_swings_at_one_rate_says_nothing_of_another() -> None:
 
 def test_nothing_is_said_while_little_is_known_or_nothing_comes() -> None:
     assert seen(lambda second: 40.0 + 30.0 * cos(pi * second / 10.0), seconds=60).beyond(40.0) == 0.0
-    assert seen(lambda _: 0.0, seconds=600).beyond(0.0) == 0.0
+    assert seen(lambda _: 0.0, seconds=600).beyond(40.0) == 0.0
+
+
+def test_what_moves_slowly_does_not_swing_though_snapshots_are_far_apart() -> None:
+    swing = Swing()
+    for minute in range(600):
+        swing = swing.observe(60.0 * (100.0 + 30.0 * cos(pi * minute / 5.0)), 60.0, 10.0, 1.0, 3600.0)
+
+    assert swing.beyond(100.0) == 0.0
+
+
+def test_swings_are_known_too_where_replicas_start_for_minutes() -> None:
+    swing = Swing()
+    for minute in range(3000):
+        swing = swing.observe(60.0 * (100.0 + 20.0 * (minute // 10 % 2)), 60.0, 600.0, 1.0, 3600.0)
+
+    assert swing.beyond(100.0) > 10.0
 
 
 def test_old_swings_are_forgotten() -> None:

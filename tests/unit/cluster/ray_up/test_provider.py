@@ -112,8 +112,9 @@ def test_a_crashed_machine_is_gone_and_its_logs_stay(provider: LocalMachines, ra
     for node in (head, crashed, living):
         brought_up(provider, node, raylet)
     provider.get_command_runner("", crashed).run("echo why > log; setsid sleep 300 >/dev/null 2>&1 &")
-    for process in processes_of(str(provider.home(crashed)), "raylet"):
-        process.kill()
+    while processes := processes_of(str(provider.home(crashed)), "raylet"):
+        for process in processes:
+            process.kill()
 
     assert another(provider).non_terminated_nodes({}) == [head, living]
 
