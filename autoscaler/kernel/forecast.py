@@ -109,9 +109,8 @@ def trend(arrivals: Arrivals) -> Trend:
             spread -= heights * heights / seconds[n]
             slope = (lasted_s * counts[grown] - aged[grown] - heights * mean) / spread
             line = slope * slope * spread / noise
-            if line > max(most, 2.0 * log(1.0 + FALSE_ALARM_S / lasted_s)):
-                if line <= _step(seconds, counts, n) / noise + CLEARER:
-                    continue
+            clear = line > max(most, 2.0 * log(1.0 + FALSE_ALARM_S / lasted_s))
+            if clear and line > _step(seconds, counts, n) / noise + CLEARER:
                 most = line
                 found = Trend(slope * (1.0 - 1.0 / line), lasted_s, sqrt(noise / spread))
         n = n * 5 // 4 + 1
